@@ -1,0 +1,1 @@
+//! ESP as pure functions over byte slices.

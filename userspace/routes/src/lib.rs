@@ -1,0 +1,1 @@
+//! Next hops from the kernel's routes and neighbours, as immutable snapshots.
