@@ -1,0 +1,76 @@
+//! The bucket of a flow: SipHash-1-3 over a key without direction.
+//!
+//! Keyed, so that an outsider cannot choose addresses and ports that all meet one gateway; a
+//! pseudorandom function rather than a mixer, because the outsider sees which gateway answers.
+//! Two words of input cost six rounds of additions, rotations and xors, all of which BPF has.
+
+use crate::BUCKETS;
+use crate::flow::FlowKey;
+
+/// The hash by which both VPCs of a peering steer. The same key on both sides gives the same
+/// bucket for a flow and for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct SteerHash {
+    /// The 128-bit key as two words.
+    pub key: [u64; 2],
+}
+
+impl SteerHash {
+    /// A hash under the 16-octet `key`.
+    pub fn new(key: [u8; 16]) -> Self {
+        let word = |half: &[u8]| {
+            let mut octets = [0; 8];
+            octets.copy_from_slice(half);
+            u64::from_le_bytes(octets)
+        };
+        Self {
+            key: [word(&key[..8]), word(&key[8..])],
+        }
+    }
+
+    /// The hash of a flow, 64 bits.
+    #[inline(always)]
+    pub fn hash(&self, flow: &FlowKey) -> u64 {
+        let [k0, k1] = self.key;
+        let mut v = [
+            k0 ^ 0x736f_6d65_7073_6575,
+            k1 ^ 0x646f_7261_6e64_6f6d,
+            k0 ^ 0x6c79_6765_6e65_7261,
+            k1 ^ 0x7465_6462_7974_6573,
+        ];
+        // An end takes 48 bits of its word, so the protocol fits beside it.
+        let first = flow.low | (flow.protocol as u64) << 48;
+        // SipHash closes with the length of its input, here always two words.
+        for word in [first, flow.high, 16 << 56] {
+            v[3] ^= word;
+            round(&mut v);
+            v[0] ^= word;
+        }
+        v[2] ^= 0xff;
+        round(&mut v);
+        round(&mut v);
+        round(&mut v);
+        v[0] ^ v[1] ^ v[2] ^ v[3]
+    }
+
+    /// The bucket of a flow, below [`BUCKETS`].
+    #[inline(always)]
+    pub fn bucket(&self, flow: &FlowKey) -> u32 {
+        self.hash(flow) as u32 & (BUCKETS - 1)
+    }
+}
+
+#[inline(always)]
+fn round(v: &mut [u64; 4]) {
+    v[0] = v[0].wrapping_add(v[1]);
+    v[1] = v[1].rotate_left(13) ^ v[0];
+    v[0] = v[0].rotate_left(32);
+    v[2] = v[2].wrapping_add(v[3]);
+    v[3] = v[3].rotate_left(16) ^ v[2];
+    v[0] = v[0].wrapping_add(v[3]);
+    v[3] = v[3].rotate_left(21) ^ v[0];
+    v[2] = v[2].wrapping_add(v[1]);
+    v[1] = v[1].rotate_left(17) ^ v[2];
+    v[2] = v[2].rotate_left(32);
+}

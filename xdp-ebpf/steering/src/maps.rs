@@ -1,0 +1,61 @@
+//! The types that stand in the BPF maps, written by the host and read by the kernel program.
+
+use crate::SteerHash;
+
+/// What the program must know of the host that it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Host {
+    /// The hash by which this host's peerings steer.
+    pub hash: SteerHash,
+    /// The NIC's MAC address, as words in host order.
+    pub mac: [u16; 3],
+    /// Keeps the size a multiple of the alignment.
+    pub reserved: u16,
+}
+
+/// A gateway as the program sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Gateway {
+    /// One of [`Gateway::ABSENT`], [`Gateway::LOCAL`], [`Gateway::REMOTE`], [`Gateway::UNRESOLVED`].
+    pub kind: u16,
+    /// A remote gateway's MAC address, as words in host order.
+    pub mac: [u16; 3],
+    /// A local gateway's first worker.
+    pub first_worker: u16,
+    /// How many workers a local gateway has, at least 1.
+    pub workers: u16,
+}
+
+impl Gateway {
+    /// No such gateway.
+    pub const ABSENT: u16 = 0;
+    /// Its workers run on this host.
+    pub const LOCAL: u16 = 1;
+    /// It runs on another host of the subnet, whose MAC address is known.
+    pub const REMOTE: u16 = 2;
+    /// It runs on another host of the subnet that has not answered for its address yet.
+    pub const UNRESOLVED: u16 = 3;
+}
+
+/// What went to one gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Octets, Ethernet header included.
+    pub bytes: u64,
+}
+
+#[cfg(feature = "aya")]
+mod pod {
+    #![allow(unsafe_code)]
+    // SAFETY: `repr(C)` structs of integers without padding; any bit pattern is a value.
+    unsafe impl aya::Pod for super::Host {}
+    // SAFETY: as above: six 16-bit words.
+    unsafe impl aya::Pod for super::Gateway {}
+    // SAFETY: as above: two 64-bit words.
+    unsafe impl aya::Pod for super::Traffic {}
+}

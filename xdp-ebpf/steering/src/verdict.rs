@@ -1,0 +1,120 @@
+//! Where a packet goes: one pure function over the packet and the tables.
+
+use crate::bytes::Bytes;
+use crate::flow::FlowKey;
+use crate::headers::{ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, Headers, Inbound};
+use crate::maps::{Gateway, Host};
+use crate::reason::{Drop, Punt};
+
+/// What the verdict depends on besides the packet.
+pub trait Tables {
+    /// The host's own facts; `None` before the tables are filled.
+    fn host(&self) -> Option<Host>;
+    /// Whether `address` belongs to the NIC.
+    fn is_own(&self, address: u32) -> bool;
+    /// The worker that holds the inbound SA with this SPI.
+    fn worker_of(&self, spi: u32) -> Option<u32>;
+    /// The peering whose longest prefix covers `destination`.
+    fn peering_of(&self, destination: u32) -> Option<u32>;
+    /// The index of the gateway that carries a bucket of a peering.
+    fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32>;
+    /// The gateway at an index.
+    fn gateway(&self, index: u32) -> Option<Gateway>;
+    /// The receive queue on which the packet came.
+    fn queue(&self) -> u32;
+}
+
+/// The end of a packet's way through the XDP program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// To the kernel's own stack.
+    Punt(Punt),
+    /// Nowhere.
+    Drop(Drop),
+    /// ESP, to the worker that holds its SA.
+    Open {
+        /// The worker's index on this host.
+        worker: u32,
+    },
+    /// Plaintext, to a worker of a local gateway.
+    Local {
+        /// The gateway's index on this host.
+        gateway: u32,
+        /// The worker's index on this host.
+        worker: u32,
+    },
+    /// Plaintext, to another host of the subnet.
+    Remote {
+        /// The gateway's index on this host.
+        gateway: u32,
+        /// Its MAC address, as words in host order.
+        mac: [u16; 3],
+    },
+}
+
+/// Decides where `packet`, an Ethernet frame as the NIC received it, goes.
+#[inline(always)]
+pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
+    let Some(host) = tables.host() else {
+        return Verdict::Punt(Punt::NotReady);
+    };
+    let Some(ethernet) = Ethernet::parse(packet) else {
+        return Verdict::Drop(Drop::EthernetTruncated);
+    };
+    // A bridge floods frames for MAC addresses that it does not know yet. To steer a copy of
+    // one would duplicate it.
+    if ethernet.destination != host.mac {
+        return Verdict::Punt(match ethernet.ethertype {
+            ETHERTYPE_ARP => Punt::Arp,
+            _ => Punt::OtherMac,
+        });
+    }
+    match ethernet.ethertype {
+        ETHERTYPE_IPV4 => {}
+        ETHERTYPE_ARP => return Verdict::Punt(Punt::Arp),
+        _ => return Verdict::Punt(Punt::NotIpv4),
+    }
+    let Ok(headers) = Headers::parse(packet, ETHERNET) else {
+        return Verdict::Drop(Drop::Ipv4Malformed);
+    };
+    if tables.is_own(headers.destination) {
+        return own(packet, &headers, tables);
+    }
+    let Some(peering) = tables.peering_of(headers.destination) else {
+        return Verdict::Punt(Punt::NoPeering);
+    };
+    let bucket = host.hash.bucket(&FlowKey::of(packet, &headers));
+    let Some(index) = tables.gateway_of(peering, bucket) else {
+        return Verdict::Drop(Drop::NoGateway);
+    };
+    let Some(gateway) = tables.gateway(index) else {
+        return Verdict::Drop(Drop::NoGateway);
+    };
+    match gateway.kind {
+        Gateway::REMOTE => Verdict::Remote {
+            gateway: index,
+            mac: gateway.mac,
+        },
+        Gateway::LOCAL if gateway.workers != 0 => Verdict::Local {
+            gateway: index,
+            worker: gateway.first_worker as u32 + tables.queue() % gateway.workers as u32,
+        },
+        Gateway::UNRESOLVED => Verdict::Drop(Drop::GatewayUnresolved),
+        _ => Verdict::Drop(Drop::NoGateway),
+    }
+}
+
+#[inline(always)]
+fn own<B: Bytes + ?Sized, T: Tables>(packet: &B, headers: &Headers, tables: &T) -> Verdict {
+    match Inbound::of(packet, headers) {
+        Inbound::Esp { spi, .. } => match tables.worker_of(spi) {
+            Some(worker) => Verdict::Open { worker },
+            None => Verdict::Punt(Punt::UnknownSpi),
+        },
+        Inbound::EspFragment => Verdict::Drop(Drop::EspFragment),
+        Inbound::EspTruncated => Verdict::Drop(Drop::EspTruncated),
+        Inbound::Keepalive => Verdict::Drop(Drop::Keepalive),
+        Inbound::Ike => Verdict::Punt(Punt::Ike),
+        Inbound::Other => Verdict::Punt(Punt::OwnAddress),
+    }
+}
