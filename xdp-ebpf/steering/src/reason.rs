@@ -53,7 +53,7 @@ reasons! {
         NoTunnel "no-tunnel" "No tunnel of this worker serves the destination's peering.",
         TtlExceeded "ttl-exceeded" "The inner TTL ran out; ICMP time exceeded was sent.",
         TooBig "too-big" "Larger than the tunnel carries with DF set; ICMP fragmentation needed was sent.",
-        TooBigFragmentable "too-big-fragmentable" "Larger than the tunnel carries with DF clear; causeway does not fragment.",
+        TooBigOptions "too-big-options" "Larger than the tunnel carries, DF clear, with IPv4 options: not fragmented.",
         SequenceExhausted "sequence-exhausted" "The SA's sequence numbers are used up (RFC 4303 section 3.3.3).",
         SequenceNotReserved "sequence-not-reserved" "The next sequence number is not reserved on disk yet.",
         Unreachable "unreachable" "The kernel has no route to the destination on this NIC.",
