@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+
+use crate::ranges::{Entry, Hop, Ranges, Table};
+
+/// A unicast route through the watched NIC, as in the kernel's main table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The destinations the route serves.
+    pub prefix: Ipv4Net,
+    /// The neighbour that forwards; `None` when the destinations are on the link themselves.
+    pub gateway: Option<Ipv4Addr>,
+    /// Of two routes with the same prefix the one with the lower metric is used.
+    pub metric: u32,
+}
+
+/// Where a packet goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// To this MAC address.
+    Ready([u8; 6]),
+    /// To this neighbour, the route's gateway or the destination itself, whose MAC address is not
+    /// known yet: give it to [`Watcher::resolve`](crate::Watcher::resolve).
+    Unresolved(Ipv4Addr),
+    /// Nowhere through the watched NIC: there is no route, the route leads out of another NIC or
+    /// refuses (blackhole, unreachable, prohibit, throw), or the destination is local, loopback,
+    /// broadcast or multicast.
+    Unreachable,
+}
+
+/// The kernel's routes and neighbours of one NIC, at one moment.
+///
+/// Built by [`Watcher`](crate::Watcher), or by [`Snapshot::new`] without a kernel. The default
+/// snapshot is empty: every destination is unreachable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    ranges: Arc<Ranges>,
+    /// Ascending by address.
+    neighbours: Box<[(Ipv4Addr, [u8; 6])]>,
+}
+
+impl Snapshot {
+    /// A snapshot of these routes and of these resolved neighbours. Of routes that are alike in
+    /// prefix and metric the first is used; of neighbours with one address the last.
+    pub fn new(
+        routes: impl IntoIterator<Item = Route>,
+        neighbours: impl IntoIterator<Item = (Ipv4Addr, [u8; 6])>,
+    ) -> Self {
+        let entries = routes.into_iter().map(|route| Entry {
+            table: Table::Main,
+            prefix: route.prefix,
+            metric: route.metric,
+            hop: route.gateway.map_or(Hop::OnLink, Hop::Gateway),
+        });
+        Self::from_ranges(Arc::new(Ranges::new(entries)), neighbours)
+    }
+
+    pub(crate) fn from_ranges(
+        ranges: Arc<Ranges>,
+        neighbours: impl IntoIterator<Item = (Ipv4Addr, [u8; 6])>,
+    ) -> Self {
+        let sorted: BTreeMap<_, _> = neighbours.into_iter().collect();
+        Self {
+            ranges,
+            neighbours: sorted.into_iter().collect(),
+        }
+    }
+
+    /// Where a packet to `destination` goes next: two binary searches, no allocation.
+    #[inline]
+    pub fn lookup(&self, destination: Ipv4Addr) -> Lookup {
+        match self.next_hop(destination) {
+            None => Lookup::Unreachable,
+            Some(next) => match self.neighbour(next) {
+                Some(mac) => Lookup::Ready(mac),
+                None => Lookup::Unresolved(next),
+            },
+        }
+    }
+
+    /// The neighbour that takes packets to `destination`, resolved or not; `None` if unreachable.
+    #[inline]
+    pub fn next_hop(&self, destination: Ipv4Addr) -> Option<Ipv4Addr> {
+        match self.ranges.hop(destination) {
+            Hop::Unreachable => None,
+            Hop::OnLink => Some(destination),
+            Hop::Gateway(gateway) => Some(gateway),
+        }
+    }
+
+    /// The MAC address of this neighbour, if the kernel knows it.
+    #[inline]
+    pub fn neighbour(&self, address: Ipv4Addr) -> Option<[u8; 6]> {
+        self.neighbours
+            .binary_search_by_key(&address, |(address, _)| *address)
+            .ok()
+            .map(|found| self.neighbours[found].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const TWO: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+    fn ip(text: &str) -> Ipv4Addr {
+        text.parse().unwrap()
+    }
+
+    fn route(prefix: &str, gateway: Option<&str>, metric: u32) -> Route {
+        Route {
+            prefix: prefix.parse().unwrap(),
+            gateway: gateway.map(ip),
+            metric,
+        }
+    }
+
+    #[test]
+    fn a_snapshot_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync + 'static>() {}
+        shared::<Snapshot>();
+    }
+
+    #[test]
+    fn an_empty_snapshot_reaches_nothing() {
+        let snapshot = Snapshot::default();
+        assert_eq!(snapshot.lookup(ip("10.0.0.1")), Lookup::Unreachable);
+        assert_eq!(snapshot.neighbour(ip("10.0.0.1")), None);
+    }
+
+    #[test]
+    fn a_destination_on_the_link_is_its_own_neighbour() {
+        let snapshot = Snapshot::new([route("10.1.0.0/24", None, 0)], [(ip("10.1.0.2"), TWO)]);
+        assert_eq!(snapshot.lookup(ip("10.1.0.2")), Lookup::Ready(TWO));
+        let other = ip("10.1.0.3");
+        assert_eq!(snapshot.lookup(other), Lookup::Unresolved(other));
+        assert_eq!(snapshot.lookup(ip("10.1.1.2")), Lookup::Unreachable);
+    }
+
+    #[test]
+    fn a_gateway_is_the_neighbour_of_what_lies_behind_it() {
+        let routes = [
+            route("0.0.0.0/0", Some("10.1.0.1"), 0),
+            route("10.1.0.0/24", None, 0),
+            route("10.2.0.0/16", Some("10.1.0.9"), 0),
+        ];
+        let snapshot = Snapshot::new(routes, [(ip("10.1.0.1"), ONE)]);
+        assert_eq!(snapshot.lookup(ip("198.51.100.7")), Lookup::Ready(ONE));
+        assert_eq!(snapshot.next_hop(ip("198.51.100.7")), Some(ip("10.1.0.1")));
+        assert_eq!(
+            snapshot.lookup(ip("10.2.3.4")),
+            Lookup::Unresolved(ip("10.1.0.9"))
+        );
+    }
+
+    #[test]
+    fn an_onlink_gateway_needs_no_route_of_its_own() {
+        let gateway = ip("203.0.113.1");
+        let snapshot = Snapshot::new(
+            [route("0.0.0.0/1", Some("203.0.113.1"), 0)],
+            [(gateway, ONE)],
+        );
+        assert_eq!(snapshot.lookup(ip("8.8.8.8")), Lookup::Ready(ONE));
+        assert_eq!(snapshot.lookup(gateway), Lookup::Unreachable);
+    }
+
+    #[test]
+    fn the_lower_metric_wins_and_then_the_first() {
+        let routes = [
+            route("10.2.0.0/16", Some("10.1.0.3"), 100),
+            route("10.2.0.0/16", Some("10.1.0.1"), 50),
+            route("10.2.0.0/16", Some("10.1.0.2"), 50),
+        ];
+        let snapshot = Snapshot::new(routes, []);
+        assert_eq!(snapshot.next_hop(ip("10.2.0.1")), Some(ip("10.1.0.1")));
+    }
+
+    #[test]
+    fn what_is_not_unicast_is_unreachable_whatever_the_routes_say() {
+        let all = ["0.0.0.0/0", "127.0.0.1/32", "255.255.255.255/32"];
+        let snapshot = Snapshot::new(all.map(|prefix| route(prefix, None, 0)), []);
+        for never in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "127.255.255.255",
+            "224.0.0.1",
+            "239.255.255.255",
+            "255.255.255.255",
+        ] {
+            assert_eq!(snapshot.lookup(ip(never)), Lookup::Unreachable, "{never}");
+        }
+        for edge in ["1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255"] {
+            assert_eq!(snapshot.lookup(ip(edge)), Lookup::Unresolved(ip(edge)));
+        }
+    }
+
+    #[test]
+    fn host_bits_in_a_prefix_do_not_matter() {
+        let snapshot = Snapshot::new([route("10.1.0.77/24", None, 0)], []);
+        let first = ip("10.1.0.1");
+        assert_eq!(snapshot.lookup(first), Lookup::Unresolved(first));
+    }
+
+    #[test]
+    fn of_two_macs_for_one_neighbour_the_last_is_used() {
+        let address = ip("10.1.0.2");
+        let snapshot = Snapshot::new([], [(address, ONE), (address, TWO)]);
+        assert_eq!(snapshot.neighbour(address), Some(TWO));
+    }
+}

@@ -1,0 +1,94 @@
+//! What the kernel says about NICs, against what `ip` was told to make.
+
+use crate::namespaces::{NEAR_MAC, NIC, Pair};
+use causeway_routes::{RoutesError, interface, tx_dropped};
+
+#[test]
+fn a_nic_is_described_as_it_was_made() {
+    let pair = Pair::new();
+    pair.near(&format!("link set {NIC} mtu 3498"));
+    pair.near(&format!("addr add 10.3.0.1/16 dev {NIC}"));
+    pair.near(&format!("addr add 10.4.0.1 peer 10.4.0.2/32 dev {NIC}"));
+    pair.run(async || {
+        let found = interface(NIC).await.unwrap();
+        assert_eq!(found.name, NIC);
+        assert_eq!(found.mac, NEAR_MAC);
+        assert_eq!(found.mtu, 3498);
+        assert!(found.up);
+        let mut addresses: Vec<String> = found.addresses.iter().map(|a| a.to_string()).collect();
+        addresses.sort();
+        assert_eq!(addresses, ["10.1.0.1/24", "10.3.0.1/16", "10.4.0.1/32"]);
+    });
+    let listed = pair.near(&format!("-o link show {NIC}"));
+    let index: u32 = listed.split(':').next().unwrap().parse().unwrap();
+    pair.near(&format!("link set {NIC} down"));
+    pair.run(async || {
+        let found = interface(NIC).await.unwrap();
+        assert_eq!(found.index, index);
+        assert!(!found.up);
+    });
+}
+
+#[test]
+fn queues_are_those_in_use_not_those_allocated() {
+    let pair = Pair::new();
+    pair.near("link add many numrxqueues 3 numtxqueues 2 type veth peer name few");
+    pair.near("link add plain numrxqueues 4 numtxqueues 5 type bridge");
+    pair.run(async || {
+        // Made without a word on queues: the kernel allocates one per CPU and uses one.
+        let unspoken = interface(NIC).await.unwrap();
+        assert_eq!((unspoken.rx_queues, unspoken.tx_queues), (1, 1));
+        let many = interface("many").await.unwrap();
+        assert_eq!((many.rx_queues, many.tx_queues), (3, 2));
+        // A bridge knows no channels, so the counts come from its link message.
+        let plain = interface("plain").await.unwrap();
+        assert_eq!((plain.rx_queues, plain.tx_queues), (4, 5));
+    });
+}
+
+#[test]
+fn a_missing_nic_is_an_error_that_lists_the_others() {
+    let pair = Pair::new();
+    pair.run(async || {
+        let error = interface("eth7").await.unwrap_err();
+        assert!(matches!(error, RoutesError::NoSuchInterface { .. }));
+        assert_eq!(
+            error.to_string(),
+            "there is no network interface named \"eth7\" in this network namespace; \
+             it has: lo, nic"
+        );
+        assert!(matches!(
+            tx_dropped(4711).await,
+            Err(RoutesError::NoSuchIndex(4711))
+        ));
+    });
+}
+
+#[test]
+fn a_nic_without_a_mac_address_is_refused() {
+    let pair = Pair::new();
+    pair.near("tuntap add tunnel mode tun");
+    pair.run(async || {
+        let error = interface("tunnel").await.unwrap_err();
+        assert!(matches!(error, RoutesError::NotEthernet { .. }), "{error}");
+    });
+}
+
+#[test]
+fn frames_the_nic_refused_are_counted() {
+    let pair = Pair::new();
+    pair.near(&format!(
+        "neigh add 10.1.0.2 lladdr 02:00:00:00:01:02 dev {NIC}"
+    ));
+    pair.far(&format!("link set {NIC} down"));
+    pair.run(async || {
+        let index = interface(NIC).await.unwrap().index;
+        let before = tx_dropped(index).await.unwrap();
+        let socket = std::net::UdpSocket::bind("10.1.0.1:0").unwrap();
+        for _ in 0..5 {
+            socket.send_to(b"nobody listens", "10.1.0.2:9").unwrap();
+        }
+        let after = tx_dropped(index).await.unwrap();
+        assert!(after >= before + 5, "{before} before, {after} after");
+    });
+}
