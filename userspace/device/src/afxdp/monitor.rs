@@ -1,0 +1,140 @@
+//! What the control side may know of a device that works in another thread.
+#![allow(unsafe_code)]
+
+use std::{
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rustix::net::sockopt;
+
+use super::CopyMode;
+
+/// What the kernel counted on a device's sockets (`XDP_STATISTICS`), summed over its queues.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Packets lost because the fill ring was empty, or too long for a frame.
+    pub rx_dropped: u64,
+    /// Packets lost because the worker had not read its receive ring.
+    pub rx_ring_full: u64,
+    /// Fill ring entries that the kernel refused; not packets.
+    pub rx_invalid_descs: u64,
+    /// How often the kernel found the fill ring empty. A queue's fill ring serves all its
+    /// workers and each of them tells the same number; the packets lost by it stand in
+    /// `rx_dropped`.
+    pub rx_fill_ring_empty_descs: u64,
+    /// Transmissions that the kernel refused.
+    pub tx_invalid_descs: u64,
+    /// How often the kernel looked for a packet to send and found none; not packets.
+    pub tx_ring_empty_descs: u64,
+}
+
+impl Stats {
+    /// Packets that were meant for these sockets and did not reach their worker.
+    pub fn lost(&self) -> u64 {
+        self.rx_dropped + self.rx_ring_full
+    }
+
+    fn add(&mut self, socket: BorrowedFd<'_>) {
+        // A socket always answers; its NIC may be gone, but then the last counts are right.
+        let Ok(counted) = sockopt::xdp_statistics(socket) else {
+            return;
+        };
+        self.rx_dropped += counted.rx_dropped;
+        self.rx_ring_full += counted.rx_ring_full.unwrap_or(0);
+        self.rx_invalid_descs += counted.rx_invalid_descs;
+        self.rx_fill_ring_empty_descs += counted.rx_fill_ring_empty_descs.unwrap_or(0);
+        self.tx_invalid_descs += counted.tx_invalid_descs;
+        self.tx_ring_empty_descs += counted.tx_ring_empty_descs.unwrap_or(0);
+    }
+}
+
+/// Reads a device's counters from any thread. It keeps no socket open: when the device is gone,
+/// it tells the last counts.
+#[derive(Clone, Debug)]
+pub struct Monitor(Arc<Board>);
+
+#[derive(Debug)]
+struct Board {
+    copy_mode: CopyMode,
+    frames_total: usize,
+    frames_home: AtomicUsize,
+    sockets: Mutex<Sockets>,
+}
+
+#[derive(Debug)]
+enum Sockets {
+    Open(Vec<RawFd>),
+    Closed(Stats),
+}
+
+impl Monitor {
+    pub(super) fn new<'a>(
+        copy_mode: CopyMode,
+        frames_total: usize,
+        sockets: impl Iterator<Item = BorrowedFd<'a>>,
+    ) -> Self {
+        Self(Arc::new(Board {
+            copy_mode,
+            frames_total,
+            frames_home: AtomicUsize::new(frames_total),
+            sockets: Mutex::new(Sockets::Open(
+                sockets.map(|socket| socket.as_raw_fd()).collect(),
+            )),
+        }))
+    }
+
+    /// The mode that is in force, which the kernel chose.
+    pub fn copy_mode(&self) -> CopyMode {
+        self.0.copy_mode
+    }
+
+    /// The kernel's counters.
+    pub fn stats(&self) -> Stats {
+        self.0.stats(&self.0.lock())
+    }
+
+    /// How many frames the device has.
+    pub fn frames_total(&self) -> usize {
+        self.0.frames_total
+    }
+
+    /// How many of them were home at the end of the device's last round.
+    pub fn frames_home(&self) -> usize {
+        self.0.frames_home.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn publish_home(&self, frames: usize) {
+        self.0.frames_home.store(frames, Ordering::Relaxed);
+    }
+
+    /// Keeps the last counts. The device calls this before it closes its sockets.
+    pub(super) fn close(&self) {
+        let mut sockets = self.0.lock();
+        *sockets = Sockets::Closed(self.0.stats(&sockets));
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stats(&self, sockets: &Sockets) -> Stats {
+        match sockets {
+            Sockets::Closed(stats) => *stats,
+            Sockets::Open(sockets) => {
+                let mut stats = Stats::default();
+                for socket in sockets {
+                    // SAFETY: the device closes its sockets only after `Monitor::close`, which
+                    // waits for the lock that the caller holds.
+                    stats.add(unsafe { BorrowedFd::borrow_raw(*socket) });
+                }
+                stats
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Opening a NIC's queues: a UMEM for each, and on it a socket for each worker.
+#![allow(unsafe_code)]
+
+use std::{
+    io,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    vec,
+};
+
+use rustix::net::{sockopt, xdp::XdpOptionsFlags};
+use xsk_rs::{
+    FrameDesc, RxQueue, Socket, TxQueue, Umem,
+    config::{
+        BindFlags, FrameSize as ChunkSize, Interface, LibxdpFlags, QueueSize, SocketConfig,
+        UmemConfig,
+    },
+};
+
+use super::{
+    AfXdp, CopyMode, CopyPreference, Monitor, OpenError, OpenOptions,
+    error::{BIND, Place},
+    nic,
+    partition::Partition,
+    pool::Pool,
+    port::{Port, Transmitter},
+};
+use crate::Waker;
+
+/// A queue with a socket for each worker, before they go to their workers.
+struct Queue {
+    pool: Arc<Pool>,
+    sockets: vec::IntoIter<(TxQueue, RxQueue)>,
+    frames: Vec<FrameDesc>,
+}
+
+impl AfXdp {
+    /// Opens queues of a NIC, in the network namespace of the calling thread, and returns a
+    /// device for each worker. The sockets receive once an XDP program redirects to them
+    /// ([`AfXdp::sockets`]); they transmit at once. No XDP program is loaded.
+    ///
+    /// # Errors
+    /// A sentence that names NIC and queue, and what to do.
+    pub fn open(options: OpenOptions) -> Result<Vec<AfXdp>, OpenError> {
+        options.check()?;
+        let mut place = Place {
+            interface: &options.interface,
+            queue: 0,
+            memory: 0,
+            zero_copy: options.copy == CopyPreference::ZeroCopy,
+        };
+        let mtu =
+            nic::mtu(&options.interface).map_err(|error| place.error("read the MTU", &error))?;
+        let frame_size = options.frame_size.bytes(&options.interface, mtu)?;
+        place.memory = u64::from(frame_size) * u64::from(options.frames_per_queue);
+
+        let mut queues = Vec::new();
+        for queue in 0..options.queues {
+            place.queue = queue;
+            queues.push(open_queue(&options, frame_size, place)?);
+        }
+        (0..options.workers)
+            .map(|worker| device(worker, options.workers, &mut queues, place))
+            .collect()
+    }
+}
+
+/// Makes a queue's UMEM, binds a socket for each worker to it and fills its fill ring.
+fn open_queue(
+    options: &OpenOptions,
+    frame_size: u32,
+    place: Place<'_>,
+) -> Result<Queue, OpenError> {
+    let split = Partition::new(options, place.queue, frame_size);
+    let ring = |size| QueueSize::new(size).map_err(|e| place.error("size a ring", &e));
+
+    let umem_config = UmemConfig::builder()
+        .frame_size(ChunkSize::new(frame_size).map_err(|e| place.error("size a frame", &e))?)
+        .fill_queue_size(ring(split.fill_ring())?)
+        .comp_queue_size(ring(split.completion_ring())?)
+        .build()
+        .map_err(|e| place.error("size a UMEM", &e))?;
+    let count = NonZeroU32::new(options.frames_per_queue).expect("checked with the options");
+    let (umem, frames) =
+        Umem::new(umem_config, count, false).map_err(|e| place.error("register the UMEM", &e))?;
+
+    let mut bind = match options.copy {
+        CopyPreference::Auto => BindFlags::empty(),
+        CopyPreference::ZeroCopy => BindFlags::XDP_ZEROCOPY,
+        CopyPreference::Copy => BindFlags::XDP_COPY,
+    };
+    bind.set(BindFlags::XDP_USE_NEED_WAKEUP, options.need_wakeup);
+    let socket_config = SocketConfig::builder()
+        .rx_queue_size(ring(split.receive_ring)?)
+        .tx_queue_size(ring(split.transmit_ring())?)
+        .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
+        .bind_flags(bind)
+        .build();
+    let interface: Interface = options.interface.parse().map_err(|_| {
+        let interface = options.interface.clone();
+        OpenError::NoSuchInterface { interface }
+    })?;
+
+    let mut shared = None;
+    let mut sockets = Vec::new();
+    for _ in 0..options.workers {
+        // SAFETY: a queue that is bound again with this UMEM asks for the flag that keeps libxdp
+        // from loading a program, and it is set above.
+        let (transmit, receive, rings) =
+            unsafe { Socket::new(socket_config, &umem, &interface, place.queue) }
+                .map_err(|e| place.error(BIND, &e))?;
+        // Only the first socket brings the queue's fill and completion ring.
+        shared = shared.or(rings);
+        sockets.push((transmit, receive));
+    }
+    let missing = || place.error(BIND, &io::Error::other("no fill ring came with the socket"));
+    let pool = Pool::new(umem, split, shared.ok_or_else(missing)?);
+    pool.lock()
+        .refill(&mut frames[..split.receive as usize].to_vec());
+    Ok(Queue {
+        pool: Arc::new(pool),
+        sockets: sockets.into_iter(),
+        frames,
+    })
+}
+
+/// Gathers one worker's sockets of all queues.
+fn device(
+    worker: usize,
+    workers: usize,
+    queues: &mut [Queue],
+    place: Place<'_>,
+) -> Result<AfXdp, OpenError> {
+    static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
+
+    let count = queues.len() as u32;
+    let first = NEXT_PORT.fetch_add(count, Ordering::Relaxed);
+    let home = worker as u32 % count;
+    let mut transmit = None;
+    let mut ports = Vec::new();
+    let mut frames = 0;
+    for (queue, opened) in (0..count).zip(queues) {
+        let (tx, rx) = opened.sockets.next().expect("a socket for each worker");
+        let split = opened.pool.partition;
+        let port = Port::new(first + queue, queue, opened.pool.clone(), rx);
+        // The frames that receive are common to the workers; each answers for an equal part.
+        let odd = worker < split.receive as usize % workers;
+        frames += split.receive as usize / workers + usize::from(odd);
+        if queue == home {
+            // In copy mode a packet occupies the socket's send buffer until the NIC has sent it;
+            // the default buffer holds fewer packets than the ring.
+            sockopt::set_socket_send_buffer_size_force(&port, split.send_buffer())
+                .map_err(|e| place.error("enlarge the send buffer", &io::Error::from(e)))?;
+            let at_home = worker as u32 / count;
+            let free = opened.frames[split.share(at_home)].to_vec();
+            frames += free.len();
+            let pool = opened.pool.clone();
+            transmit = Some(Transmitter::new(port.id, pool, at_home, tx, free));
+        }
+        ports.push(port);
+    }
+    let home_port = &ports[home as usize];
+    let options = sockopt::xdp_options(home_port)
+        .map_err(|e| place.error("read the mode", &io::Error::from(e)))?;
+    let copy_mode = if options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY) {
+        CopyMode::ZeroCopy
+    } else {
+        CopyMode::Copy
+    };
+    let waker = Waker::new().map_err(|e| place.error("make a waker", &e))?;
+    let monitor = Monitor::new(
+        copy_mode,
+        frames,
+        ports.iter().map(std::os::fd::AsFd::as_fd),
+    );
+    Ok(AfXdp {
+        ports: ports.into(),
+        home: home as usize,
+        transmitter: transmit.expect("the home queue is among the queues"),
+        turn: 0,
+        frames,
+        waker,
+        monitor,
+    })
+}
