@@ -1,0 +1,99 @@
+//! The system's tools that the lab runs: `ip` and `ethtool`.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The tools the lab needs and the Debian package that brings each.
+const TOOLS: [(&str, &str); 4] = [
+    ("ip", "iproute2"),
+    ("ethtool", "ethtool"),
+    ("iperf3", "iperf3"),
+    ("tcpdump", "tcpdump"),
+];
+
+/// Checks what no command can replace: root and the tools.
+pub fn prerequisites() -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the lab makes network namespaces and needs root; run it as root"
+    );
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for (tool, package) in TOOLS {
+        let found = std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
+        ensure!(
+            found,
+            "`{tool}` is not in PATH; `cargo xtask setup` installs it (Debian package {package})"
+        );
+    }
+    Ok(())
+}
+
+/// Runs a command to its end; its error text becomes ours.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed ({}): {}", output.status, said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Gives `ip` a list of commands in one go, inside a namespace if one is named.
+pub fn ip_batch(namespace: Option<&str>, lines: &[String]) -> Result<()> {
+    let mut command = Command::new("ip");
+    if let Some(namespace) = namespace {
+        command.args(["-n", namespace]);
+    }
+    let mut child = command
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start `ip`")?;
+    let mut input = child.stdin.take().context("`ip` has no standard input")?;
+    // A batch that stops early closes the pipe; its own message, below, tells why.
+    let _ = input.write_all((lines.join("\n") + "\n").as_bytes());
+    drop(input);
+    let output = child.wait_with_output()?;
+    ensure!(
+        output.status.success(),
+        "`ip -batch` failed in {}: {}\nthe batch was:\n{}",
+        namespace.unwrap_or("the machine's own namespace"),
+        String::from_utf8_lossy(&output.stderr).trim(),
+        lines.join("\n")
+    );
+    Ok(())
+}
+
+/// Random bytes from the kernel.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)
+        .context("cannot read /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, content: &str) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,165 @@
+//! Makes the namespaces, links, addresses and routes of a lab.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::options::Options;
+use crate::topology::{
+    self, BRIDGE, NIC, Node, Site, TRUNK, endpoints, other, prefix, trunk_address,
+};
+use crate::{interrupt, netns, tool};
+
+/// Builds everything below the roles.
+pub fn build(options: &Options, id: &str) -> Result<()> {
+    let sites: Vec<Site> = [1, 2]
+        .into_iter()
+        .flat_map(|vpc| topology::sites(options, vpc))
+        .collect();
+    {
+        let _permit = interrupt::permit();
+        let lines: Vec<_> = sites
+            .iter()
+            .map(|site| format!("netns add {}", site.namespace(id)))
+            .collect();
+        tool::ip_batch(None, &lines)?;
+    }
+    for site in &sites {
+        netns::enter(&site.namespace(id), || set_kernel(*site))?;
+    }
+    for vpc in [1, 2] {
+        let switch = Site::switch(vpc).namespace(id);
+        tool::ip_batch(Some(&switch), &switch_lines(options, id, vpc))?;
+    }
+    for site in &sites {
+        let lines = match site.node {
+            Node::Switch => trunk_lines(options, site.vpc),
+            _ => member_lines(options, *site),
+        };
+        tool::ip_batch(Some(&site.namespace(id)), &lines)?;
+    }
+    set_offloads(&sites, id)
+}
+
+/// Settings of the network namespace that the calling thread is in.
+fn set_kernel(site: Site) -> Result<()> {
+    let forward = u8::from(site.node == Node::Switch);
+    // ip_forward comes first: setting it resets the redirect settings.
+    let mut settings = vec![("ipv4/ip_forward".to_owned(), forward)];
+    for scope in ["all", "default"] {
+        settings.push((format!("ipv6/conf/{scope}/disable_ipv6"), 1));
+        // An answer comes from a gateway, the question went to the demux.
+        settings.push((format!("ipv4/conf/{scope}/rp_filter"), 0));
+        // The way through the demux looks like a detour to a kernel.
+        settings.push((format!("ipv4/conf/{scope}/send_redirects"), 0));
+        settings.push((format!("ipv4/conf/{scope}/accept_redirects"), 0));
+    }
+    for (name, value) in settings {
+        let path = format!("/proc/sys/net/{name}");
+        match std::fs::write(&path, value.to_string()) {
+            // A kernel without IPv6 makes no IPv6 noise either.
+            Err(_) if name.starts_with("ipv6/") && !std::path::Path::new(&path).exists() => {}
+            result => result.with_context(|| format!("cannot set {path} for {site}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// The bridge with a port for each machine, and the near end of the trunk.
+fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
+    let mtu = options.mtu;
+    let router = Site::switch(vpc).address();
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        // A fixed address: a bridge otherwise takes the lowest of its ports'.
+        format!(
+            "link add {BRIDGE} mtu {mtu} address 02:cb:00:00:0{vpc}:01 type bridge \
+             forward_delay 0 stp_state 0 mcast_snooping 0"
+        ),
+        format!("addr add {router}/24 dev {BRIDGE}"),
+        format!("link set {BRIDGE} up"),
+    ];
+    for site in topology::sites(options, vpc) {
+        if site.node == Node::Switch {
+            continue;
+        }
+        let (port, namespace) = (site.port(), site.namespace(id));
+        lines.push(format!(
+            "link add {port} mtu {mtu} type veth peer name {NIC} mtu {mtu} netns {namespace}"
+        ));
+        lines.push(format!("link set {port} master {BRIDGE} up"));
+    }
+    if vpc == 1 {
+        let far = Site::switch(2).namespace(id);
+        lines.push(format!(
+            "link add {TRUNK} mtu {mtu} type veth peer name {TRUNK} mtu {mtu} netns {far}"
+        ));
+    }
+    lines
+}
+
+/// The trunk carries what goes to the other side's tunnel endpoints and
+/// nothing else: the router has no route for the rest of that VPC.
+fn trunk_lines(options: &Options, vpc: u8) -> Vec<String> {
+    let far = trunk_address(other(vpc));
+    let mut lines = vec![
+        format!("addr add {}/30 dev {TRUNK}", trunk_address(vpc)),
+        format!("link set {TRUNK} up"),
+    ];
+    for endpoint in endpoints(options, other(vpc)) {
+        lines.push(format!(
+            "route add {}/32 via {far} dev {TRUNK}",
+            endpoint.address()
+        ));
+    }
+    lines
+}
+
+fn member_lines(options: &Options, site: Site) -> Vec<String> {
+    let vpc = site.vpc;
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        format!("addr add {}/24 dev {NIC}", site.address()),
+        format!("link set {NIC} up"),
+    ];
+    let next_hop = match site.node {
+        Node::Host(_) => Some(Site::demux(vpc)),
+        _ if endpoints(options, vpc).contains(&site) => Some(Site::switch(vpc)),
+        _ => None,
+    };
+    if let Some(next_hop) = next_hop {
+        lines.push(format!(
+            "route add {} via {}",
+            prefix(other(vpc)),
+            next_hop.address()
+        ));
+    }
+    lines
+}
+
+/// On a veth a checksum is left to a device that never comes, and a packet may
+/// be a chain of segments; what is encrypted must be complete and of one frame.
+fn set_offloads(sites: &[Site], id: &str) -> Result<()> {
+    const PLAIN: [&str; 6] = ["tx", "off", "tso", "off", "gso", "off"];
+    for site in sites {
+        let switch = Site::switch(site.vpc).namespace(id);
+        if site.node == Node::Switch {
+            ethtool(&switch, TRUNK, &PLAIN)?;
+            continue;
+        }
+        ethtool(&site.namespace(id), NIC, &PLAIN)?;
+        ethtool(&switch, &site.port(), &PLAIN)?;
+        if site.is_role() {
+            // A frame that XDP redirects to a veth is dropped unless the peer
+            // has NAPI, which GRO switches on.
+            ethtool(&switch, &site.port(), &["gro", "on"])?;
+        }
+    }
+    Ok(())
+}
+
+fn ethtool(namespace: &str, device: &str, features: &[&str]) -> Result<()> {
+    netns::enter(namespace, || {
+        tool::run(Command::new("ethtool").args(["-K", device]).args(features)).map(drop)
+    })
+}
