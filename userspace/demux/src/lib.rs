@@ -1,1 +1,12 @@
-//! The XDP program's owner.
+//! The owner of the XDP program: loads it, fills its maps, attaches it, reads its counters.
+//!
+//! [`steering`] holds in memory what the maps hold in the kernel, and answers the same verdicts;
+//! [`program`] puts it into the kernel; [`counters`] reads what became of the packets.
+
+pub mod counters;
+pub mod program;
+pub mod steering;
+
+pub use counters::Counters;
+pub use program::{Attach, Mode, Program, ProgramError};
+pub use steering::Steering;

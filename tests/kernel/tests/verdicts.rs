@@ -1,0 +1,198 @@
+//! Law 5: the verdict in the kernel (BPF_PROG_TEST_RUN) is the verdict on the host, on one corpus.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use aya::programs::{TestRun, TestRunOptions};
+use causeway_demux::{Counters, Program, Steering};
+use causeway_kernel_tests::corpus::{End, corpus};
+use causeway_kernel_tests::packet::OWN_MAC;
+use causeway_kernel_tests::world::{GATEWAY_MACS, WORKERS_WITH_SOCKETS, steering};
+use causeway_steering::{Drop, Punt, Verdict, decide};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, SocketType};
+
+const XDP_ABORTED: u32 = 0;
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+const XDP_REDIRECT: u32 = 4;
+/// Loopback's index in every network namespace. Test runs redirect nothing.
+const LOOPBACK: u32 = 1;
+
+struct Kernel {
+    program: Program,
+    _sockets: Vec<OwnedFd>,
+}
+
+/// How the kernel's program ended a packet.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    action: u32,
+    end: Option<End>,
+    frame: Vec<u8>,
+}
+
+impl Kernel {
+    fn new(steering: &Steering) -> anyhow::Result<Self> {
+        let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
+        let object = std::fs::read(&object).with_context(|| {
+            format!("no {}: build it with `cargo xtask build`", object.display())
+        })?;
+        let mut program = Program::load(&object).context("this test needs root")?;
+        program.fill(LOOPBACK, steering)?;
+        let mut sockets = Vec::new();
+        for worker in WORKERS_WITH_SOCKETS {
+            let socket = rustix::net::socket(AddressFamily::XDP, SocketType::RAW, None)?;
+            program.bind(0, worker, &socket)?;
+            sockets.push(socket);
+        }
+        Ok(Self {
+            program,
+            _sockets: sockets,
+        })
+    }
+
+    fn run(&mut self, frame: &[u8]) -> anyhow::Result<Ended> {
+        let before = self.program.counters()?;
+        let mut output = vec![0; frame.len()];
+        let result = self.program.xdp()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut output),
+            ..TestRunOptions::default()
+        })?;
+        let after = self.program.counters()?;
+        ensure!(
+            after.received() == before.received() + 1,
+            "not received once"
+        );
+        Ok(Ended {
+            action: result.return_value,
+            end: ended(&before, &after)?,
+            frame: output,
+        })
+    }
+}
+
+/// The one counter that grew, or none.
+fn ended(before: &Counters, after: &Counters) -> anyhow::Result<Option<End>> {
+    let mut ends = Vec::new();
+    for reason in Drop::ALL {
+        let grown = after.dropped(*reason) - before.dropped(*reason);
+        ends.extend((0..grown).map(|_| End::Drop(*reason)));
+    }
+    for reason in Punt::ALL {
+        let grown = after.punted(*reason) - before.punted(*reason);
+        ends.extend((0..grown).map(|_| End::Punt(*reason)));
+    }
+    ends.extend((before.to_worker()..after.to_worker()).map(|_| End::AnyWorker));
+    ends.extend((before.to_gateway()..after.to_gateway()).map(|_| End::AnyGateway));
+    ensure!(ends.len() <= 1, "one packet ended more than once: {ends:?}");
+    Ok(ends.pop())
+}
+
+/// What the host's verdict means for the program's action, its counter and the frame.
+fn expected(frame: &[u8], verdict: Verdict) -> Ended {
+    let unchanged = |action, end| Ended {
+        action,
+        end: Some(end),
+        frame: frame.to_vec(),
+    };
+    match verdict {
+        Verdict::Punt(reason) => unchanged(XDP_PASS, End::Punt(reason)),
+        Verdict::Drop(reason) => unchanged(XDP_DROP, End::Drop(reason)),
+        Verdict::Open { worker } | Verdict::Local { worker, .. } => {
+            if WORKERS_WITH_SOCKETS.contains(&worker) {
+                unchanged(XDP_REDIRECT, End::AnyWorker)
+            } else {
+                unchanged(XDP_DROP, End::Drop(Drop::NoWorker))
+            }
+        }
+        Verdict::Remote { gateway, .. } => {
+            let mut ended = unchanged(XDP_REDIRECT, End::AnyGateway);
+            ended.frame[..6].copy_from_slice(&GATEWAY_MACS[gateway as usize]);
+            ended.frame[6..12].copy_from_slice(&OWN_MAC);
+            ended
+        }
+    }
+}
+
+#[test]
+fn the_host_ends_every_packet_of_the_corpus_as_it_should() {
+    let steering = steering();
+    for case in corpus() {
+        let verdict = decide(&case.frame[..], &steering);
+        let end = expected(&case.frame, verdict).end;
+        let end = match (verdict, case.end) {
+            (Verdict::Open { worker }, End::Worker(_)) => Some(End::Worker(worker)),
+            _ => end,
+        };
+        assert_eq!(end, Some(case.end), "{}: {verdict:?}", case.name);
+    }
+}
+
+#[test]
+fn the_kernel_agrees_with_the_host_on_the_corpus() -> anyhow::Result<()> {
+    let steering = steering();
+    let mut kernel = Kernel::new(&steering)?;
+    for case in corpus() {
+        let verdict = decide(&case.frame[..], &steering);
+        let ended = kernel.run(&case.frame).context(case.name)?;
+        assert_ne!(ended.action, XDP_ABORTED, "{}", case.name);
+        assert_eq!(ended, expected(&case.frame, verdict), "{}", case.name);
+    }
+    Ok(())
+}
+
+/// A packet of the corpus with some octets changed and its end cut off or lengthened.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let frames: Vec<_> = corpus().into_iter().map(|case| case.frame).collect();
+    let changes = prop::collection::vec((0..80usize, any::<u8>()), 0..4);
+    (
+        prop::sample::select(frames),
+        changes,
+        14..120usize,
+        any::<bool>(),
+    )
+        .prop_map(|(mut frame, changes, length, resize)| {
+            for (at, value) in changes {
+                if let Some(octet) = frame.get_mut(at) {
+                    *octet = value;
+                }
+            }
+            if resize {
+                frame.resize(length, 0);
+            }
+            frame
+        })
+}
+
+#[test]
+fn the_kernel_agrees_with_the_host_on_changed_packets() -> anyhow::Result<()> {
+    let steering = steering();
+    let kernel = std::cell::RefCell::new(Kernel::new(&steering)?);
+    let mut runner = TestRunner::new(Config::with_cases(4096));
+    runner.run(&mutated(), |frame| {
+        let ended = kernel.borrow_mut().run(&frame).expect("a test run");
+        prop_assert_eq!(ended, expected(&frame, decide(&frame[..], &steering)));
+        Ok(())
+    })?;
+    Ok(())
+}
+
+#[test]
+fn before_its_tables_are_filled_the_program_gives_everything_to_the_kernel() -> anyhow::Result<()> {
+    let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
+    let object = std::fs::read(object).context("build it with `cargo xtask build`")?;
+    let mut kernel = Kernel {
+        program: Program::load(&object).context("this test needs root")?,
+        _sockets: Vec::new(),
+    };
+    for case in corpus() {
+        let ended = kernel.run(&case.frame)?;
+        assert_eq!(ended.action, XDP_PASS, "{}", case.name);
+        assert_eq!(ended.end, Some(End::Punt(Punt::NotReady)), "{}", case.name);
+    }
+    Ok(())
+}

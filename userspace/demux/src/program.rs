@@ -1,0 +1,331 @@
+//! The XDP program in the kernel: loaded, filled, attached, read.
+
+use std::os::fd::AsFd;
+
+use aya::maps::lpm_trie::Key;
+use aya::maps::{Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, XskMap};
+use aya::programs::xdp::{XdpLinkId, XdpMode};
+use aya::programs::{ProgramError as AyaError, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
+use causeway_steering::maps::{Gateway, Host, Traffic};
+use causeway_steering::reason::counter;
+use causeway_steering::{BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
+use thiserror::Error;
+
+use crate::counters::Counters;
+use crate::steering::{Place, Steering};
+
+const PROGRAM: &str = "causeway";
+
+/// How the program may be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Attach {
+    /// In the driver, else in the kernel's generic path.
+    #[default]
+    Auto,
+    /// In the driver only.
+    Driver,
+    /// In the generic path only.
+    Skb,
+}
+
+/// How the program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver.
+    Driver,
+    /// In the kernel's generic path, after it has made a socket buffer.
+    Skb,
+}
+
+impl Mode {
+    /// The mode's name in reports: `driver` or `skb`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Driver => "driver",
+            Self::Skb => "skb",
+        }
+    }
+}
+
+/// What can go wrong between the program and the kernel.
+#[derive(Debug, Error)]
+pub enum ProgramError {
+    /// The object was built by another version, or is none.
+    #[error("the kernel program has no {0} \"{1}\": build it again with `cargo xtask build`")]
+    Missing(&'static str, &'static str),
+    /// The object does not load.
+    #[error("the kernel refused the program: {0}")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// The verifier refused it, or a privilege is missing.
+    #[error("the kernel refused the program: {0}; it needs CAP_BPF and CAP_NET_ADMIN")]
+    Verify(#[source] Box<AyaError>),
+    /// The program cannot be attached to the NIC.
+    #[error(
+        "cannot attach the program to {nic} in {mode} mode: {source}; is another XDP program there (`ip link show {nic}`)?"
+    )]
+    Attach {
+        /// The NIC's name.
+        nic: String,
+        /// The mode that was tried last.
+        mode: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: Box<AyaError>,
+    },
+    /// A map cannot be read or written.
+    #[error("cannot access the program's map {map}: {source}")]
+    Map {
+        /// The map's name.
+        map: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The tables are larger than the maps.
+    #[error("{count} {what}, but the program has room for {room}")]
+    TooMany {
+        /// What is too many.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        room: u32,
+    },
+}
+
+/// The program, loaded. Dropping it detaches it, and so does the end of the process: the
+/// kernel's link goes with its last file descriptor.
+pub struct Program {
+    ebpf: Ebpf,
+    link: Option<XdpLinkId>,
+    counters: PerCpuArray<MapData, u64>,
+    traffic: PerCpuArray<MapData, Traffic>,
+}
+
+impl Program {
+    /// Loads the object file's bytes into the kernel; its tables are empty, so that it gives
+    /// every packet to the kernel until [`Program::fill`].
+    ///
+    /// # Errors
+    /// Where the object is not ours, or the kernel refuses it.
+    pub fn load(object: &[u8]) -> Result<Self, ProgramError> {
+        let mut ebpf = EbpfLoader::new()
+            .load(object)
+            .map_err(|source| ProgramError::Load(Box::new(source)))?;
+        xdp(&mut ebpf)?
+            .load()
+            .map_err(|source| ProgramError::Verify(Box::new(source)))?;
+        let counters = take(&mut ebpf, "COUNTERS")?;
+        let traffic = take(&mut ebpf, "TRAFFIC")?;
+        Ok(Self {
+            ebpf,
+            link: None,
+            counters,
+            traffic,
+        })
+    }
+
+    /// The reader of the program's rare log lines. The program must be loaded before, and the
+    /// logger kept alive while it runs. `None` once taken.
+    pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        EbpfLogger::init(&mut self.ebpf).ok()
+    }
+
+    /// Writes the tables. The host's own facts come last: before them the program steers nothing.
+    ///
+    /// # Errors
+    /// Where the tables exceed the maps, or the kernel refuses a write.
+    pub fn fill(&mut self, nic_index: u32, steering: &Steering) -> Result<(), ProgramError> {
+        let too_many = |what, count: usize, room: u32| match count > room as usize {
+            true => Err(ProgramError::TooMany { what, count, room }),
+            false => Ok(()),
+        };
+        too_many("peerings", steering.peerings.len(), MAX_PEERINGS)?;
+        too_many("gateways", steering.gateways.len(), MAX_GATEWAYS)?;
+
+        let mut own: HashMap<_, u32, u8> = self.map("OWN_ADDRESSES")?;
+        for address in &steering.own {
+            own.insert(address.to_bits(), 1, 0)
+                .map_err(in_map("OWN_ADDRESSES"))?;
+        }
+        let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
+        for (spi, worker) in &steering.workers {
+            workers
+                .insert(spi, worker, 0)
+                .map_err(in_map("WORKER_OF_SPI"))?;
+        }
+        for (index, place) in steering.gateways.iter().enumerate() {
+            self.place(index as u32, *place)?;
+        }
+        let mut buckets: Array<_, u32> = self.map("GATEWAY_OF_BUCKET")?;
+        for (peering, entry) in (0..).zip(&steering.peerings) {
+            for (bucket, gateway) in (0..BUCKETS).zip(&entry.buckets) {
+                buckets
+                    .set(peering * BUCKETS + bucket, gateway, 0)
+                    .map_err(in_map("GATEWAY_OF_BUCKET"))?;
+            }
+        }
+        let mut prefixes: LpmTrie<_, u32, u32> = self.map("PEERING_OF_PREFIX")?;
+        for (peering, entry) in (0..).zip(&steering.peerings) {
+            for prefix in &entry.prefixes {
+                let network = prefix.network().to_bits().to_be();
+                let key = Key::new(u32::from(prefix.prefix_len()), network);
+                prefixes
+                    .insert(&key, peering, 0)
+                    .map_err(in_map("PEERING_OF_PREFIX"))?;
+            }
+        }
+        let mut nic: DevMap<_> = self.map("NIC")?;
+        nic.set(0, nic_index, None, 0).map_err(in_map("NIC"))?;
+        let mut host: Array<_, Host> = self.map("HOST")?;
+        host.set(0, steering.host(), 0).map_err(in_map("HOST"))
+    }
+
+    /// Puts a gateway into its place, or moves it.
+    ///
+    /// # Errors
+    /// Where the kernel refuses the write.
+    pub fn place(&mut self, index: u32, place: Place) -> Result<(), ProgramError> {
+        let mut gateways: Array<_, Gateway> = self.map("GATEWAYS")?;
+        gateways
+            .set(index, Gateway::from(place), 0)
+            .map_err(in_map("GATEWAYS"))
+    }
+
+    /// Lets the program hand packets of `queue` to the AF_XDP socket of `worker`.
+    ///
+    /// # Errors
+    /// Where the kernel refuses the socket.
+    pub fn bind(&mut self, queue: u32, worker: u32, socket: impl AsFd) -> Result<(), ProgramError> {
+        let mut sockets: XskMap<_> = self.map("SOCKETS")?;
+        sockets
+            .set(queue * MAX_WORKERS + worker, socket.as_fd(), 0)
+            .map_err(in_map("SOCKETS"))
+    }
+
+    /// Attaches the program to a NIC and tells the mode in force.
+    ///
+    /// # Errors
+    /// Where no permitted mode works; the error names the NIC and what the kernel said.
+    pub fn attach(
+        &mut self,
+        nic: &str,
+        nic_index: u32,
+        attach: Attach,
+    ) -> Result<Mode, ProgramError> {
+        let program = xdp(&mut self.ebpf)?;
+        let refused = |mode: Mode| {
+            move |source| ProgramError::Attach {
+                nic: nic.to_owned(),
+                mode: mode.name(),
+                source: Box::new(source),
+            }
+        };
+        if attach != Attach::Skb {
+            match program.attach_to_if_index(nic_index, XdpMode::Driver) {
+                Ok(link) => {
+                    self.link = Some(link);
+                    return Ok(Mode::Driver);
+                }
+                Err(error) if attach == Attach::Driver => return Err(refused(Mode::Driver)(error)),
+                Err(error) => tracing::warn!(
+                    nic,
+                    %error,
+                    "the driver does not take the XDP program: falling back to SKB mode, which is slower"
+                ),
+            }
+        }
+        self.link = Some(
+            program
+                .attach_to_if_index(nic_index, XdpMode::Skb)
+                .map_err(refused(Mode::Skb))?,
+        );
+        Ok(Mode::Skb)
+    }
+
+    /// Detaches the program, so that the NIC's packets go to the kernel.
+    ///
+    /// # Errors
+    /// Where the kernel refuses; the link then goes with the process.
+    pub fn detach(&mut self) -> Result<(), ProgramError> {
+        match self.link.take() {
+            Some(link) => xdp(&mut self.ebpf)?
+                .detach(link)
+                .map_err(|source| ProgramError::Verify(Box::new(source))),
+            None => Ok(()),
+        }
+    }
+
+    /// The counters now.
+    ///
+    /// # Errors
+    /// Where the kernel refuses to be read.
+    pub fn counters(&self) -> Result<Counters, ProgramError> {
+        let mut values = Vec::with_capacity(counter::COUNT as usize);
+        for index in 0..counter::COUNT {
+            let per_cpu = self.counters.get(&index, 0).map_err(in_map("COUNTERS"))?;
+            values.push(per_cpu.iter().sum());
+        }
+        let mut gateways = Vec::with_capacity(MAX_GATEWAYS as usize);
+        for index in 0..MAX_GATEWAYS {
+            let per_cpu = self.traffic.get(&index, 0).map_err(in_map("TRAFFIC"))?;
+            gateways.push(
+                per_cpu
+                    .iter()
+                    .fold(Traffic::default(), |sum, part| Traffic {
+                        packets: sum.packets + part.packets,
+                        bytes: sum.bytes + part.bytes,
+                    }),
+            );
+        }
+        Ok(Counters::new(values, gateways))
+    }
+
+    /// The program itself, for BPF_PROG_TEST_RUN and for what the kernel tells of it.
+    ///
+    /// # Errors
+    /// Where the object has no such program.
+    pub fn xdp(&mut self) -> Result<&mut Xdp, ProgramError> {
+        xdp(&mut self.ebpf)
+    }
+
+    fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProgramError>
+    where
+        M: TryFrom<&'a mut aya::maps::Map, Error = MapError>,
+    {
+        let map = self.ebpf.map_mut(name);
+        map.ok_or(ProgramError::Missing("map", name))?
+            .try_into()
+            .map_err(in_map(name))
+    }
+}
+
+fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+    let program = ebpf.program_mut(PROGRAM);
+    program
+        .ok_or(ProgramError::Missing("program", PROGRAM))?
+        .try_into()
+        .map_err(|source| ProgramError::Verify(Box::new(source)))
+}
+
+fn take<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, ProgramError>
+where
+    M: TryFrom<aya::maps::Map, Error = MapError>,
+{
+    let map = ebpf.take_map(name);
+    map.ok_or(ProgramError::Missing("map", name))?
+        .try_into()
+        .map_err(in_map(name))
+}
+
+fn in_map<E>(map: &'static str) -> impl Fn(E) -> ProgramError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    move |source| ProgramError::Map {
+        map,
+        source: Box::new(source),
+    }
+}

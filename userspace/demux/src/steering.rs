@@ -1,0 +1,146 @@
+//! What the program steers by, in memory: written to the maps, and asked by the host's tools.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use causeway_steering::maps::{Gateway, Host};
+use causeway_steering::{BUCKETS, SteerHash, Tables};
+use ipnet::Ipv4Net;
+
+/// A gateway's place in the tables: local workers, or a host of the subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Workers of this host: `workers` of them from `first_worker` on.
+    Local {
+        /// Index of the first worker.
+        first_worker: u16,
+        /// How many, at least 1.
+        workers: u16,
+    },
+    /// A host of the NIC's subnet, at this MAC address once its neighbour entry is resolved.
+    Remote {
+        /// The MAC address, if known.
+        mac: Option<[u8; 6]>,
+    },
+}
+
+impl From<Place> for Gateway {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Local {
+                first_worker,
+                workers,
+            } => Self {
+                kind: Self::LOCAL,
+                first_worker,
+                workers,
+                ..Self::default()
+            },
+            Place::Remote { mac: Some(mac) } => Self {
+                kind: Self::REMOTE,
+                mac: words(mac),
+                ..Self::default()
+            },
+            Place::Remote { mac: None } => Self {
+                kind: Self::UNRESOLVED,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// A peering's part of the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peering {
+    /// The peer's prefixes.
+    pub prefixes: Vec<Ipv4Net>,
+    /// For each bucket the index of the gateway that carries it.
+    pub buckets: Vec<u32>,
+}
+
+impl Peering {
+    /// A peering over a cluster: indices of its gateways, in the order that both VPCs share.
+    /// Buckets are dealt in turn, so both sides come to the same table.
+    pub fn over(prefixes: Vec<Ipv4Net>, cluster: &[u32]) -> Self {
+        let buckets = cluster.iter().copied().cycle().take(BUCKETS as usize);
+        Self {
+            prefixes,
+            buckets: buckets.collect(),
+        }
+    }
+}
+
+/// The whole of the tables.
+#[derive(Clone, Debug)]
+pub struct Steering {
+    /// The NIC's MAC address.
+    pub mac: [u8; 6],
+    /// The NIC's addresses.
+    pub own: HashSet<Ipv4Addr>,
+    /// The hash, whose key both VPCs share.
+    pub hash: SteerHash,
+    /// Peerings, by index.
+    pub peerings: Vec<Peering>,
+    /// Gateways, by index.
+    pub gateways: Vec<Place>,
+    /// The worker of each inbound SPI.
+    pub workers: HashMap<u32, u32>,
+}
+
+impl Steering {
+    /// The host's own facts as the program reads them.
+    pub fn host(&self) -> Host {
+        Host {
+            hash: self.hash,
+            mac: words(self.mac),
+            reserved: 0,
+        }
+    }
+}
+
+impl Tables for Steering {
+    fn host(&self) -> Option<Host> {
+        Some(Steering::host(self))
+    }
+
+    fn is_own(&self, address: u32) -> bool {
+        self.own.contains(&Ipv4Addr::from_bits(address))
+    }
+
+    fn worker_of(&self, spi: u32) -> Option<u32> {
+        self.workers.get(&spi).copied()
+    }
+
+    fn peering_of(&self, destination: u32) -> Option<u32> {
+        let destination = Ipv4Addr::from_bits(destination);
+        let prefixes = self
+            .peerings
+            .iter()
+            .enumerate()
+            .flat_map(|(index, peering)| {
+                let covers = |prefix: &&Ipv4Net| prefix.contains(&destination);
+                let lengths = peering.prefixes.iter().filter(covers);
+                lengths.map(move |prefix| (prefix.prefix_len(), index as u32))
+            });
+        prefixes
+            .max_by_key(|(length, _)| *length)
+            .map(|(_, index)| index)
+    }
+
+    fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32> {
+        let peering = self.peerings.get(peering as usize)?;
+        peering.buckets.get(bucket as usize).copied()
+    }
+
+    fn gateway(&self, index: u32) -> Option<Gateway> {
+        self.gateways.get(index as usize).copied().map(Into::into)
+    }
+
+    fn queue(&self) -> u32 {
+        0
+    }
+}
+
+fn words(mac: [u8; 6]) -> [u16; 3] {
+    [0, 2, 4].map(|at| u16::from_be_bytes([mac[at], mac[at + 1]]))
+}

@@ -1,0 +1,33 @@
+//! The XDP program: parse -> verdict -> act, and nothing else.
+//!
+//! What it decides stands in `causeway-steering`, which host and kernel share; what it knows
+//! stands in [`maps`], which the host fills. It is attached to the NIC of a demux and of a
+//! gateway alike.
+#![no_std]
+#![no_main]
+
+mod act;
+mod log;
+mod maps;
+mod packet;
+
+use aya_ebpf::{macros::xdp, programs::XdpContext};
+use causeway_steering::{decide, reason::counter};
+
+#[xdp]
+pub fn causeway(ctx: XdpContext) -> u32 {
+    maps::count(counter::RECEIVED);
+    let verdict = decide(&packet::Packet(&ctx), &maps::Maps { ctx: &ctx });
+    act::act(&ctx, verdict)
+}
+
+// Dual, because the kernel lends some helpers to GPL programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: the verifier refuses a program in which a panic can be reached.
+    unsafe { core::hint::unreachable_unchecked() }
+}

@@ -1,0 +1,26 @@
+//! Reads from the packet between XDP's data pointers.
+
+use aya_ebpf::programs::XdpContext;
+use causeway_steering::Bytes;
+
+/// The packet of a context.
+pub struct Packet<'a>(pub &'a XdpContext);
+
+impl Bytes for Packet<'_> {
+    #[inline(always)]
+    fn words<const N: usize>(&self, offset: usize) -> Option<[u16; N]> {
+        let at = self.0.data() + offset;
+        if at + 2 * N > self.0.data_end() {
+            return None;
+        }
+        // SAFETY: the comparison above keeps the read inside the packet (the verifier checks it
+        // again); offsets are even and an XDP packet starts at an even address.
+        let words = unsafe { *(at as *const [u16; N]) };
+        Some(words.map(u16::from_be))
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.0.data_end() - self.0.data()
+    }
+}
