@@ -7,8 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// Where every role of the lab listens, each on its own loopback.
-pub const ADDRESS: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The status code and the body. The calling thread must be in the namespace.
@@ -28,7 +27,9 @@ pub fn get(path: &str) -> Result<(u16, String)> {
 fn parse(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let mut words = head.lines().next()?.split(' ');
-    words.next().filter(|version| version.starts_with("HTTP/"))?;
+    words
+        .next()
+        .filter(|version| version.starts_with("HTTP/"))?;
     Some((words.next()?.parse().ok()?, body.to_owned()))
 }
 

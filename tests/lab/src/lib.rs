@@ -37,8 +37,6 @@ pub use fact::Fact;
 pub use lab::{Final, Lab};
 pub use options::{Cipher, Encapsulation, NicMode, Options, Placement};
 pub use process::Process;
-pub use status::{
-    Frames, GatewayCount, Latency, Nic, Reasons, Status, Steering, Volume, Worker,
-};
+pub use status::{Frames, GatewayCount, Latency, Nic, Reasons, Status, Steering, Volume, Worker};
 pub use sweep::leftovers;
 pub use topology::{Node, Site};

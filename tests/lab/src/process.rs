@@ -94,7 +94,11 @@ impl Process {
     /// Waits until it exits with 0 and gives its standard output.
     pub fn finish(mut self, limit: Duration) -> Result<String> {
         let Some(status) = self.wait(limit)? else {
-            bail!("{} did not end within {limit:?}{}", self.name, self.last_words());
+            bail!(
+                "{} did not end within {limit:?}{}",
+                self.name,
+                self.last_words()
+            );
         };
         ensure!(
             status.success(),
@@ -114,7 +118,11 @@ impl Process {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {
-                bail!("{} ended early with {status}{}", self.name, self.last_words());
+                bail!(
+                    "{} ended early with {status}{}",
+                    self.name,
+                    self.last_words()
+                );
             }
             if ready(self)? {
                 return Ok(());

@@ -97,8 +97,8 @@ impl Role {
                 None
             }
         };
-        let problem = (!problems.is_empty())
-            .then(|| problems.join("; ") + &self.process.last_words());
+        let problem =
+            (!problems.is_empty()).then(|| problems.join("; ") + &self.process.last_words());
         Final {
             site: self.site,
             status,

@@ -149,7 +149,10 @@ mod tests {
         let status: Status = serde_json::from_str(text).unwrap();
         assert_eq!(status.steering.received, 3);
         assert_eq!(status.steering.drops["bad-icv"], 1);
-        assert_eq!((status.workers[0].core, status.workers[0].sent), (Some(1), 0));
+        assert_eq!(
+            (status.workers[0].core, status.workers[0].sent),
+            (Some(1), 0)
+        );
         assert_eq!(status.workers[0].frames.home, 8);
     }
 }

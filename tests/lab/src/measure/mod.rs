@@ -1,1 +1,26 @@
-//! x
+//! What is measured in a lab. Each measurement gives figures and the [`Fact`]
+//! that follows from them; none is assumed.
+//!
+//! [`Fact`]: crate::Fact
+
+pub mod capture;
+pub mod echo;
+pub mod iperf;
+pub mod laws;
+pub mod links;
+pub mod load;
+pub mod marker;
+pub mod pairs;
+pub mod pcap;
+pub mod probe;
+pub mod stream;
+pub mod tally;
+
+/// Requests of the pair check go here.
+pub const ECHO_PORT: u16 = 7001;
+/// The numbered probe goes here.
+pub const PROBE_PORT: u16 = 7002;
+/// The marker stream goes here, by UDP and TCP.
+pub const STREAM_PORT: u16 = 7003;
+/// iperf3's own port.
+pub const IPERF_PORT: u16 = 5201;

@@ -1,0 +1,79 @@
+//! A UDP echo inside the lab.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::{Lab, Site};
+
+/// How long a blocked read waits before it looks at the stop flag.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+
+/// A socket on a machine of the lab.
+pub(super) fn socket(lab: &Lab, site: Site, port: u16) -> Result<UdpSocket> {
+    let address = SocketAddrV4::new(site.address(), port);
+    lab.inside(site, || {
+        let socket =
+            UdpSocket::bind(address).with_context(|| format!("cannot bind {address} on {site}"))?;
+        // The default buffer holds few packets of a burst; root may exceed rmem_max.
+        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 16 << 20)?;
+        Ok(socket)
+    })
+}
+
+/// The same, connected to a far address.
+pub(super) fn connected(
+    lab: &Lab,
+    site: Site,
+    port: u16,
+    far: (Ipv4Addr, u16),
+) -> Result<UdpSocket> {
+    let socket = socket(lab, site, port)?;
+    socket.connect(far)?;
+    Ok(socket)
+}
+
+/// Whether a read came back empty-handed.
+pub(super) fn timed_out(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Answers every datagram with itself until `stop`, and shows each to `look`.
+pub(super) fn serve(
+    socket: &UdpSocket,
+    stop: &AtomicBool,
+    mut look: impl FnMut(&[u8]),
+) -> Result<()> {
+    socket.set_read_timeout(Some(TICK))?;
+    let mut buffer = [0; 2048];
+    while !stop.load(Ordering::Relaxed) {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                look(&buffer[..length]);
+                socket.send_to(&buffer[..length], from)?;
+            }
+            Err(error) if timed_out(&error) => {}
+            Err(error) => return Err(error).context("the echo cannot receive"),
+        }
+    }
+    Ok(())
+}
+
+/// Sends one request and waits for its answer; `false` if none came in time.
+pub(super) fn ask(socket: &UdpSocket, request: &[u8], limit: Duration) -> Result<bool> {
+    socket.set_read_timeout(Some(limit))?;
+    socket.send(request)?;
+    let mut buffer = [0; 2048];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) if buffer[..length] == *request => return Ok(true),
+            // A late answer to an earlier request.
+            Ok(_) => {}
+            Err(error) if timed_out(&error) => return Ok(false),
+            Err(error) => return Err(error).context("no answer to a request"),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Which gateways a flow and its answer go through.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::{ECHO_PORT, echo};
+use crate::{Fact, Lab, Site, Worker};
+
+const FLOWS: u16 = 16;
+const REQUESTS: u64 = 10;
+const FIRST_SOURCE_PORT: u16 = 23_000;
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// How long counters may take to show in `/status`.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// What one flow moved in the counters of every gateway, in their order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FlowPath {
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Packets sealed by each gateway, in VPC 1 and in VPC 2.
+    pub sealed: [Vec<u64>; 2],
+    /// Packets opened by each gateway, in VPC 1 and in VPC 2.
+    pub opened: [Vec<u64>; 2],
+}
+
+impl FlowPath {
+    /// The one gateway, from 0, that moved every packet of the flow on both
+    /// sides and both ways; none if there were several, or different ones.
+    pub fn gateway(&self) -> Option<usize> {
+        let counters = || self.sealed.iter().chain(&self.opened);
+        let gateway = self.sealed[0].iter().position(|packets| *packets > 0)?;
+        let alone = counters().all(|counter| {
+            counter.iter().enumerate().all(|(index, packets)| {
+                if index == gateway {
+                    *packets >= self.answered
+                } else {
+                    *packets == 0
+                }
+            })
+        });
+        (alone && self.answered > 0).then_some(gateway)
+    }
+
+    fn complete(&self) -> bool {
+        self.sealed
+            .iter()
+            .chain(&self.opened)
+            .all(|counter| counter.iter().sum::<u64>() >= self.answered)
+    }
+}
+
+/// Asks the far side over several flows, one after the other, and reads the
+/// counters of all gateways in between. No other traffic may be on its way.
+pub fn run(lab: &Lab, from: Site, to: Site) -> Result<Vec<FlowPath>> {
+    let server = echo::socket(lab, to, ECHO_PORT)?;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let echo = scope.spawn(|| echo::serve(&server, &stop, |_| ()));
+        let paths = (0..FLOWS).map(|flow| trace(lab, from, to, flow)).collect();
+        stop.store(true, Ordering::Relaxed);
+        echo.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        paths
+    })
+}
+
+fn trace(lab: &Lab, from: Site, to: Site, flow: u16) -> Result<FlowPath> {
+    let far = (to.address(), ECHO_PORT);
+    let socket = echo::connected(lab, from, FIRST_SOURCE_PORT + flow, far)?;
+    let before = counters(lab)?;
+    let mut answered = 0;
+    for number in 0..REQUESTS {
+        let request = [u64::from(flow).to_be_bytes(), number.to_be_bytes()].concat();
+        answered += u64::from(echo::ask(&socket, &request, ANSWER_WITHIN)?);
+    }
+    let deadline = Instant::now() + COUNTED_WITHIN;
+    loop {
+        let path = difference(answered, &before, &counters(lab)?);
+        if path.complete() || Instant::now() > deadline {
+            return Ok(path);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn counters(lab: &Lab) -> Result<[Vec<Worker>; 2]> {
+    Ok([lab.workers(1)?, lab.workers(2)?])
+}
+
+fn difference(answered: u64, before: &[Vec<Worker>; 2], after: &[Vec<Worker>; 2]) -> FlowPath {
+    let moved = |count: fn(&Worker) -> u64| {
+        [0, 1].map(|vpc| {
+            let pairs = before[vpc].iter().zip(&after[vpc]);
+            pairs
+                .map(|(b, a)| count(a).saturating_sub(count(b)))
+                .collect()
+        })
+    };
+    FlowPath {
+        answered,
+        sealed: moved(|worker| worker.sealed.packets),
+        opened: moved(|worker| worker.opened.packets),
+    }
+}
+
+/// Every flow had one gateway pair for both ways.
+pub fn fact(paths: &[FlowPath]) -> Fact {
+    let gateways: Vec<_> = paths.iter().filter_map(FlowPath::gateway).collect();
+    let mut distinct = gateways.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut figure = format!(
+        "{} of {} flows went and came through one gateway pair; {} pairs were used",
+        gateways.len(),
+        paths.len(),
+        distinct.len()
+    );
+    if let Some(stray) = paths.iter().find(|path| path.gateway().is_none()) {
+        figure += &format!("; first that did not: {stray:?}");
+    }
+    let holds = !paths.is_empty() && gateways.len() == paths.len();
+    Fact::new("same-gateway-pair", holds, figure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> FlowPath {
+        FlowPath {
+            answered: 10,
+            sealed: [vec![0, 10], vec![0, 10]],
+            opened: [vec![0, 10], vec![0, 10]],
+        }
+    }
+
+    #[test]
+    fn another_gateway_on_any_leg_fails() {
+        assert_eq!(path().gateway(), Some(1));
+        assert!(fact(&[path()]).holds);
+        let mut back_elsewhere = path();
+        back_elsewhere.sealed[1] = vec![10, 0];
+        let mut split = path();
+        split.opened[0] = vec![1, 10];
+        let mut silent = path();
+        silent.answered = 0;
+        for path in [back_elsewhere, split, silent] {
+            assert_eq!(path.gateway(), None, "{path:?}");
+            assert!(!fact(&[path]).holds);
+        }
+        assert!(!fact(&[]).holds);
+    }
+}

@@ -1,0 +1,230 @@
+//! A stream of moderate rate that carries a marker in every segment, by UDP
+//! and TCP, echoed by the far side.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::STREAM_PORT;
+use super::echo::{self, TICK};
+use super::marker::Marker;
+use crate::{Lab, Site};
+
+const UDP_FLOWS: u16 = 16;
+const UDP_ROUNDS: usize = 50;
+const UDP_PAYLOAD: usize = 512;
+const TCP_CONNECTIONS: usize = 4;
+const TCP_ROUNDS: usize = 50;
+const TCP_PAYLOAD: usize = 1024;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the two ends saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Datagrams sent.
+    pub udp_sent: u64,
+    /// Datagrams that the far side read, made of the marker alone.
+    pub udp_arrived: u64,
+    /// Datagrams that came back, made of the marker alone.
+    pub udp_returned: u64,
+    /// Bytes written.
+    pub tcp_sent: u64,
+    /// Bytes of the marker that the far side read.
+    pub tcp_arrived: u64,
+    /// Bytes of the marker that came back.
+    pub tcp_returned: u64,
+    /// Reads, on either side, with anything else in them.
+    pub corrupted: u64,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} datagrams sent, {} read at the far side, {} back; {} TCP bytes sent, {} read, {} back; {} corrupted",
+            self.udp_sent,
+            self.udp_arrived,
+            self.udp_returned,
+            self.tcp_sent,
+            self.tcp_arrived,
+            self.tcp_returned,
+            self.corrupted
+        )
+    }
+}
+
+impl Stream {
+    /// TCP whole, UDP with at most one datagram in a hundred lost, nothing changed.
+    pub fn intact(&self) -> bool {
+        self.corrupted == 0
+            && self.udp_sent > 0
+            && self.udp_arrived * 100 >= self.udp_sent * 99
+            && self.udp_returned * 100 >= self.udp_sent * 99
+            && self.tcp_sent > 0
+            && self.tcp_arrived == self.tcp_sent
+            && self.tcp_returned == self.tcp_sent
+    }
+}
+
+/// What the far side counts, shared by its threads.
+#[derive(Default)]
+struct Far {
+    stop: AtomicBool,
+    udp: AtomicU64,
+    tcp: AtomicU64,
+    corrupted: AtomicU64,
+}
+
+/// Sends the stream. A stream that breaks off is figures too, not an error.
+pub fn run(lab: &Lab, from: Site, to: Site, marker: &Marker) -> Result<Stream> {
+    let udp_echo = echo::socket(lab, to, STREAM_PORT)?;
+    let tcp_echo = lab.inside(to, || Ok(TcpListener::bind((to.address(), STREAM_PORT))?))?;
+    tcp_echo.set_nonblocking(true)?;
+    let far = Far::default();
+    thread::scope(|scope| {
+        let udp = scope.spawn(|| {
+            echo::serve(&udp_echo, &far.stop, |datagram| {
+                let good = marker.fills(datagram, 0);
+                let counter = if good { &far.udp } else { &far.corrupted };
+                counter.fetch_add(1, Ordering::Relaxed);
+            })
+        });
+        let tcp = scope.spawn(|| serve_tcp(&tcp_echo, &far, marker));
+        let mut stream = Stream::default();
+        let sent = send_udp(lab, from, to, marker, &mut stream)
+            .and_then(|()| send_tcp(lab, from, to, marker, &mut stream));
+        far.stop.store(true, Ordering::Relaxed);
+        for thread in [udp, tcp] {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        sent?;
+        stream.udp_arrived = far.udp.load(Ordering::Relaxed);
+        stream.tcp_arrived = far.tcp.load(Ordering::Relaxed);
+        stream.corrupted += far.corrupted.load(Ordering::Relaxed);
+        Ok(stream)
+    })
+}
+
+fn send_udp(lab: &Lab, from: Site, to: Site, marker: &Marker, stream: &mut Stream) -> Result<()> {
+    let payload = marker.payload(UDP_PAYLOAD);
+    let sockets = (0..UDP_FLOWS)
+        .map(|flow| echo::connected(lab, from, 21_000 + flow, (to.address(), STREAM_PORT)))
+        .collect::<Result<Vec<_>>>()?;
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+    }
+    for _ in 0..UDP_ROUNDS {
+        for socket in &sockets {
+            socket.send(&payload)?;
+            stream.udp_sent += 1;
+        }
+        thread::sleep(Duration::from_millis(10));
+        collect_udp(&sockets, marker, stream);
+    }
+    let mut quiet = 0;
+    while quiet < 10 && stream.udp_returned < stream.udp_sent {
+        thread::sleep(TICK);
+        let before = stream.udp_returned;
+        collect_udp(&sockets, marker, stream);
+        quiet = if stream.udp_returned == before {
+            quiet + 1
+        } else {
+            0
+        };
+    }
+    Ok(())
+}
+
+fn collect_udp(sockets: &[UdpSocket], marker: &Marker, stream: &mut Stream) {
+    let mut buffer = [0; 2048];
+    for socket in sockets {
+        // Any error, "would block" first of all, ends this round for the socket.
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if length == UDP_PAYLOAD && marker.fills(&buffer[..length], 0) {
+                stream.udp_returned += 1;
+            } else {
+                stream.corrupted += 1;
+            }
+        }
+    }
+}
+
+fn send_tcp(lab: &Lab, from: Site, to: Site, marker: &Marker, stream: &mut Stream) -> Result<()> {
+    let payload = marker.payload(TCP_PAYLOAD);
+    for _ in 0..TCP_CONNECTIONS {
+        let address = (to.address(), STREAM_PORT).into();
+        // A path that carries nothing shows in the figures.
+        let Ok(mut connection) =
+            lab.inside(from, || Ok(TcpStream::connect_timeout(&address, PATIENCE)?))
+        else {
+            stream.tcp_sent += 1;
+            return Ok(());
+        };
+        connection.set_nodelay(true)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(PATIENCE))?;
+        let mut answer = [0; TCP_PAYLOAD];
+        for _ in 0..TCP_ROUNDS {
+            stream.tcp_sent += TCP_PAYLOAD as u64;
+            if connection.write_all(&payload).is_err()
+                || connection.read_exact(&mut answer).is_err()
+            {
+                return Ok(());
+            }
+            if marker.fills(&answer, 0) {
+                stream.tcp_returned += TCP_PAYLOAD as u64;
+            } else {
+                stream.corrupted += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn serve_tcp(listener: &TcpListener, far: &Far, marker: &Marker) -> Result<()> {
+    while !far.stop.load(Ordering::Relaxed) {
+        match listener.accept() {
+            Ok((connection, _)) => echo_tcp(connection, far, marker)?,
+            Err(error) if echo::timed_out(&error) => thread::sleep(Duration::from_millis(1)),
+            Err(error) => return Err(error).context("the TCP echo cannot accept"),
+        }
+    }
+    Ok(())
+}
+
+fn echo_tcp(mut connection: TcpStream, far: &Far, marker: &Marker) -> Result<()> {
+    connection.set_nonblocking(false)?;
+    connection.set_nodelay(true)?;
+    connection.set_read_timeout(Some(TICK))?;
+    let mut buffer = [0; 4096];
+    let mut offset = 0;
+    while !far.stop.load(Ordering::Relaxed) {
+        match connection.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                let bytes = &buffer[..length];
+                if marker.fills(bytes, offset) {
+                    far.tcp.fetch_add(length as u64, Ordering::Relaxed);
+                } else {
+                    far.corrupted.fetch_add(1, Ordering::Relaxed);
+                }
+                offset += length;
+                if connection.write_all(bytes).is_err() {
+                    break;
+                }
+            }
+            Err(error) if echo::timed_out(&error) => {}
+            // A connection that breaks shows at the near side.
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
