@@ -1,1 +1,41 @@
-//! ESP as pure functions over byte slices.
+//! ESP in tunnel mode (RFC 4303) as pure functions over byte slices: no I/O, no clock, no
+//! allocation per packet, no `unsafe`.
+//!
+//! # The order of things
+//!
+//! Sending, [`OutboundSa::seal`]:
+//! 1. the inner packet is measured ([`SealError`] names what does not fit),
+//! 2. [`Sequence::issue`] gives a [`Nonce`], which can be used once because it is consumed,
+//! 3. padding and next header are written behind the inner packet, in its own frame,
+//! 4. the AEAD reads that frame and writes the other one: encryption is the copy,
+//! 5. the outer header comes ready from the SA; only length, identification, TOS, DF and checksum change.
+//!
+//! Receiving, [`InboundSa::open`], in the order of RFC 4303 section 3.4:
+//! 1. the replay window infers the 64-bit number and checks it: a *candidate*,
+//! 2. the AEAD verifies the ICV and only then decrypts; it takes the candidate and gives it back as *authentic*,
+//! 3. the window advances, which takes the authentic number: it cannot move on a forged packet,
+//! 4. padding, next header and inner length are inspected, the ECN fields combined (RFC 6040).
+//!
+//! Extended sequence numbers are always on. The 8-octet IV is the 64-bit sequence number, so one
+//! counter rules both replay and nonces (RFC 4106 section 3.1, RFC 7634 section 2).
+
+mod aead;
+mod cipher;
+mod ecn;
+mod ipv4;
+mod key;
+mod open;
+mod outer;
+mod seal;
+mod sequence;
+mod spi;
+mod window;
+
+pub use cipher::{Cipher, UnknownCipher};
+pub use key::{Key, KeyError};
+pub use open::{InboundSa, OpenError, Opened};
+pub use outer::{Encapsulation, NAT_T_PORT, Outer};
+pub use seal::{OutboundSa, SealError, TAIL_ROOM};
+pub use sequence::{Nonce, Sequence, SequenceError};
+pub use spi::{Spi, peek};
+pub use window::WindowError;

@@ -1,0 +1,201 @@
+//! Opening: an ESP packet in one frame becomes its inner packet in another.
+
+use std::fmt;
+
+use crate::aead::{Aead, ICV_LEN, IV_LEN};
+use crate::ecn;
+use crate::ipv4;
+use crate::key::Key;
+use crate::seal::{ESP_LEN, NEXT_DUMMY, NEXT_IPV4, TRAILER_LEN};
+use crate::spi::Spi;
+use crate::window::{Refusal, ReplayWindow, WindowError};
+
+/// The receiving end of a tunnel-mode SA.
+pub struct InboundSa {
+    spi: Spi,
+    aead: Aead,
+    window: ReplayWindow,
+}
+
+/// What an authentic packet held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// An inner packet stands at the start of the output.
+    Packet {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A dummy (RFC 4303 section 2.6): to be dropped without an error. The output holds nothing
+    /// of use.
+    Dummy,
+}
+
+impl InboundSa {
+    /// An SA that has received nothing yet, with a replay window of `window_bits` packets,
+    /// 64 to 16384.
+    ///
+    /// # Errors
+    /// [`WindowError`] if the window is narrower or wider than that.
+    pub fn new(spi: Spi, key: Key, window_bits: u32) -> Result<InboundSa, WindowError> {
+        Ok(InboundSa {
+            spi,
+            aead: Aead::new(&key),
+            window: ReplayWindow::new(window_bits)?,
+        })
+    }
+
+    /// Verifies and decrypts the ESP packet `esp`, from its ESP header on, and writes the inner
+    /// packet to the start of `out`, which takes at least as many bytes as the ciphertext has
+    /// (`esp.len() - 32`). `outer_tos` is the TOS byte of the header it came in.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Up to and including [`OpenError::BadIcv`] the packet is not authentic, `out` is
+    /// untouched and the SA unchanged; the errors after it come from the peer that holds the key.
+    #[inline]
+    pub fn open(&mut self, esp: &[u8], outer_tos: u8, out: &mut [u8]) -> Result<Opened, OpenError> {
+        let packet = Packet::split(esp).ok_or(OpenError::TooShort)?;
+        let plaintext = out
+            .get_mut(..packet.ciphertext.len())
+            .ok_or(OpenError::OutputTooSmall)?;
+
+        let candidate = self.window.check(packet.low)?;
+        let authentic = self
+            .aead
+            .open(
+                candidate,
+                self.spi,
+                packet.iv,
+                packet.ciphertext,
+                packet.icv,
+                plaintext,
+            )
+            .map_err(|_| self.why_unauthentic(&packet))?;
+        self.window.advance(authentic);
+
+        let (payload, next_header) = strip_trailer(plaintext)?;
+        match next_header {
+            NEXT_IPV4 => {}
+            NEXT_DUMMY => return Ok(Opened::Dummy),
+            _ => return Err(OpenError::NextHeader),
+        }
+        // Traffic flow confidentiality padding (RFC 4303 section 2.7) lies behind the inner
+        // packet and is left there.
+        let inner = ipv4::parse(payload).ok_or(OpenError::InnerMalformed)?;
+        let tos = ecn::decapsulate(inner.tos, outer_tos).ok_or(OpenError::EcnCeOverNotEct)?;
+        if tos != inner.tos {
+            ipv4::set_tos(payload, tos);
+        }
+        Ok(Opened::Packet { len: inner.len })
+    }
+
+    /// The SPI that this SA answers to.
+    pub fn spi(&self) -> Spi {
+        self.spi
+    }
+
+    /// Left of the window, 32 bits cannot be told from the same bits one round later, so an old
+    /// packet is tried under the wrong number and fails. A peer whose IV is the number, as
+    /// ours is, says which it was. This only names the drop: it is not authenticated.
+    #[cold]
+    fn why_unauthentic(&self, packet: &Packet<'_>) -> OpenError {
+        let claimed = u64::from_be_bytes(*packet.iv);
+        if claimed as u32 == packet.low && self.window.has_passed(claimed) {
+            OpenError::Old
+        } else {
+            OpenError::BadIcv
+        }
+    }
+}
+
+impl fmt::Debug for InboundSa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InboundSa({})", self.spi)
+    }
+}
+
+/// The parts of an ESP packet (RFC 4303 section 2). The SPI is not among them: the ICV covers the
+/// one of the SA.
+struct Packet<'a> {
+    low: u32,
+    iv: &'a [u8; IV_LEN],
+    ciphertext: &'a [u8],
+    icv: &'a [u8; ICV_LEN],
+}
+
+impl Packet<'_> {
+    fn split(esp: &[u8]) -> Option<Packet<'_>> {
+        let (header, rest) = esp.split_first_chunk::<ESP_LEN>()?;
+        let (iv, rest) = rest.split_first_chunk()?;
+        let (ciphertext, icv) = rest.split_last_chunk()?;
+        (ciphertext.len() >= TRAILER_LEN).then_some(Packet {
+            low: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            iv,
+            ciphertext,
+            icv,
+        })
+    }
+}
+
+/// Splits off padding, pad length and next header; the padding must be 1, 2, 3, ...
+/// (RFC 4303 section 2.4). Returns the payload and the next header.
+#[inline]
+fn strip_trailer(plaintext: &mut [u8]) -> Result<(&mut [u8], u8), OpenError> {
+    let (rest, &mut [pad_len, next_header]) = plaintext
+        .split_last_chunk_mut::<TRAILER_LEN>()
+        .ok_or(OpenError::BadPadding)?;
+    let payload_len = rest
+        .len()
+        .checked_sub(usize::from(pad_len))
+        .ok_or(OpenError::BadPadding)?;
+    let (payload, padding) = rest.split_at_mut(payload_len);
+    if padding
+        .iter()
+        .zip(1..)
+        .any(|(&byte, expected)| byte != expected)
+    {
+        return Err(OpenError::BadPadding);
+    }
+    Ok((payload, next_header))
+}
+
+/// Why a packet was not opened, in the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Shorter than the shortest ESP packet, 34 bytes.
+    #[error("shorter than the shortest ESP packet")]
+    TooShort,
+    /// The plaintext does not fit into the output.
+    #[error("the plaintext does not fit into the output frame")]
+    OutputTooSmall,
+    /// This number was received before (RFC 4303 section 3.4.3).
+    #[error("the sequence number was received before")]
+    Replayed,
+    /// This number lies left of the replay window, or says so of itself.
+    #[error("the sequence number lies left of the replay window")]
+    Old,
+    /// The ICV is wrong (RFC 4303 section 3.4.4).
+    #[error("the integrity check value is wrong")]
+    BadIcv,
+    /// The padding is not 1, 2, 3, ... or longer than the packet.
+    #[error("the padding is not what the standard asks for")]
+    BadPadding,
+    /// The payload is neither IPv4 (4) nor a dummy (59); IPv6 (41) is not supported.
+    #[error("the payload is neither IPv4 nor a dummy")]
+    NextHeader,
+    /// The inner packet is not a whole IPv4 packet.
+    #[error("the inner packet is not a whole IPv4 packet")]
+    InnerMalformed,
+    /// Congestion was experienced outside, but the inner packet is not ECN-capable
+    /// (RFC 6040 section 4.2).
+    #[error("congestion experienced over an inner packet that is not ECN-capable")]
+    EcnCeOverNotEct,
+}
+
+impl From<Refusal> for OpenError {
+    fn from(refusal: Refusal) -> OpenError {
+        match refusal {
+            Refusal::Replayed => OpenError::Replayed,
+            Refusal::Old => OpenError::Old,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Sequence numbers, each issued once.
+
+/// The outbound counter of an SA: 64-bit sequence numbers, from which the IVs are made.
+///
+/// A number is issued only below the reserved ceiling, so that whoever keeps the counter across
+/// restarts (RFC 4303 section 3.3.3, manually keyed SAs) can write the ceiling down first. Nothing is
+/// reserved at the start; for a key that dies with its process reserve `u64::MAX`.
+#[derive(Debug)]
+pub struct Sequence {
+    next: u64,
+    ceiling: u64,
+}
+
+impl Sequence {
+    /// A counter whose first number is `next`; 0 counts as 1, the first number of an SA
+    /// (RFC 4303 section 2.2).
+    pub fn new(next: u64) -> Sequence {
+        let next = next.max(1);
+        Sequence {
+            next,
+            ceiling: next,
+        }
+    }
+
+    /// Allows numbers below `ceiling`. A ceiling never goes down. `u64::MAX` itself is never
+    /// issued, so the counter cannot cycle.
+    pub fn reserve_until(&mut self, ceiling: u64) {
+        self.ceiling = self.ceiling.max(ceiling);
+    }
+
+    /// Gives out the next number.
+    ///
+    /// # Errors
+    /// [`SequenceError::NotReserved`] at the ceiling, [`SequenceError::Exhausted`] at the end of the
+    /// 64-bit space, where RFC 4303 section 3.3.3 asks for a new SA.
+    pub fn issue(&mut self) -> Result<Nonce, SequenceError> {
+        if self.next == u64::MAX {
+            return Err(SequenceError::Exhausted);
+        }
+        if self.next >= self.ceiling {
+            return Err(SequenceError::NotReserved);
+        }
+        let number = self.next;
+        self.next += 1;
+        Ok(Nonce(number))
+    }
+
+    /// The number that will be issued next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// How many numbers are reserved and not yet issued.
+    pub fn reserved(&self) -> u64 {
+        self.ceiling - self.next
+    }
+
+    /// How many numbers are left before the SA is exhausted, reserved or not.
+    pub fn remaining(&self) -> u64 {
+        u64::MAX - self.next
+    }
+}
+
+/// The right to encrypt one packet. Neither `Copy` nor `Clone`: the AEAD consumes it, so no
+/// number can make two IVs.
+///
+/// ```compile_fail
+/// let mut sequence = causeway_esp::Sequence::new(1);
+/// sequence.reserve_until(2);
+/// let nonce = sequence.issue().unwrap();
+/// let again = nonce.clone();
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub struct Nonce(u64);
+
+impl Nonce {
+    /// The 64-bit sequence number.
+    pub fn number(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Why no number was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SequenceError {
+    /// The next number is not reserved yet.
+    #[error("the next sequence number is not reserved yet")]
+    NotReserved,
+    /// All numbers of the SA are used; it needs a new key.
+    #[error("all sequence numbers of the SA are used: it needs a new key")]
+    Exhausted,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// RFC 4303 section 2.2.
+    #[test]
+    fn the_first_number_is_one() {
+        let mut sequence = Sequence::new(0);
+        sequence.reserve_until(10);
+        assert_eq!(sequence.issue(), Ok(Nonce(1)));
+    }
+
+    #[test]
+    fn nothing_is_issued_that_is_not_reserved() {
+        let mut sequence = Sequence::new(5);
+        assert_eq!(sequence.issue(), Err(SequenceError::NotReserved));
+        sequence.reserve_until(6);
+        assert_eq!(sequence.issue(), Ok(Nonce(5)));
+        assert_eq!(sequence.issue(), Err(SequenceError::NotReserved));
+        assert_eq!((sequence.next(), sequence.reserved()), (6, 0));
+    }
+
+    /// RFC 4303 section 3.3.3: sending stops before the counter cycles.
+    #[test]
+    fn the_counter_stops_at_its_last_value() {
+        let mut sequence = Sequence::new(u64::MAX - 1);
+        sequence.reserve_until(u64::MAX);
+        assert_eq!(sequence.remaining(), 1);
+        assert_eq!(sequence.issue(), Ok(Nonce(u64::MAX - 1)));
+        assert_eq!(sequence.issue(), Err(SequenceError::Exhausted));
+        assert_eq!(sequence.issue(), Err(SequenceError::Exhausted));
+        assert_eq!(sequence.remaining(), 0);
+    }
+
+    proptest! {
+        /// Law 3: whatever is reserved and asked for in whatever order, numbers only rise.
+        #[test]
+        fn numbers_never_repeat(
+            start in prop_oneof![0..50u64, u64::MAX - 50..=u64::MAX],
+            steps in prop::collection::vec(prop::option::of(0..100u64), 0..200),
+        ) {
+            let mut sequence = Sequence::new(start);
+            let mut last = None;
+            for step in steps {
+                match step {
+                    Some(more) => sequence.reserve_until(start.saturating_add(more)),
+                    None => if let Ok(nonce) = sequence.issue() {
+                        prop_assert!(last < Some(nonce.number()));
+                        last = Some(nonce.number());
+                    }
+                }
+            }
+        }
+    }
+}

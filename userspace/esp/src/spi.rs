@@ -1,0 +1,62 @@
+//! The name of an SA on the wire.
+
+use std::fmt;
+
+/// A security parameters index (RFC 4303 section 2.1), 256 or more: 0 is never sent (on UDP port
+/// 4500 it marks IKE, RFC 3948 section 2.2) and 1 to 255 are reserved.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Spi(u32);
+
+impl Spi {
+    /// The SPI of this value, or `None` if it is one of the reserved 0 to 255.
+    pub const fn new(value: u32) -> Option<Spi> {
+        if value > 255 { Some(Spi(value)) } else { None }
+    }
+
+    /// The value, in host byte order.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Spi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+impl fmt::Debug for Spi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spi({self})")
+    }
+}
+
+/// SPI and low 32 bits of the sequence number of an ESP packet, not authenticated.
+///
+/// `esp` starts at the ESP header. `None` if it is shorter than that header (8 bytes) or carries
+/// an SPI that no SA can have.
+pub fn peek(esp: &[u8]) -> Option<(Spi, u32)> {
+    let (&spi, rest) = esp.split_first_chunk()?;
+    let (&low, _) = rest.split_first_chunk()?;
+    Some((Spi::new(u32::from_be_bytes(spi))?, u32::from_be_bytes(low)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peek_reads_spi_and_number() {
+        let esp = [0, 0, 0x10, 1, 0xff, 0, 0, 2, 9];
+        assert_eq!(peek(&esp), Some((Spi(0x1001), 0xff00_0002)));
+        assert_eq!(peek(&esp[..7]), None);
+    }
+
+    /// RFC 4303 section 2.1, RFC 3948 section 2.2.
+    #[test]
+    fn reserved_spis_name_no_sa() {
+        assert_eq!(peek(&[0; 8]), None);
+        assert_eq!(peek(&[0, 0, 0, 255, 0, 0, 0, 1]), None);
+        assert_eq!(Spi::new(256).map(Spi::get), Some(256));
+    }
+}

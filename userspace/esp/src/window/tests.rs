@@ -1,0 +1,160 @@
+//! The window behaves as a plain set of numbers would (law 7).
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ROUND: u64 = 1 << 32;
+
+/// Every number ever accepted, and nothing clever.
+struct Model {
+    bits: u64,
+    seen: BTreeSet<u64>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Accepted,
+    Replayed,
+    Left,
+    /// So far right that its low half names another number (2^32 lost in a row), whatever became of
+    /// that one.
+    BeyondReach,
+}
+
+impl Model {
+    fn top(&self) -> u64 {
+        self.seen.last().copied().unwrap_or(0)
+    }
+
+    fn receive(&mut self, number: u64) -> Answer {
+        if number + self.bits <= self.top() {
+            Answer::Left
+        } else if number + self.bits > self.top() + ROUND {
+            Answer::BeyondReach
+        } else if self.seen.insert(number) {
+            Answer::Accepted
+        } else {
+            Answer::Replayed
+        }
+    }
+}
+
+fn receive(window: &mut ReplayWindow, number: u64) -> Answer {
+    match window.check(number as u32) {
+        Ok(candidate) if candidate.number() == number => {
+            window.advance(Authentic::assume(candidate));
+            Answer::Accepted
+        }
+        Ok(candidate) if candidate.number() > number => {
+            assert!(window.has_passed(number));
+            Answer::Left
+        }
+        Ok(_) => Answer::BeyondReach,
+        Err(Refusal::Replayed) => Answer::Replayed,
+        Err(Refusal::Old) => Answer::Left,
+    }
+}
+
+/// How the next number lies to the highest one.
+fn step() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        8 => -70..70i64,
+        4 => -17_000..17_000i64,
+        1 => 0..ROUND as i64 - 17_000,
+        1 => ROUND as i64 - 300..ROUND as i64,
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Law 7, RFC 4303 section 3.4.3 and appendix A: any width, reordering inside and outside the
+    /// window, losses of up to 2^32 and so several wraps of the low half.
+    #[test]
+    fn the_window_is_a_set(
+        bits in prop_oneof![64..=200u32, 64..=16384u32],
+        start in prop_oneof![0..300u64, ROUND - 300..ROUND + 300],
+        steps in prop::collection::vec(step(), 1..300),
+    ) {
+        let mut window = ReplayWindow::new(bits).unwrap();
+        let mut model = Model { bits: bits.into(), seen: BTreeSet::from([0]) };
+        let mut next = start;
+        for step in steps {
+            let expected = model.receive(next);
+            let answer = receive(&mut window, next);
+            if expected == Answer::BeyondReach {
+                prop_assert_ne!(answer, Answer::Accepted);
+            } else {
+                prop_assert_eq!(answer, expected, "{} at {}", next, model.top());
+            }
+            next = model.top().saturating_add_signed(step);
+        }
+    }
+
+    /// Checking, however often, changes nothing: only an authentic packet moves the window.
+    #[test]
+    fn a_check_leaves_no_trace(lows: Vec<u32>, top in 0..u64::MAX) {
+        let window = ReplayWindow::with_top(top);
+        let ring = window.ring.clone();
+        for low in lows {
+            let _ = window.check(low);
+        }
+        prop_assert_eq!((window.top, window.ring), (top, ring));
+    }
+}
+
+/// RFC 4303 section 3.4.3: the exact edge is inside, the next is not.
+#[test]
+fn the_edge_is_accepted() {
+    for bits in [64, 65, 127, 128, 4096, 16384] {
+        let top = 100_000;
+        for (distance, expected) in [(bits - 1, Answer::Accepted), (bits, Answer::Left)] {
+            let mut window = ReplayWindow::new(bits).unwrap();
+            assert_eq!(receive(&mut window, top), Answer::Accepted);
+            let number = top - u64::from(distance);
+            assert_eq!(receive(&mut window, number), expected, "{bits} {distance}");
+        }
+    }
+}
+
+/// RFC 4303 section 3.3.3 and appendix A: 0xFFFFFFFE to 1 of the next round, reordered.
+#[test]
+fn numbers_cross_the_32_bit_boundary_in_any_order() {
+    for round in 0..4 {
+        let edge = (round + 1) * ROUND;
+        let mut window = ReplayWindow::with_top(edge - 10);
+        for number in [edge + 1, edge - 2, edge, edge - 1] {
+            assert_eq!(receive(&mut window, number), Answer::Accepted);
+            assert_eq!(receive(&mut window, number), Answer::Replayed);
+        }
+        assert_eq!(window.top, edge + 1);
+    }
+}
+
+/// A high half below zero cannot be: such a number is old, not 2^64 in the future.
+#[test]
+fn nothing_comes_before_the_first_round() {
+    let window = ReplayWindow::new(64).unwrap();
+    assert_eq!(window.check(0xffff_fff0), Err(Refusal::Old));
+    assert_eq!(window.check(0), Err(Refusal::Replayed));
+    assert_eq!(window.check(1), Ok(Candidate(1)));
+}
+
+/// At the end of the 64-bit space nothing wraps and nothing panics.
+#[test]
+fn the_last_numbers() {
+    let mut window = ReplayWindow::with_top(u64::MAX - 3);
+    assert_eq!(receive(&mut window, u64::MAX - 1), Answer::Accepted);
+    assert_eq!(window.check(5), Err(Refusal::Old));
+}
+
+#[test]
+fn other_widths_are_refused() {
+    for bits in [0, 63, 16385, u32::MAX] {
+        let error = ReplayWindow::new(bits).err().unwrap().to_string();
+        assert!(error.contains("64 to 16384") && error.contains(&bits.to_string()));
+    }
+}
