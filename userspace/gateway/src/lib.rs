@@ -1,1 +1,36 @@
-//! The worker.
+//! The gateway's data path: [`Worker`], the whole loop of one pinned core, generic over its
+//! [`Device`](causeway_device::Device), so that it runs over an AF_XDP socket and whole in memory.
+//!
+//! In the order in which a packet meets them: `worker` (a batch), `classify` (its path), `seal` with
+//! `icmp`, `fragment` and `mss`, or `open`; `deliver` (next hop and Ethernet header), `waiting` (for a
+//! MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`] (channels to the control
+//! thread), [`Counters`], `run` (commands, sleep, drain).
+//!
+//! A worker shares nothing on the path. What control wants it to know comes as a [`Command`] between two
+//! batches; what it wants of control goes out as an [`Event`], never waiting.
+
+mod backlog;
+mod checksum;
+mod classify;
+mod control;
+mod counters;
+mod deliver;
+mod fragment;
+mod icmp;
+mod latency;
+mod mss;
+mod open;
+mod prefix;
+mod rate;
+mod run;
+mod seal;
+mod tunnel;
+mod waiting;
+mod worker;
+
+pub use control::{Audit, Command, Control, Event, Gone};
+pub use counters::{Counters, Drops, Totals, Traffic};
+pub use latency::histogram;
+pub use run::Finished;
+pub use tunnel::Tunnel;
+pub use worker::{DEFAULT_BURST, Worker, WorkerConfig, WorkerError};

@@ -1,0 +1,44 @@
+//! Which path a received frame takes.
+
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, Ethernet};
+use causeway_steering::{Drop, Headers, Inbound, Malformed};
+
+use crate::prefix::Prefixes;
+
+/// The path of a frame, with what was read on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Plaintext for a peer: into this tunnel.
+    Seal { headers: Headers, tunnel: usize },
+    /// ESP for this gateway: its header starts `at` so many octets.
+    Open {
+        headers: Headers,
+        at: usize,
+        spi: u32,
+    },
+}
+
+/// Tells the path of the packet in `frame`, for a gateway with this `address` and these `peers`.
+pub(crate) fn classify(frame: &[u8], address: u32, peers: &Prefixes) -> Result<Class, Drop> {
+    let ethernet = Ethernet::parse(frame).ok_or(Drop::EthernetTruncated)?;
+    if ethernet.ethertype != ETHERTYPE_IPV4 {
+        return Err(Drop::NoTunnel);
+    }
+    let headers = Headers::parse(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)?;
+    if headers.destination == address {
+        return match Inbound::of(frame, &headers) {
+            // The words were read up to the packet's end, which may lie in the frame's padding.
+            Inbound::Esp { at, spi } if at + 8 <= headers.l3 + headers.total => {
+                Ok(Class::Open { headers, at, spi })
+            }
+            Inbound::Esp { .. } | Inbound::EspTruncated => Err(Drop::EspTruncated),
+            Inbound::EspFragment => Err(Drop::EspFragment),
+            Inbound::Keepalive => Err(Drop::Keepalive),
+            Inbound::Ike | Inbound::Other => Err(Drop::NoTunnel),
+        };
+    }
+    match peers.lookup(headers.destination) {
+        Some(tunnel) => Ok(Class::Seal { headers, tunnel }),
+        None => Err(Drop::NoTunnel),
+    }
+}

@@ -1,0 +1,131 @@
+//! The channels between a worker and its control thread. The worker only ever tries: it never
+//! blocks on control.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_device::Waker;
+use causeway_routes::Snapshot;
+use causeway_steering::Drop;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use hdrhistogram::Histogram;
+
+use crate::counters::Counters;
+
+/// Commands in flight: control sends a few per second.
+const COMMANDS: usize = 64;
+/// Events in flight. What does not fit is asked again or, for an audit event, lost.
+const EVENTS: usize = 1024;
+
+/// From control to the worker, obeyed between two batches.
+#[derive(Debug)]
+pub enum Command {
+    /// The kernel's routes and neighbours as they are now. Packets that waited for a next hop that is
+    /// known now are sent.
+    Routes(Arc<Snapshot>),
+    /// The sequence numbers of a tunnel's outbound SA below `until` are reserved on disk.
+    ReserveUntil {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// The first number that is not reserved.
+        until: u64,
+    },
+    /// An empty histogram (see [`histogram`](crate::histogram)) to take the place of the one in use, which comes back through
+    /// [`Control::latency`].
+    Latency(Histogram<u64>),
+    /// Work off what is there, then end.
+    Drain {
+        /// How long that may take.
+        within: Duration,
+    },
+}
+
+/// From the worker to control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Packets wait for this neighbour's MAC address. Asked again while they wait.
+    Resolve(Ipv4Addr),
+    /// A tunnel's outbound SA has used three quarters of its reservation. Asked again while that is so.
+    ReserveMore {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+    },
+    /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters count all.
+    Audit(Audit),
+}
+
+/// An auditable event, with what RFC 4303 asks the log to hold beside the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// What was wrong.
+    pub reason: Drop,
+    /// The SPI that the packet carried.
+    pub spi: u32,
+    /// The low 32 bits of its sequence number, not authenticated.
+    pub sequence: u32,
+    /// The outer source address.
+    pub source: Ipv4Addr,
+    /// The outer destination address.
+    pub destination: Ipv4Addr,
+}
+
+/// The worker is gone: its thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the worker has ended: its thread finished a drain or panicked")]
+pub struct Gone;
+
+/// Control's end.
+#[derive(Clone, Debug)]
+pub struct Control {
+    commands: Sender<Command>,
+    /// What the worker tells.
+    pub events: Receiver<Event>,
+    /// The histograms that [`Command::Latency`] took out.
+    pub latency: Receiver<Histogram<u64>>,
+    /// The worker's counts.
+    pub counters: Arc<Counters>,
+    waker: Waker,
+}
+
+impl Control {
+    /// Gives the worker a command and ends its sleep.
+    ///
+    /// # Errors
+    /// [`Gone`] if the worker has ended.
+    pub fn send(&self, command: Command) -> Result<(), Gone> {
+        self.commands.send(command).map_err(|_| Gone)?;
+        self.waker.wake();
+        Ok(())
+    }
+}
+
+/// The worker's end.
+pub(crate) struct Port {
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) latency: Sender<Histogram<u64>>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// The two ends for a worker with this many tunnels.
+pub(crate) fn link(tunnels: usize, waker: Waker) -> (Control, Port) {
+    let (commands, obey) = bounded(COMMANDS);
+    let (tell, events) = bounded(EVENTS);
+    let (give, latency) = bounded(1);
+    let counters = Arc::new(Counters::new(tunnels));
+    let control = Control {
+        commands,
+        events,
+        latency,
+        counters: counters.clone(),
+        waker,
+    };
+    let port = Port {
+        commands: obey,
+        events: tell,
+        latency: give,
+        counters,
+    };
+    (control, port)
+}

@@ -1,0 +1,193 @@
+//! What a worker counts: added up privately, published once per batch.
+
+use std::ops::{Index, IndexMut};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use causeway_steering::Drop;
+use crossbeam::utils::CachePadded;
+
+/// Inner packets of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Inner packets. A packet that was sealed in fragments counts once.
+    pub packets: u64,
+    /// Inner IP octets, headers included.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// Dropped packets by reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drops([u64; Drop::COUNT]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self([0; Drop::COUNT])
+    }
+}
+
+impl Drops {
+    /// All reasons with their packets, also those with none.
+    pub fn iter(&self) -> impl Iterator<Item = (Drop, u64)> + '_ {
+        Drop::ALL.iter().map(|&reason| (reason, self[reason]))
+    }
+
+    /// Dropped packets of all reasons.
+    pub fn sum(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl Index<Drop> for Drops {
+    type Output = u64;
+    fn index(&self, reason: Drop) -> &u64 {
+        &self.0[reason as usize]
+    }
+}
+
+impl IndexMut<Drop> for Drops {
+    fn index_mut(&mut self, reason: Drop) -> &mut u64 {
+        &mut self.0[reason as usize]
+    }
+}
+
+/// A worker's counts since its start. At every batch boundary
+/// `received == sent + drops.sum() + waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Packets taken from the device.
+    pub received: u64,
+    /// Received packets whose result was given to the device. One that was sealed in fragments
+    /// counts once.
+    pub sent: u64,
+    /// Packets given to the device beyond those: ICMP errors, and the fragments of a packet but
+    /// the last.
+    pub originated: u64,
+    /// A gauge: received packets that wait for a next hop or for room in the transmit ring.
+    pub waiting: u64,
+    /// Plaintext that was encrypted.
+    pub sealed: Traffic,
+    /// Plaintext that was authenticated and decrypted, whatever became of it afterwards.
+    pub opened: Traffic,
+    /// Dropped packets by reason.
+    pub drops: Drops,
+    /// Rounds of the loop.
+    pub rounds: u64,
+    /// Times that the worker slept and woke.
+    pub wakeups: u64,
+}
+
+const SCALARS: usize = 10;
+const CELLS: usize = SCALARS + Drop::COUNT;
+
+impl Totals {
+    /// Whether every received packet is accounted for.
+    pub fn balanced(&self) -> bool {
+        self.received == self.sent + self.drops.sum() + self.waiting
+    }
+
+    fn cells(&self) -> [u64; CELLS] {
+        let mut cells = [0; CELLS];
+        let (scalars, drops) = cells.split_at_mut(SCALARS);
+        scalars.copy_from_slice(&[
+            self.received,
+            self.sent,
+            self.originated,
+            self.waiting,
+            self.sealed.packets,
+            self.sealed.bytes,
+            self.opened.packets,
+            self.opened.bytes,
+            self.rounds,
+            self.wakeups,
+        ]);
+        drops.copy_from_slice(&self.drops.0);
+        cells
+    }
+
+    fn from_cells(cells: [u64; CELLS]) -> Self {
+        let mut drops = Drops::default();
+        drops.0.copy_from_slice(&cells[SCALARS..]);
+        Self {
+            received: cells[0],
+            sent: cells[1],
+            originated: cells[2],
+            waiting: cells[3],
+            sealed: Traffic {
+                packets: cells[4],
+                bytes: cells[5],
+            },
+            opened: Traffic {
+                packets: cells[6],
+                bytes: cells[7],
+            },
+            rounds: cells[8],
+            wakeups: cells[9],
+            drops,
+        }
+    }
+}
+
+/// The published counts of one worker. Written by the worker alone, once per batch and without
+/// read-modify-write; readable from any thread at any time. A reader may meet two batches at once, so
+/// sums are exact only while the worker rests.
+#[derive(Debug)]
+pub struct Counters {
+    cells: CachePadded<[AtomicU64; CELLS]>,
+    sequences: Box<[AtomicU64]>,
+}
+
+impl Counters {
+    pub(crate) fn new(tunnels: usize) -> Self {
+        Self {
+            cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
+            sequences: (0..tunnels).map(|_| AtomicU64::new(u64::MAX)).collect(),
+        }
+    }
+
+    /// The counts as last published.
+    pub fn totals(&self) -> Totals {
+        Totals::from_cells(std::array::from_fn(|i| self.cells[i].load(Relaxed)))
+    }
+
+    /// For each tunnel, in the order of the configuration, how many sequence numbers its outbound
+    /// SA has left before it needs a new key.
+    pub fn sequences_remaining(&self) -> Vec<u64> {
+        self.sequences
+            .iter()
+            .map(|cell| cell.load(Relaxed))
+            .collect()
+    }
+
+    pub(crate) fn publish(&self, totals: &Totals) {
+        for (cell, value) in self.cells.iter().zip(totals.cells()) {
+            cell.store(value, Relaxed);
+        }
+    }
+
+    pub(crate) fn publish_sequence(&self, tunnel: usize, remaining: u64) {
+        self.sequences[tunnel].store(remaining, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_is_read() {
+        let mut totals = Totals::from_cells(std::array::from_fn(|i| 1 << i.min(63)));
+        totals.drops[Drop::Shutdown] = 12345;
+        let counters = Counters::new(2);
+        counters.publish(&totals);
+        counters.publish_sequence(1, 7);
+        assert_eq!(counters.totals(), totals);
+        assert_eq!(counters.sequences_remaining(), [u64::MAX, 7]);
+    }
+}

@@ -1,0 +1,71 @@
+//! The last steps of a finished packet: its next hop, its Ethernet header, its place in the queue.
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use causeway_device::Device;
+use causeway_routes::Lookup;
+use causeway_steering::Drop;
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4};
+
+use crate::backlog::{Origin, Outgoing};
+use crate::worker::Worker;
+
+impl<D: Device> Worker<D> {
+    /// Whether `frames` finished packets may leave towards `hop`, or wait for it.
+    ///
+    /// Asked before a packet is sealed, so that one without a way costs neither a sequence number nor
+    /// a pass of the cipher.
+    #[inline]
+    pub(crate) fn admit(&self, hop: Lookup, frames: usize) -> Result<(), Drop> {
+        match hop {
+            Lookup::Ready(_) => Ok(()),
+            Lookup::Unresolved(hop) if self.waiting.has_room(hop, frames) => Ok(()),
+            Lookup::Unresolved(_) => Err(Drop::NeighbourQueueFull),
+            Lookup::Unreachable => Err(Drop::Unreachable),
+        }
+    }
+
+    /// Sends the IPv4 packet of `length` octets that stands behind the room for an Ethernet header, or
+    /// lets it wait, after [`Worker::admit`] has said that it may.
+    #[inline]
+    pub(crate) fn deliver(
+        &mut self,
+        mut frame: D::Frame,
+        length: usize,
+        origin: Origin,
+        destination: Ipv4Addr,
+        hop: Lookup,
+        now: Instant,
+    ) {
+        self.device.set_len(&mut frame, ETHERNET + length);
+        if let Origin::Received(_) = origin {
+            self.totals.waiting += 1;
+        }
+        let outgoing = Outgoing { frame, origin };
+        match hop {
+            Lookup::Ready(mac) => self.send(outgoing, mac),
+            Lookup::Unresolved(hop) => self.waiting.push(outgoing, destination, hop, now),
+            Lookup::Unreachable => self.discard(outgoing, Drop::Unreachable),
+        }
+    }
+
+    /// Puts a packet at the end of the backlog, towards `mac`.
+    #[inline]
+    pub(crate) fn send(&mut self, mut outgoing: Outgoing<D::Frame>, mac: [u8; 6]) {
+        let header = &mut self.device.room(&mut outgoing.frame)[..ETHERNET];
+        header[..6].copy_from_slice(&mac);
+        header[6..12].copy_from_slice(&self.mac);
+        header[12..].copy_from_slice(&ETHERTYPE_IPV4.to_be_bytes());
+        self.backlog.push(outgoing);
+    }
+
+    /// Gives up a finished packet that was waiting.
+    pub(crate) fn discard(&mut self, outgoing: Outgoing<D::Frame>, reason: Drop) {
+        self.device.release(outgoing.frame);
+        if let Origin::Received(_) = outgoing.origin {
+            self.totals.waiting -= 1;
+            self.totals.drops[reason] += 1;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The way in: ESP from a peer becomes plaintext.
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use causeway_device::Device;
+use causeway_esp::{OpenError, Opened};
+use causeway_routes::Lookup;
+use causeway_steering::headers::ETHERNET;
+use causeway_steering::{Drop, Headers, Malformed};
+
+use crate::backlog::Origin;
+use crate::control::{Audit, Event};
+use crate::mss;
+use crate::worker::Worker;
+
+/// An inner packet that may go on: its length, destination and next hop.
+struct Passed {
+    length: usize,
+    destination: Ipv4Addr,
+    hop: Lookup,
+}
+
+impl<D: Device> Worker<D> {
+    /// Opens the ESP packet that stands `at` so many octets in `frame`.
+    #[inline]
+    pub(crate) fn open(
+        &mut self,
+        frame: &D::Frame,
+        headers: &Headers,
+        at: usize,
+        spi: u32,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let Some(&(_, tunnel)) = self.spis.iter().find(|(known, _)| *known == spi) else {
+            self.audit(frame, headers, at, Drop::UnknownSpi, now);
+            return Err(Drop::UnknownSpi);
+        };
+        let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
+        match self.open_into(frame, headers, at, tunnel, &mut out) {
+            Ok(passed) => {
+                let (length, destination) = (passed.length, passed.destination);
+                self.deliver(
+                    out,
+                    length,
+                    Origin::Received(now),
+                    destination,
+                    passed.hop,
+                    now,
+                );
+                Ok(())
+            }
+            Err(reason) => {
+                self.device.release(out);
+                self.audit(frame, headers, at, reason, now);
+                Err(reason)
+            }
+        }
+    }
+
+    #[inline]
+    fn open_into(
+        &mut self,
+        frame: &D::Frame,
+        headers: &Headers,
+        at: usize,
+        tunnel: usize,
+        out: &mut D::Frame,
+    ) -> Result<Passed, Drop> {
+        let lane = &mut self.lanes[tunnel];
+        let bytes = self.device.bytes(frame);
+        let esp = &bytes[at..headers.l3 + headers.total];
+        let outer_tos = bytes[headers.l3 + 1];
+        let inner = &mut self.device.room(out)[ETHERNET..];
+        let length = match lane.inbound.open(esp, outer_tos, inner).map_err(reason)? {
+            Opened::Packet { len } => len,
+            Opened::Dummy => return Err(Drop::Dummy),
+        };
+        self.totals.opened.add(length);
+
+        let inner = &mut inner[..length];
+        let headers = Headers::parse(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
+        // The longest prefix, so that a peer cannot speak for a more specific one of another.
+        if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
+            return Err(Drop::SelectorSource);
+        }
+        if self.own_prefixes.lookup(headers.destination).is_none() {
+            return Err(Drop::SelectorDestination);
+        }
+        if let Some(limit) = lane.mss {
+            mss::clamp(inner, &headers, limit);
+        }
+        let destination = Ipv4Addr::from(headers.destination);
+        let hop = self.next_hop(destination);
+        self.admit(hop, 1)?;
+        Ok(Passed {
+            length,
+            destination,
+            hop,
+        })
+    }
+
+    /// The next hop of an inner packet. Packets come in runs to one destination, so the last
+    /// answer is kept until the routes change.
+    #[inline]
+    fn next_hop(&mut self, destination: Ipv4Addr) -> Lookup {
+        match self.last_hop {
+            Some((last, hop)) if last == destination => hop,
+            _ => {
+                let hop = self.routes.lookup(destination);
+                self.last_hop = Some((destination, hop));
+                hop
+            }
+        }
+    }
+
+    /// Tells control of an auditable drop, at a limited rate.
+    #[cold]
+    fn audit(
+        &mut self,
+        frame: &D::Frame,
+        headers: &Headers,
+        at: usize,
+        reason: Drop,
+        now: Instant,
+    ) {
+        let auditable = matches!(
+            reason,
+            Drop::UnknownSpi
+                | Drop::AuthenticationFailed
+                | Drop::Replayed
+                | Drop::LeftOfWindow
+                // RFC 4301 section 5.2 step 4 makes these auditable too.
+                | Drop::SelectorSource
+                | Drop::SelectorDestination
+        );
+        if !auditable || !self.audit_tokens.take(now) {
+            return;
+        }
+        let word = |at: usize| {
+            let bytes = self.device.bytes(frame).get(at..at + 4);
+            bytes.map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        };
+        // A full channel loses the log line; the counters have the packet.
+        let _ = self.port.events.try_send(Event::Audit(Audit {
+            reason,
+            spi: word(at),
+            sequence: word(at + 4),
+            source: headers.source.into(),
+            destination: headers.destination.into(),
+        }));
+    }
+}
+
+fn reason(error: OpenError) -> Drop {
+    match error {
+        OpenError::TooShort => Drop::EspTruncated,
+        OpenError::OutputTooSmall => Drop::NoFrame,
+        OpenError::Replayed => Drop::Replayed,
+        OpenError::Old => Drop::LeftOfWindow,
+        OpenError::BadIcv => Drop::AuthenticationFailed,
+        OpenError::BadPadding => Drop::BadPadding,
+        OpenError::NextHeader => Drop::NextHeader,
+        OpenError::InnerMalformed => Drop::InnerMalformed,
+        OpenError::EcnCeOverNotEct => Drop::EcnBroken,
+    }
+}

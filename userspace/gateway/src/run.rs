@@ -1,0 +1,146 @@
+//! A worker's life: batches and commands in turn, sleep when there is nothing to do, and a drain at
+//! the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use causeway_device::Device;
+use causeway_routes::{Lookup, Snapshot};
+use causeway_steering::Drop;
+use crossbeam::channel::TryRecvError;
+use hdrhistogram::Histogram;
+
+use crate::control::Command;
+use crate::counters::Totals;
+use crate::worker::Worker;
+
+/// The longest sleep: control wakes a worker for its commands, so this only bounds what a lost wake costs.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+/// Sleep while the transmit ring has no room, for devices that cannot tell when it has.
+const FULL_RING_SLEEP: Duration = Duration::from_millis(1);
+/// A drain ends when nothing came for so long.
+const QUIET: Duration = Duration::from_millis(50);
+/// What a drain may take when control has gone without asking for one.
+const ORPHAN_DRAIN: Duration = Duration::from_secs(2);
+/// What the device gets at least to bring its frames home.
+const DEVICE_DRAIN: Duration = Duration::from_millis(100);
+
+/// What a worker leaves behind.
+#[derive(Debug)]
+pub struct Finished<D> {
+    /// The device, with every frame that it gave out returned to it.
+    pub device: D,
+    /// The final counts, which balance with nothing waiting.
+    pub totals: Totals,
+    /// The times from receive to transmit, in nanoseconds, since the last [`Command::Latency`].
+    pub latency: Histogram<u64>,
+    /// Whether all of the device's frames came home in time.
+    pub drained: bool,
+}
+
+impl<D: Device> Worker<D> {
+    /// Runs until [`Command::Drain`] is done, or until control is gone and what was left is worked off.
+    pub fn run(mut self) -> Finished<D> {
+        let mut busy = Instant::now();
+        let mut deadline = None;
+        loop {
+            let now = Instant::now();
+            if let Some(within) = self.obey() {
+                deadline.get_or_insert(now + within);
+            }
+            let moved = self.round(now);
+            if moved > 0 {
+                busy = now;
+            }
+            if let Some(deadline) = deadline {
+                let empty = self.backlog.len() == 0 && self.waiting.is_empty();
+                if now >= deadline || (empty && now.saturating_duration_since(busy) >= QUIET) {
+                    return self.finish(deadline);
+                }
+            }
+            if moved == 0 && !self.spin {
+                let longest = if deadline.is_some() {
+                    QUIET
+                } else {
+                    LONGEST_SLEEP
+                };
+                self.sleep(now, longest);
+            }
+        }
+    }
+
+    /// Obeys all commands that are there. Returns the time for a drain if one was asked for.
+    pub fn obey(&mut self) -> Option<Duration> {
+        let mut drain = None;
+        loop {
+            match self.port.commands.try_recv() {
+                Ok(Command::Routes(routes)) => self.reroute(routes),
+                Ok(Command::ReserveUntil { tunnel, until }) => {
+                    if let Some(lane) = self.lanes.get_mut(tunnel) {
+                        lane.reserve_until(until);
+                    }
+                }
+                Ok(Command::Latency(fresh)) => self.swap_latency(fresh),
+                Ok(Command::Drain { within }) => drain = Some(within),
+                Err(TryRecvError::Empty) => return drain,
+                Err(TryRecvError::Disconnected) => return drain.or(Some(ORPHAN_DRAIN)),
+            }
+        }
+    }
+
+    /// Takes a new snapshot into force, and lets go what waited for it.
+    fn reroute(&mut self, routes: Arc<Snapshot>) {
+        self.last_hop = None;
+        for lane in &mut self.lanes {
+            lane.hop = routes.lookup(lane.peer);
+        }
+        let mut waiting = self.waiting.take();
+        waiting.review(&routes, |hop, outgoing| match hop {
+            Lookup::Ready(mac) => self.send(outgoing, mac),
+            Lookup::Unreachable | Lookup::Unresolved(_) => {
+                self.discard(outgoing, Drop::Unreachable);
+            }
+        });
+        self.waiting = waiting;
+        self.routes = routes;
+    }
+
+    fn swap_latency(&mut self, fresh: Histogram<u64>) {
+        let full = std::mem::replace(&mut self.latency, fresh);
+        // Control has not fetched the last one: this one goes on, and nothing is lost.
+        if let Err(refused) = self.port.latency.try_send(full) {
+            self.latency = refused.into_inner();
+        }
+    }
+
+    fn sleep(&mut self, now: Instant, longest: Duration) {
+        let mut timeout = longest;
+        if let Some(deadline) = self.waiting.deadline() {
+            timeout = timeout.min(deadline.saturating_duration_since(now));
+        }
+        if self.backlog.len() > 0 {
+            timeout = timeout.min(FULL_RING_SLEEP);
+        }
+        self.device.wait(timeout);
+        self.totals.wakeups += 1;
+    }
+
+    /// Drops what is left by name and lets the device bring its frames home.
+    fn finish(mut self, deadline: Instant) -> Finished<D> {
+        while let Some(outgoing) = self.waiting.pop() {
+            self.discard(outgoing, Drop::Shutdown);
+        }
+        while let Some(outgoing) = self.backlog.pop() {
+            self.discard(outgoing, Drop::TransmitRingFull);
+        }
+        self.publish();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let drained = self.device.drain(left.max(DEVICE_DRAIN));
+        Finished {
+            device: self.device,
+            totals: self.totals,
+            latency: self.latency,
+            drained,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The way out: plaintext for a peer becomes ESP.
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use causeway_device::Device;
+use causeway_esp::{SealError, TAIL_ROOM};
+use causeway_steering::headers::{ETHERNET, IPV4};
+use causeway_steering::{Drop, Headers};
+
+use crate::backlog::Origin;
+use crate::checksum::update;
+use crate::fragment::Fragments;
+use crate::icmp;
+use crate::mss;
+use crate::worker::Worker;
+
+/// Where TTL and header checksum stand in an IPv4 header.
+const TTL: usize = 8;
+const CHECKSUM: usize = 10;
+
+impl<D: Device> Worker<D> {
+    /// Seals the packet in `frame` into a tunnel.
+    #[inline]
+    pub(crate) fn seal(
+        &mut self,
+        frame: &mut D::Frame,
+        headers: &Headers,
+        tunnel: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        if self.own_prefixes.lookup(headers.source).is_none() {
+            return Err(Drop::SelectorSource);
+        }
+        if self.device.bytes(frame)[headers.l3 + TTL] <= 1 {
+            self.answer(frame, headers, icmp::Error::TimeExceeded, now);
+            return Err(Drop::TtlExceeded);
+        }
+        let lane = &self.lanes[tunnel];
+        let (max, hop, peer) = (lane.max_inner, lane.hop, lane.peer);
+        let fits = headers.total <= max;
+        if !fits && headers.dont_fragment {
+            let error = icmp::Error::FragmentationNeeded { mtu: max };
+            self.answer(frame, headers, error, now);
+            return Err(Drop::TooBig);
+        }
+        if !fits && headers.l4 - headers.l3 != IPV4 {
+            return Err(Drop::TooBigOptions);
+        }
+
+        // From here on the received frame is changed where it lies.
+        let room = self.device.room(frame);
+        decrement_ttl(&mut room[headers.l3..]);
+        if let Some(limit) = lane.mss {
+            mss::clamp(room, headers, limit);
+        }
+        let cut = if fits {
+            None
+        } else {
+            let packet = &room[headers.l3..headers.l3 + headers.total];
+            Some(Fragments::new(packet, max).ok_or(Drop::Ipv4Malformed)?)
+        };
+        self.admit(hop, cut.as_ref().map_or(1, Fragments::count))?;
+
+        let sealed = match &cut {
+            None => self.seal_piece(frame, headers.l3, headers.total, tunnel),
+            Some(cut) => self.seal_pieces(frame, headers, cut, tunnel),
+        };
+        if let Err(reason) = sealed {
+            for (piece, _) in self.pieces.drain(..) {
+                self.device.release(piece);
+            }
+            return Err(reason);
+        }
+        self.totals.sealed.add(headers.total);
+        // Taken out so that `self` can be lent to `deliver`; an empty Vec costs no allocation.
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let last = pieces.len() - 1;
+        for (index, (piece, length)) in pieces.drain(..).enumerate() {
+            let origin = if index == last {
+                Origin::Received(now)
+            } else {
+                Origin::Worker
+            };
+            self.deliver(piece, length, origin, peer, hop, now);
+        }
+        self.pieces = pieces;
+        Ok(())
+    }
+
+    /// Seals every fragment of the packet, or fails at the first that cannot be.
+    #[cold]
+    fn seal_pieces(
+        &mut self,
+        frame: &mut D::Frame,
+        headers: &Headers,
+        cut: &Fragments,
+        tunnel: usize,
+    ) -> Result<(), Drop> {
+        for index in 0..cut.count() {
+            let packet = &mut self.device.room(frame)[headers.l3..];
+            let piece = cut.piece(packet, index);
+            // Sealing writes its trailer behind the piece, where the next one's payload lies.
+            let tail = piece.end..packet.len().min(piece.end + TAIL_ROOM);
+            let mut saved = [0; TAIL_ROOM];
+            let saved = &mut saved[..tail.len()];
+            saved.copy_from_slice(&packet[tail.clone()]);
+            self.seal_piece(frame, headers.l3 + piece.start, piece.len(), tunnel)?;
+            self.device.room(frame)[headers.l3..][tail].copy_from_slice(saved);
+        }
+        Ok(())
+    }
+
+    /// Seals the IPv4 packet of `length` octets that stands `at` so many octets in `frame`, into a
+    /// frame of its own at the end of `pieces`.
+    #[inline]
+    fn seal_piece(
+        &mut self,
+        frame: &mut D::Frame,
+        at: usize,
+        length: usize,
+        tunnel: usize,
+    ) -> Result<(), Drop> {
+        let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
+        let sealed = self.lanes[tunnel].outbound.seal(
+            &mut self.device.room(frame)[at..],
+            length,
+            &mut self.device.room(&mut out)[ETHERNET..],
+        );
+        match sealed {
+            Ok(length) => {
+                self.pieces.push((out, length));
+                Ok(())
+            }
+            Err(error) => {
+                self.device.release(out);
+                Err(reason(error))
+            }
+        }
+    }
+
+    /// Tells the sender of the packet in `frame` what is wrong with it, if that is allowed and
+    /// there is a way.
+    #[cold]
+    fn answer(&mut self, frame: &D::Frame, headers: &Headers, error: icmp::Error, now: Instant) {
+        let destination = Ipv4Addr::from(headers.source);
+        let hop = self.routes.lookup(destination);
+        let possible = icmp::allowed(self.device.bytes(frame), headers)
+            && self.admit(hop, 1).is_ok()
+            && self.icmp_tokens.take(now);
+        if !possible {
+            return;
+        }
+        let Some(mut out) = self.device.allocate() else {
+            return;
+        };
+        let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
+        let room = &mut self.device.room(&mut out)[ETHERNET..];
+        match icmp::write(error, self.address, packet, room) {
+            Some(length) => self.deliver(out, length, Origin::Worker, destination, hop, now),
+            None => self.device.release(out),
+        }
+    }
+}
+
+/// Takes one from the TTL of the packet, which is at least 2: RFC 1812 section 5.3.1, once for the
+/// tunnel as a whole (RFC 4301 section 5.1.2.1, note 2).
+fn decrement_ttl(packet: &mut [u8]) {
+    let word = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+    let (old, sum) = (word(TTL), word(CHECKSUM));
+    let new = old - 0x0100;
+    packet[TTL..TTL + 2].copy_from_slice(&new.to_be_bytes());
+    packet[CHECKSUM..CHECKSUM + 2].copy_from_slice(&update(sum, old, new).to_be_bytes());
+}
+
+fn reason(error: SealError) -> Drop {
+    match error {
+        SealError::NotIpv4 => Drop::Ipv4Malformed,
+        SealError::NotReserved => Drop::SequenceNotReserved,
+        SealError::Exhausted => Drop::SequenceExhausted,
+        SealError::TooBig | SealError::NoTailRoom | SealError::OutputTooSmall => Drop::NoFrame,
+    }
+}

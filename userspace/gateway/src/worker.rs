@@ -1,0 +1,255 @@
+//! The whole loop of one pinned core.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use causeway_device::Device;
+use causeway_esp::TAIL_ROOM;
+use causeway_routes::{Lookup, Snapshot};
+use causeway_steering::Drop;
+use causeway_steering::headers::ETHERNET;
+use hdrhistogram::Histogram;
+use ipnet::Ipv4Net;
+
+use crate::backlog::Backlog;
+use crate::classify::{Class, classify};
+use crate::control::{Control, Event, Port, link};
+use crate::counters::Totals;
+use crate::prefix::Prefixes;
+use crate::rate::{self, TokenBucket};
+use crate::tunnel::{Lane, Tunnel};
+use crate::waiting::Waiting;
+
+/// Packets that a worker takes at once unless told otherwise.
+pub const DEFAULT_BURST: usize = 64;
+/// RFC 791 section 3.2: every link carries an IPv4 packet of 68 octets whole.
+const SMALLEST_TUNNEL: usize = 68;
+
+/// What a worker is told when it is made.
+#[derive(Debug)]
+pub struct WorkerConfig {
+    /// The NIC's MAC address.
+    pub mac: [u8; 6],
+    /// The gateway's own address: where ESP for it goes and what its ICMP errors come from.
+    pub address: Ipv4Addr,
+    /// The NIC's IP MTU in octets.
+    pub mtu: usize,
+    /// What the cluster protects on this side. Plaintext must come from there, and decrypted
+    /// packets must go there.
+    pub own_prefixes: Vec<Ipv4Net>,
+    /// This worker's share of each peering.
+    pub tunnels: Vec<Tunnel>,
+    /// The kernel's routes and neighbours at the start.
+    pub routes: Arc<Snapshot>,
+    /// Packets taken at once, at least 1; see [`DEFAULT_BURST`].
+    pub burst: usize,
+    /// Whether an idle worker spins instead of sleeping.
+    pub spin: bool,
+}
+
+/// Why a worker was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    /// A burst of no packets moves none.
+    #[error("expected a burst of at least 1 packet, got 0")]
+    EmptyBurst,
+    /// The device has no frame to give.
+    #[error("the device has no free frame: give it more frames")]
+    NoFrames,
+    /// A packet as long as the MTU does not fit into a frame.
+    #[error(
+        "expected frames with room for {needed} octets (an MTU of {mtu}), got {room}: choose a larger frame size or a smaller MTU"
+    )]
+    FrameTooSmall {
+        /// Octets that a frame has.
+        room: usize,
+        /// Octets that it needs.
+        needed: usize,
+        /// The NIC's MTU.
+        mtu: usize,
+    },
+    /// The tunnel carries less than every IPv4 link must.
+    #[error(
+        "tunnel {tunnel} would carry packets of at most {max_inner} octets, less than the 68 of RFC 791: raise the NIC's MTU"
+    )]
+    MtuTooSmall {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// Its MTU.
+        max_inner: usize,
+    },
+    /// Two inbound SAs share an SPI.
+    #[error("two tunnels of one worker receive on SPI {spi:#010x}: give each its own")]
+    DuplicateSpi {
+        /// The SPI.
+        spi: u32,
+    },
+}
+
+/// A worker: everything between one device's receive and transmit rings.
+///
+/// A round takes a burst, finds each packet's path, seals or opens it into a frame of the
+/// transmit side, and hands the results over at once. Nothing on that way allocates, locks, or calls the
+/// kernel; counters and times are kept per batch.
+pub struct Worker<D: Device> {
+    pub(crate) device: D,
+    pub(crate) port: Port,
+    pub(crate) mac: [u8; 6],
+    pub(crate) address: Ipv4Addr,
+    pub(crate) burst: usize,
+    pub(crate) spin: bool,
+    pub(crate) own_prefixes: Prefixes,
+    pub(crate) peer_prefixes: Prefixes,
+    /// Inbound SPIs with their tunnels: few enough to be searched from the front.
+    pub(crate) spis: Vec<(u32, usize)>,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) routes: Arc<Snapshot>,
+    pub(crate) last_hop: Option<(Ipv4Addr, Lookup)>,
+    pub(crate) received: Vec<D::Frame>,
+    /// The sealed pieces of one packet, with their lengths, until all of them are.
+    pub(crate) pieces: Vec<(D::Frame, usize)>,
+    pub(crate) backlog: Backlog<D::Frame>,
+    pub(crate) waiting: Waiting<D::Frame>,
+    pub(crate) icmp_tokens: TokenBucket,
+    pub(crate) audit_tokens: TokenBucket,
+    pub(crate) totals: Totals,
+    pub(crate) latency: Histogram<u64>,
+}
+
+impl<D: Device> Worker<D> {
+    /// A worker over `device`, and control's end of its channels.
+    ///
+    /// # Errors
+    /// [`WorkerError`] if configuration and device do not go together.
+    pub fn new(config: WorkerConfig, mut device: D) -> Result<(Self, Control), WorkerError> {
+        if config.burst == 0 {
+            return Err(WorkerError::EmptyBurst);
+        }
+        let needed = ETHERNET + config.mtu + TAIL_ROOM;
+        let mut frame = device.allocate().ok_or(WorkerError::NoFrames)?;
+        let room = device.room(&mut frame).len();
+        device.release(frame);
+        if room < needed {
+            let mtu = config.mtu;
+            return Err(WorkerError::FrameTooSmall { room, needed, mtu });
+        }
+        let mut spis = Vec::with_capacity(config.tunnels.len());
+        for (tunnel, each) in config.tunnels.iter().enumerate() {
+            let max_inner = each.outbound.max_inner(config.mtu);
+            if max_inner < SMALLEST_TUNNEL {
+                return Err(WorkerError::MtuTooSmall { tunnel, max_inner });
+            }
+            let spi = each.inbound.spi().get();
+            if spis.iter().any(|&(known, _)| known == spi) {
+                return Err(WorkerError::DuplicateSpi { spi });
+            }
+            spis.push((spi, tunnel));
+        }
+        let peers = config.tunnels.iter().enumerate();
+        let peer_prefixes = Prefixes::new(
+            peers.flat_map(|(tunnel, each)| each.peer_prefixes.iter().map(move |&p| (p, tunnel))),
+        );
+        let now = Instant::now();
+        let (control, port) = link(config.tunnels.len(), device.waker());
+        let worker = Self {
+            port,
+            mac: config.mac,
+            address: config.address,
+            burst: config.burst,
+            spin: config.spin,
+            own_prefixes: Prefixes::new(config.own_prefixes.into_iter().map(|p| (p, 0))),
+            peer_prefixes,
+            spis,
+            lanes: config
+                .tunnels
+                .into_iter()
+                .map(|tunnel| Lane::new(tunnel, config.mtu, &config.routes))
+                .collect(),
+            routes: config.routes,
+            last_hop: None,
+            received: Vec::with_capacity(config.burst),
+            pieces: Vec::with_capacity(16),
+            // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
+            // wait for a next hop.
+            backlog: Backlog::with_capacity(4 * config.burst + crate::waiting::CAPACITY),
+            waiting: Waiting::new(),
+            icmp_tokens: rate::icmp(now),
+            audit_tokens: rate::audit(now),
+            totals: Totals::default(),
+            latency: crate::latency::histogram(),
+            device,
+        };
+        worker.publish();
+        Ok((worker, control))
+    }
+
+    /// One batch: receives, works, transmits, and puts everything back in its place. Returns how
+    /// many packets it moved; 0 means that there was nothing to do.
+    pub fn round(&mut self, now: Instant) -> usize {
+        let received = self.receive(now);
+        while let Some(outgoing) = self.waiting.pop_expired(now) {
+            self.discard(outgoing, Drop::NeighbourUnresolved);
+        }
+        self.ask(now);
+        let sent = self
+            .backlog
+            .transmit(&mut self.device, &mut self.totals, &mut self.latency);
+        for frame in self.received.drain(..) {
+            self.device.release(frame);
+        }
+        self.device.maintain();
+        self.totals.rounds += 1;
+        self.publish();
+        received + sent
+    }
+
+    /// Takes a burst and finishes each packet, or drops it by name.
+    fn receive(&mut self, now: Instant) -> usize {
+        // Back pressure: what the transmit ring did not take goes first. The receive ring fills
+        // meanwhile, and the kernel counts what it then drops.
+        if self.backlog.len() > self.burst {
+            return 0;
+        }
+        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
+        let mut frames = std::mem::take(&mut self.received);
+        let count = self.device.receive(&mut frames, self.burst);
+        self.totals.received += count as u64;
+        for frame in &mut frames {
+            if let Err(reason) = self.forward(frame, now) {
+                self.totals.drops[reason] += 1;
+            }
+        }
+        self.received = frames;
+        count
+    }
+
+    #[inline]
+    fn forward(&mut self, frame: &mut D::Frame, now: Instant) -> Result<(), Drop> {
+        let address = u32::from(self.address);
+        match classify(self.device.bytes(frame), address, &self.peer_prefixes)? {
+            Class::Seal { headers, tunnel } => self.seal(frame, &headers, tunnel, now),
+            Class::Open { headers, at, spi } => self.open(frame, &headers, at, spi, now),
+        }
+    }
+
+    /// Asks control for what is short: MAC addresses, sequence numbers.
+    fn ask(&mut self, now: Instant) {
+        let events = &self.port.events;
+        self.waiting
+            .ask(now, |hop| events.try_send(Event::Resolve(hop)).is_ok());
+        for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
+            lane.ask_for_numbers(now, || {
+                events.try_send(Event::ReserveMore { tunnel }).is_ok()
+            });
+        }
+    }
+
+    pub(crate) fn publish(&self) {
+        self.port.counters.publish(&self.totals);
+        for (tunnel, lane) in self.lanes.iter().enumerate() {
+            let remaining = lane.outbound.sequence_remaining();
+            self.port.counters.publish_sequence(tunnel, remaining);
+        }
+    }
+}
