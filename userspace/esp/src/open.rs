@@ -6,7 +6,7 @@ use crate::aead::{Aead, ICV_LEN, IV_LEN};
 use crate::ecn;
 use crate::ipv4;
 use crate::key::Key;
-use crate::seal::{ESP_LEN, NEXT_DUMMY, NEXT_IPV4, TRAILER_LEN};
+use crate::seal::{NEXT_DUMMY, NEXT_IPV4, TRAILER_LEN};
 use crate::spi::Spi;
 use crate::window::{Refusal, ReplayWindow, WindowError};
 
@@ -58,6 +58,10 @@ impl InboundSa {
             .get_mut(..packet.ciphertext.len())
             .ok_or(OpenError::OutputTooSmall)?;
 
+        // The ICV covers the SPI of this SA; under any other the packet cannot be authentic.
+        if packet.spi != self.spi.get() {
+            return Err(OpenError::BadIcv);
+        }
         let candidate = self.window.check(packet.low)?;
         let authentic = self
             .aead
@@ -113,9 +117,9 @@ impl fmt::Debug for InboundSa {
     }
 }
 
-/// The parts of an ESP packet (RFC 4303 section 2). The SPI is not among them: the ICV covers the
-/// one of the SA.
+/// The parts of an ESP packet (RFC 4303 section 2).
 struct Packet<'a> {
+    spi: u32,
     low: u32,
     iv: &'a [u8; IV_LEN],
     ciphertext: &'a [u8],
@@ -124,11 +128,13 @@ struct Packet<'a> {
 
 impl Packet<'_> {
     fn split(esp: &[u8]) -> Option<Packet<'_>> {
-        let (header, rest) = esp.split_first_chunk::<ESP_LEN>()?;
+        let (&spi, rest) = esp.split_first_chunk()?;
+        let (&low, rest) = rest.split_first_chunk()?;
         let (iv, rest) = rest.split_first_chunk()?;
         let (ciphertext, icv) = rest.split_last_chunk()?;
         (ciphertext.len() >= TRAILER_LEN).then_some(Packet {
-            low: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            spi: u32::from_be_bytes(spi),
+            low: u32::from_be_bytes(low),
             iv,
             ciphertext,
             icv,
@@ -150,7 +156,7 @@ fn strip_trailer(plaintext: &mut [u8]) -> Result<(&mut [u8], u8), OpenError> {
     let (payload, padding) = rest.split_at_mut(payload_len);
     if padding
         .iter()
-        .zip(1..)
+        .zip(1..=u8::MAX)
         .any(|(&byte, expected)| byte != expected)
     {
         return Err(OpenError::BadPadding);

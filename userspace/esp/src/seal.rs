@@ -10,7 +10,7 @@ use crate::sequence::{Sequence, SequenceError};
 use crate::spi::Spi;
 
 /// Length of SPI and sequence number (RFC 4303 section 2), in bytes.
-pub(crate) const ESP_LEN: usize = 8;
+const ESP_LEN: usize = 8;
 /// Length of pad length and next header, in bytes.
 pub(crate) const TRAILER_LEN: usize = 2;
 /// Next header of an IPv4 packet in tunnel mode.

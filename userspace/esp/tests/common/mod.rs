@@ -1,0 +1,129 @@
+//! A tunnel and inner packets, for the tests of the public interface.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::net::Ipv4Addr;
+
+use causeway_esp::{
+    Cipher, Encapsulation, InboundSa, Key, OpenError, Opened, OutboundSa, Outer, SealError,
+    Sequence, Spi, TAIL_ROOM,
+};
+
+pub const RAW: Encapsulation = Encapsulation::Esp;
+pub const UDP: Encapsulation = Encapsulation::Udp { source_port: 4501 };
+
+pub fn spi() -> Spi {
+    Spi::new(0x1001).unwrap()
+}
+
+pub fn key(cipher: Cipher) -> Key {
+    let material: Vec<u8> = (0..cipher.key_len() as u8).map(|i| i ^ 0x5a).collect();
+    Key::new(cipher, &material).unwrap()
+}
+
+pub fn outbound(cipher: Cipher, encapsulation: Encapsulation, next: u64) -> OutboundSa {
+    let outer = Outer {
+        source: Ipv4Addr::new(10, 1, 0, 101),
+        destination: Ipv4Addr::new(10, 2, 0, 101),
+        encapsulation,
+        ttl: 64,
+    };
+    let mut sequence = Sequence::new(next);
+    sequence.reserve_until(u64::MAX);
+    OutboundSa::new(spi(), key(cipher), outer, sequence)
+}
+
+pub fn inbound(cipher: Cipher, window_bits: u32) -> InboundSa {
+    InboundSa::new(spi(), key(cipher), window_bits).unwrap()
+}
+
+/// A pair of AES-128-GCM over raw ESP, window 64.
+pub fn pair() -> (OutboundSa, InboundSa) {
+    (
+        outbound(Cipher::Aes128Gcm, RAW, 1),
+        inbound(Cipher::Aes128Gcm, 64),
+    )
+}
+
+/// An IPv4 packet of `len` bytes (20 or more) with a right header checksum.
+pub fn packet(len: usize) -> Vec<u8> {
+    let mut packet: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+    packet[..20].copy_from_slice(&[
+        0x45, 0, 0, 0, 0x12, 0x34, 0, 0, 63, 17, 0, 0, 10, 1, 0, 10, 10, 2, 0, 20,
+    ]);
+    packet[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+    checksum(&mut packet);
+    packet
+}
+
+/// The same packet with another TOS byte.
+pub fn packet_with_tos(len: usize, tos: u8) -> Vec<u8> {
+    let mut packet = packet(len);
+    packet[1] = tos;
+    checksum(&mut packet);
+    packet
+}
+
+fn checksum(packet: &mut [u8]) {
+    packet[10..12].fill(0);
+    let sum = ones_complement_sum(&packet[..20]);
+    packet[10..12].copy_from_slice(&(!sum).to_be_bytes());
+}
+
+/// 0xffff over a header whose checksum is right.
+pub fn ones_complement_sum(bytes: &[u8]) -> u16 {
+    bytes.chunks(2).fold(0u16, |sum, pair| {
+        let (sum, carry) = sum.overflowing_add(u16::from_be_bytes([pair[0], pair[1]]));
+        sum + u16::from(carry)
+    })
+}
+
+/// Seals a packet into a frame of its own.
+pub fn seal(sa: &mut OutboundSa, inner: &[u8]) -> Result<Vec<u8>, SealError> {
+    let mut frame = inner.to_vec();
+    frame.resize(inner.len() + TAIL_ROOM, 0xee);
+    let mut out = vec![0xdd; inner.len() + 80];
+    let len = sa.seal(&mut frame, inner.len(), &mut out)?;
+    assert!(out[len..].iter().all(|&byte| byte == 0xdd), "wrote too far");
+    out.truncate(len);
+    Ok(out)
+}
+
+/// The ESP packet in a sealed one: behind the IP header, and the UDP header if there is one.
+pub fn esp(sealed: &[u8]) -> &[u8] {
+    if sealed[9] == 17 {
+        &sealed[28..]
+    } else {
+        &sealed[20..]
+    }
+}
+
+/// Opens an ESP packet and returns the inner one; a dummy is empty.
+pub fn open(sa: &mut InboundSa, esp: &[u8], outer_tos: u8) -> Result<Vec<u8>, OpenError> {
+    let mut out = vec![0xcc; esp.len()];
+    Ok(match sa.open(esp, outer_tos, &mut out)? {
+        Opened::Packet { len } => out[..len].to_vec(),
+        Opened::Dummy => Vec::new(),
+    })
+}
+
+/// An authentic ESP packet with any plaintext at all, trailer included: made by the cipher's own
+/// crate, for what `seal` would never send.
+pub fn forge(number: u64, plaintext: &[u8]) -> Vec<u8> {
+    use aes_gcm::aead::{Aead, KeyInit, Payload};
+    let material: Vec<u8> = (0..20u8).map(|i| i ^ 0x5a).collect();
+    let iv = number.to_be_bytes();
+    let nonce: [u8; 12] = [&material[16..], &iv].concat().try_into().unwrap();
+    let spi = spi().get().to_be_bytes();
+    let aad = [&spi[..], &iv].concat();
+    let sealed = aes_gcm::Aes128Gcm::new_from_slice(&material[..16])
+        .unwrap()
+        .encrypt(
+            (&nonce).into(),
+            Payload {
+                msg: plaintext,
+                aad: &aad,
+            },
+        )
+        .unwrap();
+    [&spi[..], &iv[4..], &iv, &sealed].concat()
+}

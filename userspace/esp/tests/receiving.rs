@@ -1,0 +1,226 @@
+//! The receiving side, clause by clause.
+
+mod common;
+
+use causeway_esp::{Cipher, InboundSa, OpenError, Opened, TAIL_ROOM};
+use common::*;
+
+const ROUND: u64 = 1 << 32;
+
+fn number(n: u64) -> Vec<u8> {
+    esp(&seal(&mut outbound(Cipher::Aes128Gcm, RAW, n), &packet(60)).unwrap()).to_vec()
+}
+
+fn receive(receiver: &mut InboundSa, n: u64) -> Result<(), OpenError> {
+    open(receiver, &number(n), 0).map(|_| ())
+}
+
+/// RFC 4303 section 3.4.3: a duplicate is dropped.
+#[test]
+fn a_duplicate_is_replayed() {
+    let (_, mut receiver) = pair();
+    assert_eq!(receive(&mut receiver, 5), Ok(()));
+    assert_eq!(receive(&mut receiver, 5), Err(OpenError::Replayed));
+    assert_eq!(receive(&mut receiver, 4), Ok(()));
+    assert_eq!(receive(&mut receiver, 4), Err(OpenError::Replayed));
+}
+
+/// RFC 4303 section 3.4.3: left of the window is dropped, under a name of its own; the exact
+/// edge is accepted.
+#[test]
+fn left_of_the_window_is_old() {
+    let mut receiver = inbound(Cipher::Aes128Gcm, 100);
+    assert_eq!(receive(&mut receiver, 1000), Ok(()));
+    assert_eq!(receive(&mut receiver, 901), Ok(()));
+    assert_eq!(receive(&mut receiver, 900), Err(OpenError::Old));
+    assert_eq!(receive(&mut receiver, 1), Err(OpenError::Old));
+}
+
+/// RFC 4303 section 3.4.3: a forged high number with a bad ICV does not slide the window.
+#[test]
+fn a_forged_number_does_not_slide_the_window() {
+    for high in [100, 10_000, ROUND - 100] {
+        let (_, mut receiver) = pair();
+        assert_eq!(receive(&mut receiver, 2), Ok(()));
+        let mut forged = number(high);
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(open(&mut receiver, &forged, 0), Err(OpenError::BadIcv));
+        assert_eq!(
+            receive(&mut receiver, 1),
+            Ok(()),
+            "the window slid to {high}"
+        );
+        assert_eq!(
+            receive(&mut receiver, high),
+            Ok(()),
+            "{high} was marked as seen"
+        );
+    }
+}
+
+/// RFC 4303 section 3.3.3 and appendix A: 0xFFFFFFFE to 1 across the boundary, reordered; the
+/// high half never travels, yet a wrong one fails the ICV.
+#[test]
+fn extended_numbers_cross_the_boundary() {
+    let mut receiver = inbound(Cipher::Aes128Gcm, 64);
+    for n in [1, ROUND - 1000, ROUND - 2, ROUND + 1, ROUND - 1, ROUND] {
+        assert_eq!(receive(&mut receiver, n), Ok(()), "{n:#x}");
+        assert_eq!(
+            receive(&mut receiver, n),
+            Err(OpenError::Replayed),
+            "{n:#x}"
+        );
+    }
+    // The same low half, two rounds on: not this SA's next number.
+    assert_eq!(
+        receive(&mut receiver, 3 * ROUND + 7),
+        Err(OpenError::BadIcv)
+    );
+    assert_eq!(receive(&mut receiver, ROUND + 7), Ok(()));
+}
+
+/// RFC 4303 section 3.4.4: plaintext is never released before the ICV is verified.
+#[test]
+fn a_bad_icv_releases_nothing() {
+    for cipher in Cipher::ALL {
+        for len in [20, 64, 500, 1400] {
+            let sealed = seal(&mut outbound(cipher, RAW, 1), &packet(len)).unwrap();
+            let mut forged = esp(&sealed).to_vec();
+            *forged.last_mut().unwrap() ^= 0x80;
+            let mut out = vec![0xcc; forged.len()];
+            let answer = inbound(cipher, 64).open(&forged, 0, &mut out);
+            assert_eq!(answer, Err(OpenError::BadIcv));
+            assert!(out.iter().all(|&byte| byte == 0xcc), "{cipher}");
+        }
+    }
+}
+
+/// The ICV covers the SPI: a packet of another SA does not open, even under the same key.
+#[test]
+fn another_spi_does_not_open() {
+    let (_, mut receiver) = pair();
+    let mut other = number(1);
+    other[3] ^= 1;
+    assert_eq!(open(&mut receiver, &other, 0), Err(OpenError::BadIcv));
+}
+
+/// RFC 4303 section 2.6: the sender can make a dummy, the receiver drops it without an error; it
+/// counts for replay like any other.
+#[test]
+fn a_dummy_is_no_error() {
+    for len in [0, 1, 100, 1400] {
+        let (mut sender, mut receiver) = pair();
+        let mut frame = vec![0x77; len + TAIL_ROOM];
+        let mut out = vec![0; 1600];
+        let sealed = sender.seal_dummy(&mut frame, len, &mut out).unwrap();
+        let mut plain = vec![0; 1600];
+        let answer = receiver.open(&out[20..sealed], 0, &mut plain);
+        assert_eq!(answer, Ok(Opened::Dummy));
+        let again = receiver.open(&out[20..sealed], 0, &mut plain);
+        assert_eq!(again, Err(OpenError::Replayed));
+    }
+}
+
+/// RFC 4303 section 2.4: the padding is 1, 2, 3, ..., up to 255 bytes of it, and inspected.
+#[test]
+fn padding_is_inspected() {
+    let inner = packet(40);
+    let sealed = |padding: &[u8], pad_len: u8| forge(1, &[&inner, padding, &[pad_len, 4]].concat());
+    let all: Vec<u8> = (1..=255).collect();
+    for pad in [0, 2, 6, 254, 255] {
+        let good = sealed(&all[..pad], pad as u8);
+        assert_eq!(open(&mut pair().1, &good, 0).as_ref(), Ok(&inner));
+    }
+    for (padding, pad_len) in [(&[0, 0][..], 2), (&[1, 3], 2), (&[2, 1], 2), (&[], 41)] {
+        let bad = sealed(padding, pad_len);
+        assert_eq!(open(&mut pair().1, &bad, 0), Err(OpenError::BadPadding));
+    }
+}
+
+/// RFC 4303 section 2.7: traffic flow confidentiality padding behind the inner packet goes by the
+/// inner length.
+#[test]
+fn tfc_padding_is_stripped() {
+    let inner = packet(40);
+    for extra in [1, 2, 100, 1000] {
+        let esp = forge(1, &[&inner[..], &vec![0x99; extra], &[0, 4]].concat());
+        assert_eq!(open(&mut pair().1, &esp, 0).as_ref(), Ok(&inner));
+    }
+}
+
+/// RFC 4303 section 2.6: next header 4 is IPv4. IPv6 (41) and anything else has an error of its own.
+#[test]
+fn other_next_headers_are_refused() {
+    for next_header in (0..=255).filter(|&n| n != 4 && n != 59) {
+        let esp = forge(1, &[&packet(40)[..], &[1, 2, 2, next_header]].concat());
+        assert_eq!(open(&mut pair().1, &esp, 0), Err(OpenError::NextHeader));
+    }
+}
+
+#[test]
+fn a_malformed_inner_packet_is_refused() {
+    for (at, value) in [(0, 0x65), (0, 0x44), (0, 0x4f), (3, 19), (3, 41), (2, 4)] {
+        let mut inner = packet(40);
+        inner[at] = value;
+        let esp = forge(1, &[&inner[..], &[1, 2, 2, 4]].concat());
+        let answer = open(&mut pair().1, &esp, 0);
+        assert_eq!(
+            answer,
+            Err(OpenError::InnerMalformed),
+            "byte {at} = {value}"
+        );
+    }
+    for len in 0..20 {
+        let esp = forge(1, &[&packet(20)[..len], &[0, 4]].concat());
+        assert_eq!(open(&mut pair().1, &esp, 0), Err(OpenError::InnerMalformed));
+    }
+}
+
+/// Law of the lengths: nothing shorter than 34 bytes is ESP with a 16-octet ICV.
+#[test]
+fn short_packets_and_outputs() {
+    let (_, mut receiver) = pair();
+    let shortest = forge(1, &[0, 59]);
+    assert_eq!(shortest.len(), 34);
+    for len in 0..34 {
+        assert_eq!(
+            open(&mut receiver, &shortest[..len], 0),
+            Err(OpenError::TooShort)
+        );
+    }
+    let mut out = [0; 2];
+    let answer = receiver.open(&shortest, 0, &mut out[..1]);
+    assert_eq!(answer, Err(OpenError::OutputTooSmall));
+    assert_eq!(receiver.open(&shortest, 0, &mut out), Ok(Opened::Dummy));
+}
+
+/// RFC 6040 section 4.2: CE survives into an ECN-capable packet, whose checksum stays right; over
+/// Not-ECT it is a drop of its own name.
+#[test]
+fn congestion_experienced_survives() {
+    const CE: u8 = 3;
+    for (inner_tos, expected) in [
+        (0xb9, Some(0xbb)),
+        (0xba, Some(0xbb)),
+        (0xbb, Some(0xbb)),
+        (0xb8, None),
+    ] {
+        let inner = packet_with_tos(80, inner_tos);
+        let (mut sender, mut receiver) = pair();
+        let sealed = seal(&mut sender, &inner).unwrap();
+        let answer = open(&mut receiver, esp(&sealed), sealed[1] | CE);
+        match expected {
+            Some(tos) => assert_eq!(answer, Ok(packet_with_tos(80, tos))),
+            None => assert_eq!(answer, Err(OpenError::EcnCeOverNotEct)),
+        }
+    }
+}
+
+/// RFC 2983: a DSCP rewritten outside stays outside.
+#[test]
+fn the_inner_dscp_stays() {
+    let inner = packet_with_tos(80, 0xb8);
+    let (mut sender, mut receiver) = pair();
+    let sealed = seal(&mut sender, &inner).unwrap();
+    assert_eq!(open(&mut receiver, esp(&sealed), 0x20), Ok(inner));
+}

@@ -1,0 +1,176 @@
+//! The sending side, clause by clause.
+
+mod common;
+
+use causeway_esp::{Cipher, OutboundSa, SealError, Sequence, TAIL_ROOM};
+use common::*;
+use proptest::prelude::*;
+
+/// RFC 4303 section 2.2: the first packet of an SA carries sequence number 1.
+#[test]
+fn the_first_packet_carries_one() {
+    let sealed = seal(&mut outbound(Cipher::Aes128Gcm, RAW, 0), &packet(100)).unwrap();
+    assert_eq!(esp(&sealed)[4..8], 1u32.to_be_bytes());
+}
+
+/// RFC 4303 section 3.3.3: sending stops before the counter would cycle.
+#[test]
+fn the_last_number_ends_the_sa() {
+    let mut sender = outbound(Cipher::Aes128Gcm, RAW, u64::MAX - 1);
+    assert_eq!(sender.sequence_remaining(), 1);
+    assert!(seal(&mut sender, &packet(100)).is_ok());
+    assert_eq!(seal(&mut sender, &packet(100)), Err(SealError::Exhausted));
+    assert_eq!(sender.sequence_remaining(), 0);
+}
+
+/// RFC 4303 section 3.3.3, manual keys: no number beyond what was reserved.
+#[test]
+fn an_unreserved_number_is_not_used() {
+    let mut sender = OutboundSa::new(
+        spi(),
+        key(Cipher::Aes128Gcm),
+        causeway_esp::Outer {
+            source: [10, 1, 0, 1].into(),
+            destination: [10, 2, 0, 1].into(),
+            encapsulation: RAW,
+            ttl: 64,
+        },
+        Sequence::new(7),
+    );
+    assert_eq!(seal(&mut sender, &packet(60)), Err(SealError::NotReserved));
+    sender.reserve_until(8);
+    assert!(seal(&mut sender, &packet(60)).is_ok());
+    assert_eq!(seal(&mut sender, &packet(60)), Err(SealError::NotReserved));
+}
+
+/// RFC 4106 section 3.1: the IV never repeats under a key. It is the 64-bit number, whose low half
+/// is the number on the wire (RFC 4303 section 2.2.1).
+#[test]
+fn the_iv_is_the_extended_number() {
+    let start = (3 << 32) - 2;
+    let mut sender = outbound(Cipher::ChaCha20Poly1305, RAW, start);
+    for number in start..start + 4 {
+        let sealed = seal(&mut sender, &packet(60)).unwrap();
+        assert_eq!(esp(&sealed)[8..16], number.to_be_bytes());
+        assert_eq!(esp(&sealed)[4..8], (number as u32).to_be_bytes());
+    }
+}
+
+/// RFC 4303 section 2.4: payload and trailer end on a 4-byte boundary; the overhead over IPv4 is
+/// 54 to 57 bytes, in UDP 8 more.
+#[test]
+fn overhead_and_alignment() {
+    for (encapsulation, header) in [(RAW, 20), (UDP, 28)] {
+        let mut sender = outbound(Cipher::Aes256Gcm, encapsulation, 1);
+        for len in 20..100 {
+            let sealed = seal(&mut sender, &packet(len)).unwrap();
+            let overhead = sealed.len() - len;
+            assert_eq!(overhead, sender.overhead(len));
+            assert!((header + 34..=header + 37).contains(&overhead));
+            assert_eq!(sealed.len() % 4, 0);
+        }
+    }
+}
+
+#[test]
+fn the_tunnel_mtu() {
+    let raw = outbound(Cipher::Aes128Gcm, RAW, 1);
+    let udp = outbound(Cipher::Aes128Gcm, UDP, 1);
+    assert_eq!((raw.max_inner(1500), udp.max_inner(1500)), (1446, 1438));
+    assert_eq!(raw.max_inner(0), 0);
+    for mtu in 68..3000 {
+        for sa in [&raw, &udp] {
+            let len = sa.max_inner(mtu);
+            assert!(len + sa.overhead(len) <= mtu);
+            assert!(len + 1 + sa.overhead(len + 1) > mtu);
+        }
+    }
+}
+
+proptest! {
+    /// The outer header: lengths, addresses, TTL and a right checksum; DSCP and ECN copied
+    /// (RFC 6040 section 4.1, normal mode), DF copied (RFC 4301 section 8.1); UDP from the worker's port to 4500
+    /// with checksum 0 (RFC 3948 section 2.1).
+    #[test]
+    fn the_outer_header(len in 20..2000usize, tos: u8, df: bool, udp: bool, number in 1..u64::MAX) {
+        let mut inner = packet_with_tos(len, tos);
+        inner[6] = if df { 0x40 } else { 0x20 };
+        let mut sender = outbound(Cipher::Aes128Gcm, if udp { UDP } else { RAW }, number);
+        let sealed = seal(&mut sender, &inner).unwrap();
+        prop_assert_eq!(sealed[0], 0x45);
+        prop_assert_eq!(sealed[1], tos);
+        prop_assert_eq!(&sealed[2..4], &(sealed.len() as u16).to_be_bytes());
+        prop_assert_eq!(&sealed[6..8], if df { &[0x40, 0] } else { &[0, 0] });
+        prop_assert_eq!(&sealed[8..10], &[64, if udp { 17 } else { 50 }]);
+        prop_assert_eq!(&sealed[12..20], &[10, 1, 0, 101, 10, 2, 0, 101]);
+        prop_assert_eq!(ones_complement_sum(&sealed[..20]), 0xffff);
+        if udp {
+            prop_assert_eq!(&sealed[20..24], &[0x11, 0x95, 0x11, 0x94]);
+            prop_assert_eq!(&sealed[24..26], &(sealed.len() as u16 - 20).to_be_bytes());
+            prop_assert_eq!(&sealed[26..28], &[0, 0]);
+        }
+    }
+}
+
+/// RFC 6864: packets that may be fragmented follow each other with different identifications.
+#[test]
+fn identifications_differ() {
+    let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
+    let first = seal(&mut sender, &packet(60)).unwrap();
+    let second = seal(&mut sender, &packet(60)).unwrap();
+    assert_ne!(first[4..6], second[4..6]);
+}
+
+/// A 28-byte packet in a 46-byte Ethernet payload leaves the 18 bytes of Ethernet padding behind.
+#[test]
+fn ethernet_padding_stays_behind() {
+    let inner = packet(28);
+    let mut padded = inner.clone();
+    padded.resize(46, 0);
+    let (mut sender, mut receiver) = pair();
+    let sealed = seal(&mut sender, &padded).unwrap();
+    assert_eq!(sealed.len(), 28 + sender.overhead(28));
+    assert_eq!(open(&mut receiver, esp(&sealed), 0), Ok(inner));
+}
+
+/// Only the tail room behind the packet is written to, not the packet and not what follows.
+#[test]
+fn the_source_frame_keeps_its_packet() {
+    for len in 20..60 {
+        let inner = packet(len);
+        let mut frame = inner.clone();
+        frame.resize(len + TAIL_ROOM + 8, 0xee);
+        let mut out = [0; 256];
+        let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
+        sender.seal(&mut frame, len, &mut out).unwrap();
+        assert_eq!(frame[..len], inner);
+        assert_eq!(frame[len + TAIL_ROOM..], [0xee; 8]);
+    }
+}
+
+/// What does not fit is refused by name, and its number stays unused.
+#[test]
+fn refusals_use_no_number() {
+    let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
+    let mut ipv6 = packet(40);
+    ipv6[0] = 0x65;
+    assert_eq!(seal(&mut sender, &ipv6), Err(SealError::NotIpv4));
+    let mut cut = packet(40);
+    cut[3] = 41;
+    assert_eq!(seal(&mut sender, &cut), Err(SealError::NotIpv4));
+
+    let mut frame = packet(40);
+    let mut out = [0; 40 + 57];
+    assert_eq!(
+        sender.seal(&mut frame, 40, &mut out),
+        Err(SealError::NoTailRoom)
+    );
+    frame.resize(40 + TAIL_ROOM, 0);
+    let needed = 40 + sender.overhead(40);
+    assert_eq!(
+        sender.seal(&mut frame, 40, &mut out[..needed - 1]),
+        Err(SealError::OutputTooSmall)
+    );
+    assert_eq!(sender.sequence().next(), 1);
+    assert_eq!(sender.seal(&mut frame, 40, &mut out[..needed]), Ok(needed));
+}
