@@ -68,8 +68,14 @@ fn spi(vpc: u8, number: u8) -> u32 {
 
 fn text(options: &Options, role: Site, cores: &[usize]) -> String {
     let vpc = role.vpc;
-    let names: Vec<_> = (1..=options.gateways)
-        .map(|number| format!("\"{}\"", gateway_name(number)))
+    // A gateway host knows its own gateway only; the demux knows all.
+    let carried: Vec<u8> = match role.node {
+        Node::Gateway(number) => vec![number],
+        _ => (1..=options.gateways).collect(),
+    };
+    let names: Vec<_> = carried
+        .iter()
+        .map(|number| format!("\"{}\"", gateway_name(*number)))
         .collect();
     let mut text = format!(
         "[nic]\nname = \"{NIC}\"\nmode = \"{mode}\"\n\n\
@@ -86,7 +92,7 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         names = names.join(", "),
         clamp = options.clamp_mss,
     );
-    for number in 1..=options.gateways {
+    for number in carried {
         let carrier = carrier(options, vpc, number);
         // Writing to a String cannot fail.
         let _ = write!(
@@ -158,12 +164,14 @@ mod tests {
     fn a_gateway_host_has_one_tunnel_and_the_demux_none() {
         let options = Options::new("c", "x");
         let gateway = text(&options, Site::gateway(1, 2), &[0, 1]);
-        assert_eq!(gateway.matches("[[gateway]]").count(), 3);
+        assert_eq!(gateway.matches("[[gateway]]").count(), 1);
+        assert!(gateway.contains("gateways = [\"gateway-2\"]"));
         assert_eq!(gateway.matches("[[gateway.worker.tunnel]]").count(), 1);
         assert!(gateway.contains("peer = \"10.2.0.102\""));
         assert!(gateway.contains("outbound = { spi = 4098, key-file = \"gateway-2-outbound.key\""));
         assert!(gateway.contains("inbound = { spi = 8194, key-file = \"gateway-2-inbound.key\""));
         let demux = text(&options, Site::demux(1), &[0, 1]);
+        assert_eq!(demux.matches("[[gateway]]").count(), 3);
         assert!(!demux.contains("worker"));
     }
 

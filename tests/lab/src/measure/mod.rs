@@ -14,6 +14,7 @@ pub mod pairs;
 pub mod pcap;
 pub mod probe;
 pub mod stream;
+pub mod survey;
 pub mod tally;
 
 /// Requests of the pair check go here.

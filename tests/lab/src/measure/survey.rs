@@ -1,0 +1,224 @@
+//! The whole round of measurements on a lab whose roles run, one window each,
+//! then the drain and the sums. A measurement that fails is a fact that does
+//! not hold, and the round goes on.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::capture::{self, Trunk};
+use super::iperf::{self, Throughput};
+use super::laws;
+use super::links::LinkDrops;
+use super::load::Snapshot;
+use super::pairs::{self, FlowPath};
+use super::probe::{self, Probe};
+use crate::{Fact, Final, Lab, Nic, Site};
+
+/// How much of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// TCP connections of iperf3.
+    pub streams: u16,
+    /// Seconds of iperf3 in each direction.
+    pub duration: u32,
+    /// The numbered probe, sent in each direction.
+    pub probe: probe::Plan,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            streams: 4,
+            duration: 5,
+            probe: probe::Plan::default(),
+        }
+    }
+}
+
+/// From VPC 1 to VPC 2, and back; `None` where the measurement failed.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct BothWays<T> {
+    /// VPC 1 sends.
+    pub there: Option<T>,
+    /// VPC 2 sends.
+    pub back: Option<T>,
+}
+
+/// Gbit/s of inner packets through one gateway, each way measured while
+/// iperf3 sent that way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rate {
+    /// Sealed.
+    pub sealed: f64,
+    /// Opened.
+    pub opened: f64,
+}
+
+/// All that was measured.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The gateways that single flows used.
+    pub pairs: Option<Vec<FlowPath>>,
+    /// The trunk under a marked stream.
+    pub trunk: Option<Trunk>,
+    /// The numbered probe.
+    pub probe: BothWays<Probe>,
+    /// iperf3.
+    pub tcp: BothWays<Throughput>,
+    /// Rates of the gateways of VPC 1 and of VPC 2, in their order.
+    pub rates: [Vec<Rate>; 2],
+    /// The NICs as they were at work; the last words tell of a detached program.
+    pub in_force: BTreeMap<Site, Nic>,
+    /// The last words of all roles.
+    pub finals: Vec<Final>,
+    /// The claims, in the order of the report.
+    pub facts: Vec<Fact>,
+}
+
+impl Survey {
+    /// Whether every claim held.
+    pub fn holds(&self) -> bool {
+        self.facts.iter().all(|fact| fact.holds)
+    }
+}
+
+/// Measures, between the first hosts of the two VPCs, then stops the roles.
+/// `progress` is told what happens next.
+pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Survey> {
+    let (one, two) = (Site::host(1, 1), Site::host(2, 1));
+    let mut facts = Vec::new();
+
+    progress("waking every gateway pair");
+    wake(lab, one, two)?;
+
+    progress("tracing single flows and their answers");
+    let pairs = keep(&mut facts, "same-gateway-pair", pairs::run(lab, one, two));
+    facts.extend(pairs.iter().map(|paths| pairs::fact(paths)));
+
+    progress("capturing the trunk under a marked stream");
+    let trunk = keep(&mut facts, "trunk-encrypted", capture::trunk(lab, one, two));
+    if let Some(trunk) = &trunk {
+        facts.push(trunk.arrived());
+        facts.push(trunk.encrypted(lab.options().encapsulation));
+    }
+
+    let probe = BothWays {
+        there: numbered(lab, plan, &mut facts, "probe-there", (one, two), progress),
+        back: numbered(lab, plan, &mut facts, "probe-back", (two, one), progress),
+    };
+
+    let gateways = usize::from(lab.options().gateways);
+    let mut rates = [
+        vec![Rate::default(); gateways],
+        vec![Rate::default(); gateways],
+    ];
+    let tcp = BothWays {
+        there: throughput(lab, plan, &mut facts, false, &mut rates, progress),
+        back: throughput(lab, plan, &mut facts, true, &mut rates, progress),
+    };
+
+    let in_force = in_force(lab);
+    progress("draining");
+    let finals = lab.stop_roles();
+    let links = LinkDrops::read(lab)?;
+    facts.push(laws::clean_end(&finals));
+    facts.push(laws::all_carried(lab.options(), &finals));
+    facts.push(laws::counters(&finals));
+    facts.push(laws::handed_over(lab.options(), &finals, &links));
+    facts.push(laws::frames_home(&finals));
+    Ok(Survey {
+        pairs,
+        trunk,
+        probe,
+        tcp,
+        rates,
+        in_force,
+        finals,
+        facts,
+    })
+}
+
+/// A role that does not answer any more is judged by its end.
+fn in_force(lab: &Lab) -> BTreeMap<Site, Nic> {
+    let sites = lab.role_sites().into_iter();
+    sites
+        .filter_map(|site| Some((site, lab.status(site).ok()?.nic)))
+        .collect()
+}
+
+/// A few packets on many flows, so that no later window meets a neighbour
+/// that nobody has resolved yet. What is lost here is not judged.
+fn wake(lab: &Lab, one: Site, two: Site) -> Result<()> {
+    let few = probe::Plan {
+        packets_per_flow: 5,
+        rate: 1_000,
+        ..probe::Plan::default()
+    };
+    probe::run(lab, one, two, &few)?;
+    probe::run(lab, two, one, &few).map(drop)
+}
+
+/// A failed measurement becomes a claim that does not hold.
+fn keep<T>(facts: &mut Vec<Fact>, key: &str, result: Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            facts.push(Fact::new(key, false, format!("not measured: {error:#}")));
+            None
+        }
+    }
+}
+
+fn numbered(
+    lab: &Lab,
+    plan: &Plan,
+    facts: &mut Vec<Fact>,
+    key: &str,
+    (from, to): (Site, Site),
+    progress: &mut dyn FnMut(&str),
+) -> Option<Probe> {
+    progress(&format!("sending the numbered probe from {from} to {to}"));
+    let probe = keep(facts, key, probe::run(lab, from, to, &plan.probe))?;
+    facts.push(probe.fact(key));
+    Some(probe)
+}
+
+fn throughput(
+    lab: &Lab,
+    plan: &Plan,
+    facts: &mut Vec<Fact>,
+    back: bool,
+    rates: &mut [Vec<Rate>; 2],
+    progress: &mut dyn FnMut(&str),
+) -> Option<Throughput> {
+    let (one, two) = (Site::host(1, 1), Site::host(2, 1));
+    let (key, from, to) = match back {
+        false => ("tcp-there", one, two),
+        true => ("tcp-back", two, one),
+    };
+    progress(&format!(
+        "iperf3 with {} streams for {} s from {from} to {to}",
+        plan.streams, plan.duration
+    ));
+    let measured = (|| {
+        let before = [Snapshot::take(lab, 1)?, Snapshot::take(lab, 2)?];
+        let tcp = iperf::run(lab, one, two, plan.streams, plan.duration, back)?;
+        for (vpc, before) in before.iter().enumerate() {
+            let now = Snapshot::take(lab, vpc as u8 + 1)?;
+            let moved = now.gbit_per_s(before, tcp.seconds);
+            for (rate, (sealed, opened)) in rates[vpc].iter_mut().zip(moved) {
+                // VPC 1 is index 0: it seals on the way there and opens on the way back.
+                if (vpc == 0) == back {
+                    rate.opened = opened;
+                } else {
+                    rate.sealed = sealed;
+                }
+            }
+        }
+        Ok(tcp)
+    })();
+    let tcp = keep(facts, key, measured)?;
+    facts.push(tcp.fact(key));
+    Some(tcp)
+}
