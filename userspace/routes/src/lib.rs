@@ -11,7 +11,9 @@
 mod error;
 mod interface;
 mod messages;
+mod mirror;
 mod netlink;
+mod notice;
 mod ranges;
 mod snapshot;
 mod watcher;

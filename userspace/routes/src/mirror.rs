@@ -1,0 +1,249 @@
+//! The kernel's state as last listed, and when to list it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use rtnetlink::Handle;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
+};
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use tokio::sync::mpsc;
+use tokio::time::{self, Instant, MissedTickBehavior};
+
+use crate::error::RoutesError;
+use crate::messages::{self, Neighbour};
+use crate::netlink;
+use crate::notice::{self, Outdated};
+use crate::ranges::{Hop, Ranges};
+use crate::snapshot::Snapshot;
+
+type Messages = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
+
+/// How long the first notification of a burst waits for the rest of it.
+const COALESCE: Duration = Duration::from_millis(3);
+
+/// How often unconfirmed neighbours are confirmed.
+const REFRESH: Duration = Duration::from_secs(3);
+
+/// A neighbour that was asked for and is still unknown after this time is no longer refreshed.
+/// The kernel gives up after three seconds by default.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Neighbours that are kept fresh at most; those asked for beyond are resolved only.
+const MAX_KEPT: usize = 4096;
+
+/// Notifications only say that this is out of date. The kernel does not announce every change
+/// (see `notice`), so listing anew is the one way to be right; it also heals an overrun.
+pub(crate) struct Mirror<P> {
+    interface: u32,
+    handle: Handle,
+    ranges: Arc<Ranges>,
+    neighbours: Vec<Neighbour>,
+    /// Gateways of routes through the interface.
+    gateways: BTreeSet<Ipv4Addr>,
+    /// Neighbours that were asked for, with the time of the last request.
+    kept: BTreeMap<Ipv4Addr, Instant>,
+    outdated: Outdated,
+    outdated_since: Instant,
+    published: Arc<Snapshot>,
+    publish: P,
+}
+
+impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
+    pub(crate) fn new(interface: u32, handle: Handle, publish: P) -> Self {
+        Self {
+            interface,
+            handle,
+            ranges: Arc::default(),
+            neighbours: Vec::new(),
+            gateways: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            outdated: Outdated::ALL,
+            outdated_since: Instant::now(),
+            published: Arc::default(),
+            publish,
+        }
+    }
+
+    pub(crate) async fn publish_first(&mut self) -> Result<(), RoutesError> {
+        self.list().await?;
+        self.publish(self.snapshot());
+        Ok(())
+    }
+
+    /// Runs until the sender of `wanted` is gone. `refusals` are answers to requests that asked
+    /// for none.
+    pub(crate) async fn run(
+        &mut self,
+        mut notifications: Messages,
+        mut refusals: Messages,
+        mut wanted: mpsc::Receiver<Ipv4Addr>,
+    ) -> Result<(), RoutesError> {
+        let mut refresh = time::interval_at(Instant::now() + REFRESH, REFRESH);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let limit = wanted.max_capacity();
+        let mut batch = Vec::new();
+        loop {
+            let settled = pin!(time::sleep_until(self.outdated_since + COALESCE));
+            tokio::select! {
+                notification = notifications.next() => match notification {
+                    Some(message) => self.note(message)?,
+                    None => return Err(RoutesError::Closed),
+                },
+                () = settled, if self.outdated.any() => self.update().await?,
+                count = wanted.recv_many(&mut batch, limit) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.resolve(batch.drain(..).collect())?;
+                }
+                _ = refresh.tick() => self.refresh().await?,
+                refusal = refusals.next() => match refusal {
+                    Some(message) => log_refusal(&message),
+                    None => return Err(RoutesError::Closed),
+                },
+            }
+        }
+    }
+
+    fn note(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> Result<(), RoutesError> {
+        let outdated = match message.payload {
+            NetlinkPayload::InnerMessage(message) => {
+                if notice::removes(&message, self.interface) {
+                    self.publish(Snapshot::default());
+                    return Err(RoutesError::InterfaceRemoved(self.interface));
+                }
+                notice::outdated(&message, self.interface, &self.published)
+            }
+            NetlinkPayload::Overrun(_) => {
+                tracing::warn!("netlink notifications were lost; listing everything again");
+                Outdated::ALL
+            }
+            _ => Outdated::default(),
+        };
+        if !self.outdated.any() {
+            self.outdated_since = Instant::now();
+        }
+        self.outdated = self.outdated.and(outdated);
+        Ok(())
+    }
+
+    async fn update(&mut self) -> Result<(), RoutesError> {
+        self.list().await?;
+        let snapshot = self.snapshot();
+        if snapshot != *self.published {
+            self.publish(snapshot);
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self) -> Result<(), RoutesError> {
+        let outdated = std::mem::take(&mut self.outdated);
+        if outdated.routes {
+            self.list_routes().await?;
+        }
+        if outdated.neighbours {
+            self.list_neighbours().await?;
+        }
+        Ok(())
+    }
+
+    async fn list_routes(&mut self) -> Result<(), RoutesError> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = AddressFamily::Inet;
+        let request = RouteNetlinkMessage::GetRoute(request);
+        let listed = netlink::dump(&mut self.handle, request, "routes").await?;
+        let routes = listed.iter().filter_map(|message| match message {
+            RouteNetlinkMessage::NewRoute(route) => messages::route(route, self.interface),
+            _ => None,
+        });
+        let routes: Vec<_> = routes.collect();
+        let gateways = routes.iter().filter_map(|route| match route.hop {
+            Hop::Gateway(gateway) => Some(gateway),
+            Hop::OnLink | Hop::Unreachable => None,
+        });
+        self.gateways = gateways.collect();
+        self.ranges = Arc::new(Ranges::new(routes));
+        Ok(())
+    }
+
+    async fn list_neighbours(&mut self) -> Result<(), RoutesError> {
+        let mut request = NeighbourMessage::default();
+        request.header.family = AddressFamily::Inet;
+        request.attributes = vec![NeighbourAttribute::IfIndex(self.interface)];
+        let request = RouteNetlinkMessage::GetNeighbour(request);
+        let listed = netlink::dump(&mut self.handle, request, "neighbours").await?;
+        let neighbours = listed.iter().filter_map(|message| match message {
+            RouteNetlinkMessage::NewNeighbour(m) => messages::neighbour(m, self.interface),
+            _ => None,
+        });
+        self.neighbours = neighbours.collect();
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let known = self.neighbours.iter();
+        let known = known.filter_map(|n| n.mac.map(|mac| (n.address, mac)));
+        Snapshot::from_ranges(Arc::clone(&self.ranges), known)
+    }
+
+    fn publish(&mut self, snapshot: Snapshot) {
+        self.published = Arc::new(snapshot);
+        (self.publish)(Arc::clone(&self.published));
+    }
+
+    fn resolve(&mut self, wanted: BTreeSet<Ipv4Addr>) -> Result<(), RoutesError> {
+        let now = Instant::now();
+        for neighbour in wanted {
+            self.ask(neighbour)?;
+            if self.kept.len() < MAX_KEPT || self.kept.contains_key(&neighbour) {
+                self.kept.insert(neighbour, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Confirms what was asked for and has gone stale; the kernel sees none of our traffic, so
+    /// it would not do so by itself. It could (NTF_EXT_MANAGED), but would go on after our end.
+    async fn refresh(&mut self) -> Result<(), RoutesError> {
+        self.outdated = Outdated::ALL;
+        self.update().await?;
+        let published = Arc::clone(&self.published);
+        self.kept.retain(|address, asked| {
+            published.neighbour(*address).is_some() || asked.elapsed() < PATIENCE
+        });
+        let in_use = |a: &Ipv4Addr| self.kept.contains_key(a) || self.gateways.contains(a);
+        let stale = self.neighbours.iter().filter(|n| n.stale);
+        let stale: Vec<Ipv4Addr> = stale.map(|n| n.address).filter(in_use).collect();
+        stale.into_iter().try_for_each(|address| self.ask(address))
+    }
+
+    /// As if a packet had been sent to the neighbour: NTF_USE starts a resolution unless one is
+    /// under way or the answer is fresh, and NLM_F_CREATE makes the entry if there is none.
+    fn ask(&mut self, neighbour: Ipv4Addr) -> Result<(), RoutesError> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.ifindex = self.interface;
+        message.header.flags = NeighbourFlags::Use;
+        message.attributes = vec![NeighbourAttribute::Destination(NeighbourAddress::Inet(
+            neighbour,
+        ))];
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewNeighbour(message));
+        request.header.flags = NLM_F_REQUEST | NLM_F_CREATE;
+        self.handle.notify(request).map_err(|_| RoutesError::Closed)
+    }
+}
+
+fn log_refusal(message: &NetlinkMessage<RouteNetlinkMessage>) {
+    if let NetlinkPayload::Error(error) = &message.payload {
+        tracing::debug!("the kernel refused to resolve a neighbour: {error}");
+    }
+}
