@@ -59,10 +59,11 @@ pub trait Device {
     /// A handle that ends this device's [`Device::wait`] from any thread.
     fn waker(&self) -> Waker;
 
-    /// How many frames this device has.
+    /// How many frames this device works with. Those that receive may be common to several
+    /// devices, and each counts them.
     fn frames_total(&self) -> usize;
 
-    /// How many of them are neither in the worker's hands nor on their way out. Packets that wait
+    /// How many of them are neither in this worker's hands nor on their way out for it. Packets that wait
     /// unread in the receive ring count as home: receive and release them before a drain.
     fn frames_home(&self) -> usize;
 

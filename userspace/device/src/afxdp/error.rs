@@ -57,14 +57,6 @@ pub enum OpenError {
         /// The queue.
         queue: u32,
     },
-    /// The NIC is down.
-    #[error("{interface} is down, so queue {queue} cannot be bound: `ip link set {interface} up`")]
-    Down {
-        /// The NIC.
-        interface: String,
-        /// The queue.
-        queue: u32,
-    },
     /// Zero-copy was required and the driver has none.
     #[error(
         "the driver of {interface} has no zero-copy on queue {queue}: leave the choice to the \
@@ -157,7 +149,6 @@ impl Place<'_> {
                 mebibytes: self.memory >> 20,
             },
             Some(Errno::BUSY) => OpenError::QueueBusy { interface, queue },
-            Some(Errno::NETDOWN) => OpenError::Down { interface, queue },
             Some(Errno::OPNOTSUPP) if self.zero_copy => OpenError::NoZeroCopy { interface, queue },
             // Sizes and flags were checked before, so what bind(2) finds invalid is the queue.
             Some(Errno::INVAL) if step == BIND => OpenError::NoSuchQueue { interface, queue },

@@ -12,6 +12,8 @@ use std::{
 use rustix::net::sockopt;
 
 use super::CopyMode;
+#[cfg(doc)]
+use crate::Device;
 
 /// What the kernel counted on a device's sockets (`XDP_STATISTICS`), summed over its queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +99,7 @@ impl Monitor {
         self.0.stats(&self.0.lock())
     }
 
-    /// How many frames the device has.
+    /// How many frames the device works with; see [`Device::frames_total`].
     pub fn frames_total(&self) -> usize {
         self.0.frames_total
     }

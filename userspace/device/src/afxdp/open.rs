@@ -8,6 +8,8 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
     vec,
 };
 
@@ -29,6 +31,9 @@ use super::{
     port::{Port, Transmitter},
 };
 use crate::Waker;
+
+/// How long the kernel may take to take a closed socket off its queue.
+const RELEASE_TIME: Duration = Duration::from_secs(1);
 
 /// A queue with a socket for each worker, before they go to their workers.
 struct Queue {
@@ -63,7 +68,7 @@ impl AfXdp {
             queues.push(open_queue(&options, frame_size, place)?);
         }
         (0..options.workers)
-            .map(|worker| device(worker, options.workers, &mut queues, place))
+            .map(|worker| device(worker, &mut queues, place))
             .collect()
     }
 }
@@ -107,11 +112,12 @@ fn open_queue(
     let mut shared = None;
     let mut sockets = Vec::new();
     for _ in 0..options.workers {
-        // SAFETY: a queue that is bound again with this UMEM asks for the flag that keeps libxdp
-        // from loading a program, and it is set above.
-        let (transmit, receive, rings) =
+        let (transmit, receive, rings) = patiently(|| {
+            // SAFETY: a queue that is bound again with this UMEM asks for the flag that keeps
+            // libxdp from loading a program, and it is set above.
             unsafe { Socket::new(socket_config, &umem, &interface, place.queue) }
-                .map_err(|e| place.error(BIND, &e))?;
+                .map_err(|e| place.error(BIND, &e))
+        })?;
         // Only the first socket brings the queue's fill and completion ring.
         shared = shared.or(rings);
         sockets.push((transmit, receive));
@@ -127,13 +133,23 @@ fn open_queue(
     })
 }
 
+/// Tries again while the queue is busy. The kernel takes a closed socket off its queue in the
+/// background (`xp_release_deferred`), so a gateway that starts again at once, or after a kill,
+/// would find the queue taken by itself.
+fn patiently<T>(bind: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    let deadline = Instant::now() + RELEASE_TIME;
+    loop {
+        let result = bind();
+        let busy = matches!(result, Err(OpenError::QueueBusy { .. }));
+        if !busy || Instant::now() >= deadline {
+            return result;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Gathers one worker's sockets of all queues.
-fn device(
-    worker: usize,
-    workers: usize,
-    queues: &mut [Queue],
-    place: Place<'_>,
-) -> Result<AfXdp, OpenError> {
+fn device(worker: usize, queues: &mut [Queue], place: Place<'_>) -> Result<AfXdp, OpenError> {
     static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
 
     let count = queues.len() as u32;
@@ -146,9 +162,7 @@ fn device(
         let (tx, rx) = opened.sockets.next().expect("a socket for each worker");
         let split = opened.pool.partition;
         let port = Port::new(first + queue, queue, opened.pool.clone(), rx);
-        // The frames that receive are common to the workers; each answers for an equal part.
-        let odd = worker < split.receive as usize % workers;
-        frames += split.receive as usize / workers + usize::from(odd);
+        frames += split.receive as usize;
         if queue == home {
             // In copy mode a packet occupies the socket's send buffer until the NIC has sent it;
             // the default buffer holds fewer packets than the ring.

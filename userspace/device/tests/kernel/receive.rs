@@ -1,0 +1,312 @@
+//! Workers that receive: each gets its own packets, and what does not arrive is counted.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use causeway_device::{AfXdp, Device, OpenOptions, XdpFrame};
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use crate::{
+    namespace::{NIC, with_veth},
+    wire::{self, SHORTEST, Wire},
+    xdp::Redirect,
+};
+
+const BURST: usize = 64;
+
+/// Opens devices with a program that steers to them.
+fn open(options: OpenOptions) -> (Redirect, Vec<AfXdp>) {
+    let redirect = Redirect::attach();
+    let devices = AfXdp::open(options).unwrap();
+    for (worker, device) in devices.iter().enumerate() {
+        for (queue, socket) in device.sockets() {
+            redirect.steer(queue, worker as u32, socket);
+        }
+    }
+    (redirect, devices)
+}
+
+fn send(wire: &Wire, worker: u8, numbers: std::ops::Range<u32>) {
+    let mut packet = [0; 100];
+    for number in numbers {
+        wire::write(&mut packet, worker, number);
+        wire.send(&packet);
+    }
+}
+
+/// Copies each received packet into a frame of its own and sends it back, as the worker of a
+/// gateway does.
+fn echo(device: &mut AfXdp, stop: &AtomicBool) {
+    let mut received: Vec<XdpFrame> = Vec::with_capacity(BURST);
+    let mut burst: Vec<XdpFrame> = Vec::with_capacity(BURST);
+    while !stop.load(Ordering::Relaxed) {
+        if device.receive(&mut received, BURST - burst.len()) == 0 && burst.is_empty() {
+            device.wait(Duration::from_secs(1));
+        }
+        for frame in received.drain(..) {
+            let mut answer = device.allocate().expect("fewer packets than frames");
+            let packet = device.bytes(&frame);
+            device.room(&mut answer)[..packet.len()].copy_from_slice(packet);
+            let len = packet.len();
+            device.set_len(&mut answer, len);
+            burst.push(answer);
+            device.release(frame);
+        }
+        device.transmit(&mut burst);
+        device.maintain();
+    }
+}
+
+fn echoes(queues: u32, workers: u8) {
+    with_veth(queues, move || {
+        let wire = Wire::open();
+        let (_redirect, devices) = open(OpenOptions {
+            queues,
+            workers: workers.into(),
+            ..OpenOptions::new(NIC)
+        });
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let wakers: Vec<_> = devices.iter().map(Device::waker).collect();
+            for mut device in devices {
+                let stop = &stop;
+                scope.spawn(move || {
+                    echo(&mut device, stop);
+                    assert_eq!(device.monitor().stats().lost(), 0);
+                    assert!(device.drain(Duration::from_secs(5)));
+                });
+            }
+            // A window keeps the cable's 256 places from overflowing.
+            let mut buffer = [0; 2048];
+            let mut next = vec![0; workers.into()];
+            for window in 0..200 {
+                let numbers = window * 20..(window + 1) * 20;
+                for worker in 0..workers {
+                    send(&wire, worker, numbers.clone());
+                }
+                for _ in 0..u32::from(workers) * 20 {
+                    let packet = wire.receive(&mut buffer, Duration::from_secs(10));
+                    let (worker, number) = wire::read(packet.expect("an echo"));
+                    assert_eq!(number, next[usize::from(worker)]);
+                    next[usize::from(worker)] += 1;
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            wakers.iter().for_each(causeway_device::Waker::wake);
+        });
+    });
+}
+
+#[test]
+fn one_worker_echoes_every_packet() {
+    echoes(1, 1);
+}
+
+#[test]
+fn three_workers_on_one_queue_echo_their_own_packets() {
+    echoes(1, 3);
+}
+
+#[test]
+fn two_workers_on_two_queues_echo_their_own_packets() {
+    echoes(2, 2);
+}
+
+#[test]
+fn a_worker_that_stands_still_loses_its_own_packets_and_no_other() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let (_redirect, mut devices) = open(OpenOptions {
+            workers: 3,
+            frames_per_queue: 512,
+            ring_size: 64,
+            ..OpenOptions::new(NIC)
+        });
+        send(&wire, 0, 0..1000);
+        let mut burst = Vec::with_capacity(BURST);
+        for number in 0..1000 {
+            send(&wire, 1, number..number + 1);
+            assert_eq!(devices[1].receive(&mut burst, BURST), 1);
+            let frame = burst.pop().unwrap();
+            assert_eq!(wire::read(devices[1].bytes(&frame)), (1, number));
+            devices[1].release(frame);
+            devices[1].maintain();
+        }
+        assert_eq!(devices[1].monitor().stats().lost(), 0);
+
+        let stats = devices[0].monitor().stats();
+        assert_eq!(stats.rx_ring_full, 1000 - 64);
+        assert_eq!(stats.rx_dropped, 0);
+        assert_eq!(devices[0].receive(&mut burst, 2 * BURST), 64);
+        for (frame, number) in burst.iter().zip(0..) {
+            assert_eq!(wire::read(devices[0].bytes(frame)), (0, number));
+        }
+        // Held tokens are missed; given back they are not.
+        assert!(!devices[0].drain(Duration::ZERO));
+        for frame in burst {
+            devices[0].release(frame);
+        }
+        assert!(devices[0].drain(Duration::ZERO));
+    });
+}
+
+#[test]
+fn packets_without_a_frame_to_receive_them_are_counted() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let (_redirect, mut devices) = open(OpenOptions {
+            frames_per_queue: 256,
+            ring_size: 64,
+            ..OpenOptions::new(NIC)
+        });
+        let device = &mut devices[0];
+        let mut held = Vec::with_capacity(256);
+        let mut sent = 0;
+        while device.monitor().stats().lost() == 0 {
+            send(&wire, 0, sent..sent + 1);
+            device.receive(&mut held, 1);
+            sent += 1;
+            assert!(sent <= 256);
+        }
+        let stats = device.monitor().stats();
+        assert_eq!((stats.rx_dropped, stats.rx_ring_full), (1, 0));
+        assert_eq!(held.len() as u32, sent - 1);
+        // 64 transmit, so 192 receive.
+        assert_eq!(held.len(), 192);
+
+        // The transmit side has frames of its own all the while, and the receive side goes on
+        // as soon as frames come back.
+        assert!(
+            device
+                .allocate()
+                .map(|frame| device.release(frame))
+                .is_some()
+        );
+        held.drain(..).for_each(|frame| device.release(frame));
+        device.maintain();
+        send(&wire, 0, sent..sent + 1);
+        assert_eq!(device.receive(&mut held, 1), 1);
+        held.drain(..).for_each(|frame| device.release(frame));
+        assert!(device.drain(Duration::from_secs(1)));
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Send(u8),
+    Receive(usize),
+    Allocate(usize),
+    Transmit,
+    ReleaseReceived(usize),
+    ReleaseAllocated(usize),
+    Maintain,
+    Wait,
+}
+
+fn operation() -> impl Strategy<Value = (usize, Operation)> {
+    let operation = prop_oneof![
+        (1u8..100).prop_map(Operation::Send),
+        (0..BURST).prop_map(Operation::Receive),
+        (0..BURST).prop_map(Operation::Allocate),
+        Just(Operation::Transmit),
+        (0..BURST).prop_map(Operation::ReleaseReceived),
+        (0..BURST).prop_map(Operation::ReleaseAllocated),
+        Just(Operation::Maintain),
+        Just(Operation::Wait),
+    ];
+    (0usize..3, operation)
+}
+
+/// Law 1, over the kernel's rings and three workers that share a queue.
+#[test]
+fn after_a_drain_every_frame_is_home() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let redirect = Redirect::attach();
+        let mut runner = TestRunner::new(ProptestConfig {
+            cases: 32,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        let sequence = prop::collection::vec(operation(), 0..300);
+        runner
+            .run(&sequence, |sequence| {
+                run(&wire, &redirect, &sequence);
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+fn run(wire: &Wire, redirect: &Redirect, sequence: &[(usize, Operation)]) {
+    let options = OpenOptions {
+        workers: 3,
+        frames_per_queue: 512,
+        ring_size: 64,
+        ..OpenOptions::new(NIC)
+    };
+    let mut devices = AfXdp::open(options).unwrap();
+    let mut received: [Vec<XdpFrame>; 3] = Default::default();
+    let mut allocated: [Vec<XdpFrame>; 3] = Default::default();
+    let (mut sent, mut arrived) = ([0; 3], [0; 3]);
+    for (worker, device) in devices.iter().enumerate() {
+        for (queue, socket) in device.sockets() {
+            redirect.steer(queue, worker as u32, socket);
+        }
+    }
+    for (worker, operation) in sequence {
+        let worker = *worker;
+        let device = &mut devices[worker];
+        let (received, allocated) = (&mut received[worker], &mut allocated[worker]);
+        match *operation {
+            Operation::Send(count) => {
+                send(wire, worker as u8, 0..count.into());
+                sent[worker] += u64::from(count);
+            }
+            Operation::Receive(max) => arrived[worker] += device.receive(received, max) as u64,
+            Operation::Allocate(count) => {
+                for _ in 0..count {
+                    let Some(mut frame) = device.allocate() else {
+                        break;
+                    };
+                    wire::write(&mut device.room(&mut frame)[..SHORTEST], 9, 0);
+                    device.set_len(&mut frame, SHORTEST);
+                    allocated.push(frame);
+                }
+            }
+            Operation::Transmit => {
+                device.transmit(allocated);
+            }
+            Operation::ReleaseReceived(count) => {
+                let count = count.min(received.len());
+                received.drain(..count).for_each(|f| device.release(f));
+            }
+            Operation::ReleaseAllocated(count) => {
+                let count = count.min(allocated.len());
+                allocated.drain(..count).for_each(|f| device.release(f));
+            }
+            Operation::Maintain => device.maintain(),
+            Operation::Wait => device.wait(Duration::ZERO),
+        }
+    }
+    for (worker, device) in devices.iter_mut().enumerate() {
+        let (received, allocated) = (&mut received[worker], &mut allocated[worker]);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        // Law 2: what was steered to the socket arrives, or the kernel says why not. The last
+        // packets may still be in the cable.
+        while sent[worker] != arrived[worker] + device.monitor().stats().lost() {
+            assert!(
+                Instant::now() < deadline,
+                "{sent:?} sent, {arrived:?} arrived"
+            );
+            arrived[worker] += device.receive(received, usize::MAX) as u64;
+        }
+        let held = received.drain(..).chain(allocated.drain(..));
+        held.for_each(|frame| device.release(frame));
+        assert!(device.drain(Duration::from_secs(5)), "worker {worker}");
+        assert_eq!(device.frames_home(), device.frames_total());
+    }
+}

@@ -1,0 +1,111 @@
+//! Workers that transmit: nothing is lost or reordered, and all frames come home.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use causeway_device::{AfXdp, CopyMode, Device, OpenOptions, XdpFrame};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::{
+    namespace::{NIC, with_veth},
+    wire::{self, SHORTEST, Wire},
+};
+
+const BURST: usize = 64;
+
+/// A worker's loop that sends numbered packets of many lengths, as a worker would: in bursts,
+/// with housekeeping once a round.
+fn send_all(device: &mut AfXdp, worker: u8, count: u32) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut burst: Vec<XdpFrame> = Vec::with_capacity(BURST);
+    let mut number = 0;
+    while number < count || !burst.is_empty() {
+        while number < count && burst.len() < BURST {
+            let Some(mut frame) = device.allocate() else {
+                break;
+            };
+            let len = SHORTEST + (number as usize * 7) % 1400;
+            wire::write(&mut device.room(&mut frame)[..len], worker, number);
+            device.set_len(&mut frame, len);
+            assert_eq!(device.bytes(&frame).len(), len);
+            burst.push(frame);
+            number += 1;
+        }
+        if device.transmit(&mut burst) == 0 {
+            device.wait(Duration::from_millis(5));
+        }
+        device.maintain();
+        assert!(
+            Instant::now() < deadline,
+            "worker {worker} stands at {number}"
+        );
+    }
+}
+
+/// Sends from `workers` threads that share `cores` cores, and counts at the other end.
+fn storm(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
+    with_veth(queues, move || {
+        let wire = Wire::open();
+        let devices = AfXdp::open(OpenOptions {
+            queues,
+            workers,
+            frames_per_queue,
+            ..OpenOptions::new(NIC)
+        })
+        .unwrap();
+        thread::scope(|scope| {
+            for (worker, mut device) in devices.into_iter().enumerate() {
+                scope.spawn(move || {
+                    // The veth's backlog is per core: a thread that moves may overtake itself.
+                    let mut cores = CpuSet::new();
+                    cores.set(worker % thread::available_parallelism().unwrap());
+                    sched_setaffinity(None, &cores).unwrap();
+
+                    let monitor = device.monitor();
+                    assert_eq!(device.copy_mode(), CopyMode::Copy);
+                    send_all(&mut device, worker as u8, count);
+                    assert!(device.drain(Duration::from_secs(5)), "worker {worker}");
+                    assert_eq!(device.frames_home(), device.frames_total());
+                    drop(device);
+                    assert_eq!(monitor.frames_home(), monitor.frames_total());
+                    assert_eq!(monitor.stats().tx_invalid_descs, 0);
+                });
+            }
+            let mut next = vec![0; workers];
+            let mut buffer = [0; 2048];
+            while next.iter().any(|next| *next < count) {
+                let packet = wire.receive(&mut buffer, Duration::from_secs(10));
+                let packet = packet.unwrap_or_else(|| panic!("packets are lost after {next:?}"));
+                let (worker, number) = wire::read(packet);
+                assert_eq!(number, next[usize::from(worker)], "worker {worker}");
+                next[usize::from(worker)] += 1;
+            }
+            assert!(
+                wire.receive(&mut buffer, Duration::from_millis(50))
+                    .is_none()
+            );
+        });
+    });
+}
+
+#[test]
+fn one_worker_sends_every_packet_in_order() {
+    storm(1, 1, 8192, 20_000);
+}
+
+#[test]
+fn three_workers_on_one_queue_send_every_packet_in_order() {
+    storm(1, 3, 8192, 20_000);
+}
+
+#[test]
+fn many_workers_with_few_frames_do_not_starve_one_another() {
+    storm(1, 8, 128 * 9, 5_000);
+}
+
+#[test]
+fn workers_at_home_on_two_queues_send_every_packet_in_order() {
+    storm(2, 3, 2048, 10_000);
+}
