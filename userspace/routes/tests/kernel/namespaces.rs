@@ -1,8 +1,9 @@
 //! Two network namespaces joined by a veth pair, and threads that live in one of them.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -54,6 +55,17 @@ impl Pair {
     /// Runs `ip` in the near namespace.
     pub fn near(&self, arguments: &str) -> String {
         ip(&self.near, arguments)
+    }
+
+    /// Runs one `ip` in the near namespace that carries out all these lines.
+    pub fn near_batch(&self, lines: &str) {
+        let mut command = Command::new("ip");
+        command.args(["-n", &self.near, "-batch", "-"]);
+        let mut ip = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = ip.stdin.take().unwrap();
+        input.write_all(lines.as_bytes()).unwrap();
+        drop(input);
+        assert!(ip.wait().unwrap().success());
     }
 
     /// Runs `ip` in the far namespace.

@@ -379,14 +379,12 @@ fn a_burst_is_published_once_and_no_change_not_at_all() {
 #[test]
 fn what_an_overrun_lost_is_listed_again() {
     let pair = Pair::new();
-    let batch = std::env::temp_dir().join(format!("{}.batch", pair.near));
     let routes: String = (0..4000u32)
         .map(|n| format!("route add 10.2.{}.{}/32 via {FAR}\n", n / 250, n % 250))
         .collect();
-    std::fs::write(&batch, routes).unwrap();
     pair.run(async || {
         let mut watch = Watch::start().await;
-        pair.near(&format!("-batch {}", batch.display()));
+        pair.near_batch(&routes);
         pair.near(&format!(
             "neigh add {NOBODY} lladdr 02:00:00:00:09:09 dev {NIC}"
         ));
@@ -401,5 +399,4 @@ fn what_an_overrun_lost_is_listed_again() {
         let latest = watch.snapshots.borrow().clone();
         assert_eq!(latest.next_hop(last), Some(FAR));
     });
-    std::fs::remove_file(batch).unwrap();
 }
