@@ -1,0 +1,54 @@
+//! What the end-to-end tests share: a lab with the binary that `cargo xtask build` made.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use causeway_lab::{Lab, Options, Process, Site};
+
+/// Labs share the machine's cores: one at a time in a test binary, or they measure each other.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits for this test's turn. Hold it while the lab lives.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The lab's defaults over the built binary and kernel program.
+///
+/// # Errors
+/// Where one of them is not built.
+pub fn options() -> Result<Options> {
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let built = |file: &str| {
+        let path = target.join(file);
+        path.canonicalize()
+            .with_context(|| format!("no {}: build it with `cargo xtask build`", path.display()))
+    };
+    Ok(Options::new(
+        built("release/causeway")?,
+        built("causeway-xdp.o")?,
+    ))
+}
+
+/// Runs a command on a machine of the lab and returns what it printed.
+///
+/// # Errors
+/// Where it fails.
+pub fn output(lab: &Lab, site: Site, program: &str, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let process: Process = lab.spawn(site, program, &command)?;
+    process.finish(std::time::Duration::from_secs(10))
+}
+
+/// Whether an XDP program is attached to the NIC of a machine.
+///
+/// # Errors
+/// Where `ip` fails.
+pub fn has_xdp(lab: &Lab, site: Site) -> Result<bool> {
+    let links = output(lab, site, "ip", &["-details", "link", "show"])?;
+    ensure!(links.contains("link/ether"), "`ip link` printed: {links}");
+    Ok(links.contains("prog/xdp"))
+}

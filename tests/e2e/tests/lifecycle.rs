@@ -1,0 +1,104 @@
+//! What a crash, a restart and a wrong start leave behind.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use causeway_e2e_tests::{has_xdp, options, turn};
+use causeway_lab::measure::probe;
+use causeway_lab::{Lab, Options, Placement, Site};
+
+fn crosses(lab: &Lab) -> Result<probe::Probe> {
+    let plan = probe::Plan {
+        packets_per_flow: 20,
+        rate: 5_000,
+        ..probe::Plan::default()
+    };
+    // The first round resolves neighbours.
+    probe::run(lab, Site::host(1, 1), Site::host(2, 1), &plan)?;
+    probe::run(lab, Site::host(1, 1), Site::host(2, 1), &plan)
+}
+
+#[test]
+fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 2,
+        ..options()?
+    })?;
+    lab.start_roles()?;
+    for role in [Site::demux(1), Site::gateway(1, 1), Site::gateway(2, 2)] {
+        ensure!(has_xdp(&lab, role)?, "{role} runs without its program");
+        lab.kill_role(role)?;
+        ensure!(!has_xdp(&lab, role)?, "{role} left its program behind");
+    }
+    lab.start_roles()?;
+    // Both gateways of each side carry again: the senders' numbers went on from the disk, so
+    // that the peers' windows took them.
+    let probe = crosses(&lab)?;
+    let fact = probe.fact("probe");
+    ensure!(fact.holds, "{fact:?}");
+    Ok(())
+}
+
+#[test]
+fn nothing_crosses_without_the_demux() -> Result<()> {
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 1,
+        ..options()?
+    })?;
+    lab.start_roles()?;
+    ensure!(
+        crosses(&lab)?.fact("probe").holds,
+        "the probe does not cross"
+    );
+    lab.kill_role(Site::demux(1))?;
+    ensure!(
+        !crosses(&lab)?.fact("probe").holds,
+        "the probe crosses without a demux"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_role_says_what_keeps_it_from_starting() -> Result<()> {
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 1,
+        placement: Placement::Local,
+        ..options()?
+    })?;
+    lab.configure()?;
+    let role = Site::demux(1);
+    let config = lab.config_file(role);
+    let text = std::fs::read_to_string(&config)?;
+    let causeway = &lab.options().causeway;
+    let start = |text: &str, object: &str| -> Result<String> {
+        std::fs::write(&config, text)?;
+        let mut command = Command::new(causeway);
+        command
+            .arg("demux")
+            .arg("--config")
+            .arg(&config)
+            .env("CAUSEWAY_XDP_OBJECT", object);
+        let mut process = lab.spawn(role, "wrong", &command)?;
+        let status = process
+            .wait(Duration::from_secs(10))?
+            .context("it started")?;
+        ensure!(!status.success(), "it ended without an error");
+        process.stderr()
+    };
+    let object = lab.options().xdp_object.display().to_string();
+
+    let absent = start(&text, "/nowhere/causeway-xdp.o")?;
+    ensure!(absent.contains("cargo xtask build"), "{absent}");
+    let nic = start(&text.replace("name = \"eth0\"", "name = \"eth9\""), &object)?;
+    ensure!(nic.contains("eth9") && nic.contains("eth0"), "{nic}");
+    let key = start(&text.replace("mode =", "modus ="), &object)?;
+    ensure!(
+        key.contains("modus") && key.contains("causeway.toml:3"),
+        "{key}"
+    );
+    Ok(())
+}

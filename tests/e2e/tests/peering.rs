@@ -1,0 +1,82 @@
+//! Whole peerings: every fact of `cargo xtask run`, in both placements, for every cipher and
+//! encapsulation.
+
+use anyhow::Result;
+use causeway_e2e_tests::{options, turn};
+use causeway_lab::measure::survey::{self, Plan, Survey};
+use causeway_lab::{Cipher, Encapsulation, Lab, NicMode, Options, Placement};
+
+fn survey(options: Options) -> Result<Survey> {
+    let _turn = turn();
+    let mut lab = Lab::new(options)?;
+    lab.start_roles()?;
+    let plan = Plan {
+        duration: 1,
+        ..Plan::default()
+    };
+    survey::run(&mut lab, &plan, &mut |_| {})
+}
+
+fn holds(options: Options) -> Result<Survey> {
+    let survey = survey(options)?;
+    let broken: Vec<_> = survey.facts.iter().filter(|fact| !fact.holds).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+    assert!(survey.facts.len() > 8, "{:#?}", survey.facts);
+    Ok(survey)
+}
+
+#[test]
+fn three_remote_gateways_in_udp() -> Result<()> {
+    let survey = holds(options()?)?;
+    for nic in survey.in_force.values() {
+        assert_eq!(nic.xdp_mode, "driver", "{nic:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn four_local_gateways_on_one_queue() -> Result<()> {
+    holds(Options {
+        gateways: 4,
+        placement: Placement::Local,
+        cipher: Cipher::ChaCha20Poly1305,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+#[test]
+fn local_gateways_in_plain_esp() -> Result<()> {
+    holds(Options {
+        gateways: 2,
+        placement: Placement::Local,
+        encapsulation: Encapsulation::Esp,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+#[test]
+fn remote_gateways_in_plain_esp_with_clamped_mss() -> Result<()> {
+    holds(Options {
+        gateways: 2,
+        cipher: Cipher::Aes256Gcm,
+        encapsulation: Encapsulation::Esp,
+        clamp_mss: true,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+#[test]
+fn skb_mode_where_the_driver_is_not_wanted() -> Result<()> {
+    let survey = holds(Options {
+        gateways: 1,
+        nic_mode: NicMode::Skb,
+        ..options()?
+    })?;
+    for nic in survey.in_force.values() {
+        assert_eq!(nic.xdp_mode, "skb", "{nic:?}");
+    }
+    Ok(())
+}
