@@ -1,0 +1,171 @@
+//! The one conversion from what people write to what the core runs.
+//!
+//! Every step notes what it refuses in the report and goes on, so that one run names all faults.
+//! A step that returns `None` has noted why.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use causeway_steering as limits;
+use toml::Spanned;
+
+use super::error::Report;
+use super::file::{self, File};
+use super::plan::{Nic, Peering, Plan, SteeringKey};
+use super::{cluster, prefixes, tunnels};
+use crate::key;
+
+pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
+    let nic = nic(&file.nic, report);
+    let http = match &file.http {
+        Some(http) => listen(&http.listen, report).map(Some),
+        None => Some(None),
+    };
+    let steering_key = steering_key(&file.steering.key_file, report);
+    let prefixes = prefixes::convert(file, report);
+    let names = cluster::Names::collect(file, report);
+    let clusters = cluster::convert(file, &names, report);
+    let gateways = tunnels::convert(file, &names, &clusters, report);
+    let peerings = file
+        .peering
+        .iter()
+        .zip(prefixes.peers)
+        .zip(clusters)
+        .zip(0..)
+        .map(|(((peering, prefixes), gateways), id)| Peering {
+            id,
+            name: peering.get_ref().name.get_ref().clone(),
+            prefixes,
+            gateways,
+            clamp_mss: peering.get_ref().clamp_mss,
+        })
+        .collect();
+    Some(Plan {
+        nic: nic?,
+        http: http?,
+        vpc_prefixes: prefixes.vpc,
+        steering_key: steering_key?,
+        peerings,
+        gateways: gateways?,
+    })
+}
+
+fn nic(nic: &file::Nic, report: &mut Report<'_>) -> Option<Nic> {
+    let name = nic.name.get_ref();
+    // What the kernel takes as a name: IFNAMSIZ with its closing zero, dev_valid_name().
+    let valid = (1..16).contains(&name.len())
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
+        && name != "."
+        && name != "..";
+    if !valid {
+        report.refuse(
+            nic.name.span(),
+            "nic.name",
+            format_args!("{name:?} cannot be an interface's name: expected 1 to 15 bytes without spaces and slashes"),
+        );
+        return None;
+    }
+    Some(Nic {
+        name: name.clone(),
+        mode: nic.mode,
+    })
+}
+
+fn listen(text: &Spanned<String>, report: &mut Report<'_>) -> Option<SocketAddr> {
+    let listen = text.get_ref().parse();
+    if listen.is_err() {
+        report.refuse(
+            text.span(),
+            "http.listen",
+            format_args!(
+                "{:?} is not an address and a port; write it as \"127.0.0.1:9464\"",
+                text.get_ref()
+            ),
+        );
+    }
+    listen.ok()
+}
+
+fn steering_key(path: &Spanned<String>, report: &mut Report<'_>) -> Option<SteeringKey> {
+    let file = key_path(path, "steering.key-file", report)?;
+    key::read_steering(&file)
+        .map_err(|error| report.refuse(path.span(), "steering.key-file", error))
+        .ok()
+}
+
+/// The path of a key file. A key that stands there in its place is not repeated in an error.
+pub(super) fn key_path(
+    path: &Spanned<String>,
+    field: impl std::fmt::Display,
+    report: &mut Report<'_>,
+) -> Option<PathBuf> {
+    let text = path.get_ref();
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    if digits >= 2 * SteeringKey::LEN && digits == text.len() {
+        report.refuse(
+            path.span(),
+            field,
+            "expected the path of a key file, got what looks like a key; keys never stand in the \
+             configuration: make a new one with `causeway key`",
+        );
+        return None;
+    }
+    Some(report.source().resolve(text))
+}
+
+/// An address that a host can have.
+pub(super) fn host_address(
+    text: &Spanned<String>,
+    field: impl std::fmt::Display,
+    report: &mut Report<'_>,
+) -> Option<Ipv4Addr> {
+    let written = text.get_ref();
+    let Ok(address) = written.parse::<Ipv4Addr>() else {
+        report.refuse(
+            text.span(),
+            field,
+            format_args!("{written:?} is not an IPv4 address; write it as \"10.1.0.101\""),
+        );
+        return None;
+    };
+    if address.is_unspecified()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || address.is_loopback()
+    {
+        report.refuse(
+            text.span(),
+            field,
+            format_args!("{address} cannot be a gateway's address: expected a unicast address"),
+        );
+        return None;
+    }
+    Some(address)
+}
+
+/// Refuses a list that is longer than a table of the XDP program.
+pub(super) fn at_most<T>(list: &[Spanned<T>], limit: u32, field: &str, report: &mut Report<'_>) {
+    if let Some(first_over) = list.get(limit as usize) {
+        report.refuse(
+            first_over.span(),
+            field,
+            format_args!(
+                "there are {} of them; one host takes at most {limit}",
+                list.len()
+            ),
+        );
+    }
+}
+
+/// The limits that are on the file's top level.
+pub(super) fn check_counts(file: &File, report: &mut Report<'_>) {
+    at_most(&file.peering, limits::MAX_PEERINGS, "peering", report);
+    at_most(&file.gateway, limits::MAX_GATEWAYS, "gateway", report);
+    if file.peering.is_empty() {
+        report.refuse(
+            0..0,
+            "peering",
+            "there is none; write a [[peering]] section for each VPC to join with",
+        );
+    }
+}

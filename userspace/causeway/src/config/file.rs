@@ -1,0 +1,157 @@
+//! What people write: the TOML schema, with the place of every value that can be wrong.
+//!
+//! Addresses and prefixes stay text here, so that the one conversion in
+//! [`convert`](super::convert) refuses them in its own words.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A configuration file of either role.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct File {
+    /// The NIC that carries the cluster's traffic.
+    pub nic: Nic,
+    /// The HTTP endpoint for metrics and status; absent: none.
+    pub http: Option<Http>,
+    /// This side of the peerings.
+    pub vpc: Vpc,
+    /// The steering hash.
+    pub steering: Steering,
+    /// The VPCs this one is joined with.
+    #[serde(default)]
+    pub peering: Vec<Spanned<Peering>>,
+    /// The gateways, local and remote.
+    #[serde(default)]
+    pub gateway: Vec<Spanned<Gateway>>,
+}
+
+/// `[nic]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Nic {
+    /// The interface's name, such as `eth0`.
+    pub name: Spanned<String>,
+    /// How the XDP program is attached.
+    #[serde(default)]
+    pub mode: NicMode,
+}
+
+/// `nic.mode`: how the XDP program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NicMode {
+    /// In the driver, else as SKB with a warning.
+    #[default]
+    Auto,
+    /// In the driver, or not at all.
+    Driver,
+    /// In the kernel's generic path: slow, works on every interface.
+    Skb,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Http {
+    /// Address and port to listen on.
+    pub listen: Spanned<String>,
+}
+
+/// `[vpc]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Vpc {
+    /// What the cluster protects on this side.
+    pub prefixes: Spanned<Vec<Spanned<String>>>,
+}
+
+/// `[steering]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Steering {
+    /// The file with the hash key, the same in both VPCs.
+    pub key_file: Spanned<String>,
+}
+
+/// `[[peering]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Peering {
+    /// The peering's name, unique in the file.
+    pub name: Spanned<String>,
+    /// The peer VPC's prefixes.
+    pub prefixes: Spanned<Vec<Spanned<String>>>,
+    /// The cluster, by gateway names; the same order in both VPCs.
+    pub gateways: Spanned<Vec<Spanned<String>>>,
+    /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
+    #[serde(default)]
+    pub clamp_mss: bool,
+}
+
+/// `[[gateway]]`: local if it has workers, else remote.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Gateway {
+    /// The gateway's name, unique in the file.
+    pub name: Spanned<String>,
+    /// Remote: where the demux sends its packets. Local: outer source address of its tunnels.
+    pub address: Option<Spanned<String>>,
+    /// The workers of a local gateway.
+    #[serde(default)]
+    pub worker: Vec<Spanned<Worker>>,
+}
+
+/// `[[gateway.worker]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Worker {
+    /// The core the worker's thread is pinned to; absent: not pinned.
+    pub core: Option<Spanned<usize>>,
+    /// Whether an idle worker polls its rings instead of sleeping.
+    #[serde(default)]
+    pub spin: bool,
+    /// One tunnel for each peering that the gateway serves.
+    #[serde(default)]
+    pub tunnel: Vec<Spanned<Tunnel>>,
+}
+
+/// `[[gateway.worker.tunnel]]`: a pair of SAs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tunnel {
+    /// The peering's name.
+    pub peering: Spanned<String>,
+    /// Outer address of the peer gateway.
+    pub peer: Spanned<String>,
+    /// ESP in UDP, or ESP right over IP.
+    pub encapsulation: Encapsulation,
+    /// UDP source port; only with `encapsulation = "udp"`.
+    pub source_port: Option<Spanned<u16>>,
+    /// Size of the replay window, in packets.
+    pub replay_window: Option<Spanned<u32>>,
+    /// The SA that seals.
+    pub outbound: Sa,
+    /// The SA that opens.
+    pub inbound: Sa,
+}
+
+/// `encapsulation`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encapsulation {
+    /// ESP in UDP, destination port 4500 (RFC 3948).
+    Udp,
+    /// IP protocol 50.
+    Esp,
+}
+
+/// One direction of a tunnel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Sa {
+    /// The security parameters index, chosen by the receiver.
+    pub spi: Spanned<u32>,
+    /// The file with cipher and key.
+    pub key_file: Spanned<String>,
+}

@@ -1,0 +1,157 @@
+//! What the core runs: plain types, made by one conversion from what people write.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use causeway_esp::{Key, Spi};
+use ipnet::Ipv4Net;
+use zeroize::Zeroizing;
+
+pub use super::file::NicMode;
+
+/// A validated configuration with its keys loaded.
+#[derive(Debug)]
+pub struct Plan {
+    /// The NIC.
+    pub nic: Nic,
+    /// Where `/metrics`, `/status` and `/healthz` are served, if anywhere.
+    pub http: Option<SocketAddr>,
+    /// What the cluster protects on this side.
+    pub vpc_prefixes: Vec<Ipv4Net>,
+    /// The key of the steering hash.
+    pub steering_key: SteeringKey,
+    /// The peerings; a peering's id is its place in this list.
+    pub peerings: Vec<Peering>,
+    /// The gateways; a gateway's id is its place in this list.
+    pub gateways: Vec<Gateway>,
+}
+
+impl Plan {
+    /// The workers of this host with their gateways, in the order of their ids.
+    pub fn workers(&self) -> impl Iterator<Item = (&Gateway, &Worker)> {
+        self.gateways
+            .iter()
+            .flat_map(|gateway| gateway.workers.iter().map(move |worker| (gateway, worker)))
+    }
+}
+
+/// The NIC and how the XDP program is attached to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nic {
+    /// The interface's name.
+    pub name: String,
+    /// How the XDP program is attached.
+    pub mode: NicMode,
+}
+
+/// The 128-bit key of the steering hash, the same in both VPCs.
+pub struct SteeringKey(Zeroizing<[u8; SteeringKey::LEN]>);
+
+impl SteeringKey {
+    /// Octets of a key.
+    pub const LEN: usize = 16;
+
+    pub(crate) fn new(key: Zeroizing<[u8; Self::LEN]>) -> Self {
+        Self(key)
+    }
+
+    /// The key's octets.
+    pub fn octets(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SteeringKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SteeringKey(..)")
+    }
+}
+
+/// A VPC that this one is joined with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peering {
+    /// Its place in [`Plan::peerings`].
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// The peer VPC's prefixes, without overlap.
+    pub prefixes: Vec<Ipv4Net>,
+    /// The cluster: places in [`Plan::gateways`], in the order of the file.
+    pub gateways: Vec<usize>,
+    /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
+    pub clamp_mss: bool,
+}
+
+/// A gateway. Local if it has workers, else remote.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Its place in [`Plan::gateways`].
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Remote: where the demux sends its packets. Local: outer source address of its tunnels.
+    pub address: Ipv4Addr,
+    /// Its workers; empty for a remote gateway.
+    pub workers: Vec<Worker>,
+}
+
+impl Gateway {
+    /// Whether its workers run on this host.
+    pub fn is_local(&self) -> bool {
+        !self.workers.is_empty()
+    }
+}
+
+/// One worker of a local gateway.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its number within the host, from 0, in the order of the file.
+    pub id: u32,
+    /// The core its thread is pinned to.
+    pub core: Option<usize>,
+    /// Whether it polls its rings when idle instead of sleeping.
+    pub spin: bool,
+    /// One tunnel for each peering that the gateway serves.
+    pub tunnels: Vec<Tunnel>,
+}
+
+/// A worker's pair of SAs with its peer.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// Place in [`Plan::peerings`].
+    pub peering: usize,
+    /// Outer address of the peer gateway.
+    pub peer: Ipv4Addr,
+    /// How ESP is carried.
+    pub encapsulation: Encapsulation,
+    /// Size of the replay window, in packets.
+    pub replay_window: u32,
+    /// The SA that seals.
+    pub outbound: Sa,
+    /// The SA that opens.
+    pub inbound: Sa,
+}
+
+/// How ESP is carried between gateways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// In UDP, destination port 4500 (RFC 3948).
+    Udp {
+        /// The source port.
+        source_port: u16,
+    },
+    /// Right over IP, protocol 50.
+    Esp,
+}
+
+/// One direction of a tunnel.
+#[derive(Debug)]
+pub struct Sa {
+    /// The security parameters index.
+    pub spi: Spi,
+    /// Where the key came from; beside an outbound one stands its sequence reservation.
+    pub key_file: PathBuf,
+    /// Cipher and key.
+    pub key: Key,
+}

@@ -1,0 +1,13 @@
+//! Key files: how they are read, and how `causeway key` makes them.
+//!
+//! A key file holds one SA's cipher and key as TOML, a steering key file 32 hex digits. Both are
+//! refused if anyone but their owner can read them. Key material stays in buffers that are
+//! overwritten when dropped, and is in no log, `Debug` or error text.
+
+mod create;
+mod hex;
+mod read;
+
+pub use create::{CreateError, new_sa, new_steering};
+pub use read::KeyError;
+pub(crate) use read::{SaKey, read_sa, read_steering};

@@ -1,0 +1,9 @@
+//! Configuration, keys, status and metrics of the `causeway` binary.
+//!
+//! The binary wires the other crates together and has no logic of its own; what stands here is
+//! what people write and read: [`config`] and [`key`] files, [`status`] and [`metrics`].
+
+pub mod config;
+pub mod key;
+pub mod sequence;
+pub mod status;

@@ -1,0 +1,175 @@
+//! A role's life: from a plan to packets, until a signal ends it.
+//!
+//! `tables` makes the steering tables of the plan, `workers` the sockets, SAs and threads,
+//! `events` answers what the workers ask for, `view` is what status and metrics see of it all.
+
+mod events;
+mod object;
+mod tables;
+mod view;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aya_log::EbpfLogger;
+use causeway_demux::{Attach, Program};
+use causeway_gateway::Command;
+use causeway_routes::{Interface, Snapshot, Watcher, interface, tx_dropped};
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::{NicMode, Plan};
+use crate::http;
+use crate::status::{Role, Status, XdpMode};
+use tables::RemoteGateways;
+use view::View;
+
+/// What a drain may take: the workers are told so, and a little more is waited for them.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How often the control thread looks after its workers and its remote gateways.
+const TICK: Duration = Duration::from_millis(200);
+/// A packet that the program redirected just before it was detached has reached its socket then.
+const IN_FLIGHT: Duration = Duration::from_millis(20);
+
+/// Runs `role` until SIGTERM or SIGINT, drains, and returns its last status.
+///
+/// # Errors
+/// Whatever keeps it from starting or going on: the kernel program, the NIC, sockets, keys, a
+/// worker's thread that ended by itself.
+pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let nic = interface(&plan.nic.name).await?;
+    let object = object::read()?;
+    let mut program = Program::load(&object)?;
+    let logger = program.logger();
+
+    let (publish, mut snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let (watcher, watching) = Watcher::start(nic.index, move |snapshot| {
+        publish.send_replace(snapshot);
+    })
+    .await
+    .context("cannot follow the kernel's routes and neighbours")?;
+    let mut watching = tokio::spawn(watching);
+    let routes = snapshots.borrow_and_update().clone();
+
+    let workers = workers::prepare(&plan, &nic, &mut program, &routes)?;
+    let mut remote = RemoteGateways::of(&plan);
+    let mut steering = tables::tables(&plan, &nic);
+    remote.resolve(&routes, &watcher, |index, place| {
+        steering.gateways[index as usize] = place;
+        Ok(())
+    })?;
+    program.fill(nic.index, &steering)?;
+    // Counted from here on, as the program's own counters are.
+    let dropped_before = tx_dropped(nic.index).await?;
+
+    let (threads, mut seats) = workers::start(workers)?;
+    events::answer(&mut seats, watcher.clone())?;
+    let attach = match plan.nic.mode {
+        NicMode::Auto => Attach::Auto,
+        NicMode::Driver => Attach::Driver,
+        NicMode::Skb => Attach::Skb,
+    };
+    let mode = program.attach(&nic.name, nic.index, attach)?;
+    let listen = plan.http;
+    let view = Arc::new(View::new(role, &plan, &nic, program, seats));
+    view.attached(mode);
+    tracing::info!(
+        role = role.name(),
+        nic = nic.name,
+        mode = mode.name(),
+        workers = view.workers().len(),
+        "causeway carries traffic"
+    );
+
+    let serving = async {
+        match listen {
+            Some(address) => {
+                let source = view.clone();
+                http::serve(address, move || source.status()).await
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(serving);
+    let logging = log_events(logger);
+    tokio::pin!(logging);
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            ended = &mut watching => {
+                ended?.context("the watch over routes and neighbours ended")?;
+                bail!("the watch over routes and neighbours ended");
+            }
+            ended = &mut serving => return ended.and_then(|()| bail!("the HTTP server ended")),
+            ended = &mut logging => ended?,
+            changed = snapshots.changed() => {
+                changed.context("the watch over routes and neighbours ended")?;
+                let snapshot = snapshots.borrow_and_update().clone();
+                for worker in view.workers() {
+                    worker.control.send(Command::Routes(snapshot.clone()))?;
+                }
+                place(&mut remote, &snapshot, &watcher, &view)?;
+            }
+            _ = tick.tick() => {
+                if threads.iter().any(workers::Thread::has_ended) {
+                    bail!("a worker's thread ended by itself; see the log for its panic");
+                }
+                view.collect_latency();
+                view.nic_dropped(tx_dropped(nic.index).await? - dropped_before);
+                let snapshot = snapshots.borrow().clone();
+                place(&mut remote, &snapshot, &watcher, &view)?;
+            }
+        }
+    }
+
+    tracing::info!("draining");
+    view.detach()?;
+    tokio::time::sleep(IN_FLIGHT).await;
+    let finished = workers::drain(view.workers(), threads, DRAIN).await?;
+    view.nic_dropped(tx_dropped(nic.index).await? - dropped_before);
+    Ok(view.last_words(finished))
+}
+
+fn place(
+    remote: &mut RemoteGateways,
+    snapshot: &Snapshot,
+    watcher: &Watcher,
+    view: &View,
+) -> anyhow::Result<()> {
+    remote.resolve(snapshot, watcher, |index, place| view.place(index, place))
+}
+
+/// Passes the kernel program's rare log lines on. Never ends without an error.
+async fn log_events(logger: Option<EbpfLogger<&'static dyn log::Log>>) -> anyhow::Result<()> {
+    let Some(logger) = logger else {
+        return std::future::pending().await;
+    };
+    let mut logger = AsyncFd::new(logger)?;
+    loop {
+        let mut ready = logger.readable_mut().await?;
+        ready.get_inner_mut().flush();
+        ready.clear_ready();
+    }
+}
+
+/// The mode as the status document has it.
+fn xdp_mode(mode: causeway_demux::Mode) -> XdpMode {
+    match mode {
+        causeway_demux::Mode::Driver => XdpMode::Driver,
+        causeway_demux::Mode::Skb => XdpMode::Skb,
+    }
+}
+
+/// The receive queues that are bound.
+fn queues(nic: &Interface) -> u32 {
+    nic.rx_queues.clamp(1, causeway_steering::MAX_QUEUES)
+}

@@ -1,0 +1,100 @@
+//! Answers what workers ask for, in a thread of its own: a reservation waits for the disk.
+
+use std::thread::Builder;
+
+use anyhow::Context;
+use causeway_gateway::{Audit, Command, Event};
+use causeway_routes::Watcher;
+use crossbeam::channel::Select;
+
+use super::workers::{RESERVATION, Seat};
+use crate::sequence::Reservation;
+
+/// One worker's requests.
+struct Desk {
+    gateway: String,
+    control: causeway_gateway::Control,
+    reservations: Vec<Reservation>,
+}
+
+/// Starts the thread. It takes the seats' reservations and ends when the last worker has.
+///
+/// # Errors
+/// Where the thread cannot be started.
+pub fn answer(seats: &mut [Seat], watcher: Watcher) -> anyhow::Result<()> {
+    let desks = seats
+        .iter_mut()
+        .map(|seat| Desk {
+            gateway: seat.gateway.clone(),
+            control: seat.control.clone(),
+            reservations: std::mem::take(&mut seat.reservations),
+        })
+        .collect();
+    Builder::new()
+        .name("events".into())
+        .spawn(move || serve(desks, &watcher))
+        .context("cannot start the thread that answers the workers")?;
+    Ok(())
+}
+
+fn serve(mut desks: Vec<Desk>, watcher: &Watcher) {
+    while !desks.is_empty() {
+        let mut select = Select::new();
+        for desk in &desks {
+            select.recv(&desk.control.events);
+        }
+        let ready = select.ready();
+        let desk = &mut desks[ready];
+        match desk.control.events.try_recv() {
+            Ok(event) => handle(desk, event, watcher),
+            Err(crossbeam::channel::TryRecvError::Empty) => {}
+            Err(crossbeam::channel::TryRecvError::Disconnected) => {
+                desks.swap_remove(ready);
+            }
+        }
+    }
+}
+
+fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
+    match event {
+        Event::Resolve(neighbour) => {
+            // A full queue of requests: the worker asks again while packets wait.
+            watcher.resolve(neighbour);
+        }
+        Event::ReserveMore { tunnel } => reserve(desk, tunnel),
+        Event::Audit(audit) => log(&desk.gateway, audit),
+    }
+}
+
+fn reserve(desk: &mut Desk, tunnel: usize) {
+    match desk.reservations[tunnel].reserve(RESERVATION) {
+        Ok(reserved) => {
+            let until = reserved.end;
+            // A worker that has ended needs no numbers.
+            let _ = desk.control.send(Command::ReserveUntil { tunnel, until });
+        }
+        // The worker asks again, and drops packets by name when it has run out.
+        Err(error) => tracing::error!(gateway = desk.gateway, %error, "no sequence numbers reserved"),
+    }
+}
+
+/// RFC 4303 sections 3.4.1 to 3.4.4: SPI, time, addresses and sequence number.
+fn log(gateway: &str, audit: Audit) {
+    let Audit {
+        reason,
+        spi,
+        sequence,
+        source,
+        destination,
+    } = audit;
+    tracing::warn!(
+        gateway,
+        reason = reason.name(),
+        spi = format_args!("{spi:#010x}"),
+        sequence,
+        %source,
+        %destination,
+        "auditable event: {}",
+        reason.help()
+    );
+}

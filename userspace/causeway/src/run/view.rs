@@ -1,0 +1,244 @@
+//! What status and metrics see of a running role.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use causeway_demux::steering::Place;
+use causeway_demux::{Counters, Mode, Program};
+use causeway_device::{AfXdp, CopyMode};
+use causeway_gateway::{Command, Finished, Totals, histogram};
+use causeway_routes::Interface;
+use causeway_steering::headers::ETHERNET;
+use causeway_steering::{Drop, Punt};
+use hdrhistogram::Histogram;
+
+use super::workers::{self, Seat};
+use super::xdp_mode;
+use crate::config::Plan;
+use crate::status::{self, Role, Status, XdpMode, reasons};
+
+/// The state of a role, readable at any time.
+pub struct View {
+    role: Role,
+    nic: status::Nic,
+    gateways: Vec<String>,
+    seats: Vec<Seat>,
+    state: Mutex<State>,
+    nic_dropped: AtomicU64,
+}
+
+struct State {
+    program: Program,
+    mode: XdpMode,
+    /// The program's counters when they could last be read.
+    counters: Option<Counters>,
+    /// Each worker's times so far.
+    latency: Vec<Histogram<u64>>,
+    /// An empty histogram for each worker, to be swapped for the one in use.
+    spare: Vec<Option<Histogram<u64>>>,
+}
+
+impl View {
+    /// A view of a role whose program is not attached yet.
+    pub fn new(role: Role, plan: &Plan, nic: &Interface, program: Program, seats: Vec<Seat>) -> Self {
+        Self {
+            role,
+            nic: status::Nic {
+                name: nic.name.clone(),
+                xdp_mode: XdpMode::Detached,
+                mtu: nic.mtu,
+                tx_dropped: 0,
+            },
+            gateways: plan.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
+            state: Mutex::new(State {
+                program,
+                mode: XdpMode::Detached,
+                counters: None,
+                latency: seats.iter().map(|_| histogram()).collect(),
+                spare: seats.iter().map(|_| Some(histogram())).collect(),
+            }),
+            seats,
+            nic_dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// The workers.
+    pub fn workers(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// The program is attached in this mode.
+    pub fn attached(&self, mode: Mode) {
+        self.lock().mode = xdp_mode(mode);
+    }
+
+    /// Detaches the program: the NIC's packets go to the kernel from now on.
+    pub fn detach(&self) -> anyhow::Result<()> {
+        Ok(self.lock().program.detach()?)
+    }
+
+    /// Moves a gateway in the program's tables.
+    pub fn place(&self, index: u32, place: Place) -> anyhow::Result<()> {
+        match place {
+            Place::Remote { mac: None } => {
+                tracing::warn!(gateway = self.gateways[index as usize], "the gateway does not answer ARP");
+            }
+            _ => tracing::info!(gateway = self.gateways[index as usize], "the gateway is resolved"),
+        }
+        Ok(self.lock().program.place(index, place)?)
+    }
+
+    /// Packets that the NIC's transmit side has refused since the start.
+    pub fn nic_dropped(&self, packets: u64) {
+        self.nic_dropped.store(packets, Relaxed);
+    }
+
+    /// Fetches the times that the workers have recorded, and asks for the next.
+    pub fn collect_latency(&self) {
+        let mut state = self.lock();
+        let State { latency, spare, .. } = &mut *state;
+        for ((seat, sum), spare) in self.seats.iter().zip(latency).zip(spare) {
+            if let Ok(mut full) = seat.control.latency.try_recv() {
+                // Both have the bounds of `histogram()`, so nothing is out of range.
+                let _ = sum.add(&full);
+                full.reset();
+                *spare = Some(full);
+            }
+            if let Some(empty) = spare.take() {
+                // A worker that has ended hands its times over by itself.
+                let _ = seat.control.send(Command::Latency(empty));
+            }
+        }
+    }
+
+    /// The status document now.
+    pub fn status(&self) -> Status {
+        let mut state = self.lock();
+        let workers = self.seats.iter().zip(&state.latency).map(|(seat, latency)| {
+            let frames = (seat.monitor.frames_total(), seat.monitor.frames_home());
+            let totals = seat.control.counters.totals();
+            worker(seat, &totals, latency, frames)
+        });
+        let workers = workers.collect();
+        self.document(&mut state, workers, false)
+    }
+
+    /// The status document after the drain, with what the workers left behind.
+    pub fn last_words(&self, finished: Vec<Finished<AfXdp>>) -> Status {
+        let mut state = self.lock();
+        let mut drained = true;
+        let mut workers = Vec::with_capacity(finished.len());
+        for ((seat, sum), finished) in self.seats.iter().zip(&mut state.latency).zip(&finished) {
+            drained &= finished.drained;
+            // Those that came back since the last tick, then those of the worker's last moments.
+            if let Ok(full) = seat.control.latency.try_recv() {
+                let _ = sum.add(&full);
+            }
+            let _ = sum.add(&finished.latency);
+            let frames = workers::frames(finished);
+            workers.push(worker(seat, &finished.totals, sum, frames));
+        }
+        self.document(&mut state, workers, drained)
+    }
+
+    fn document(&self, state: &mut State, workers: Vec<status::Worker>, drained: bool) -> Status {
+        match state.program.counters() {
+            Ok(counters) => state.counters = Some(counters),
+            Err(error) => tracing::error!(%error, "the program's counters are those of before"),
+        }
+        let nic_dropped = self.nic_dropped.load(Relaxed);
+        let steering = state.counters.as_ref();
+        Status {
+            role: self.role,
+            nic: status::Nic {
+                xdp_mode: state.mode,
+                tx_dropped: nic_dropped,
+                ..self.nic.clone()
+            },
+            ready: state.mode != XdpMode::Detached,
+            drained,
+            steering: steering
+                .map(|counters| steering_of(counters, &self.gateways, nic_dropped))
+                .unwrap_or_default(),
+            workers,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn steering_of(counters: &Counters, gateways: &[String], nic_dropped: u64) -> status::Steering {
+    // The program cannot see that the NIC's ring refuses a packet after the redirect; the NIC's
+    // own counter can.
+    let refused = nic_dropped.min(counters.to_gateway());
+    let drops = Drop::ALL.iter().map(|&reason| {
+        let after = if reason == Drop::NicRingFull { refused } else { 0 };
+        (reason.name(), counters.dropped(reason) + after)
+    });
+    let punts = Punt::ALL.iter().map(|&reason| (reason.name(), counters.punted(reason)));
+    let traffic = gateways.iter().zip(&counters.gateways);
+    status::Steering {
+        received: counters.received(),
+        to_worker: counters.to_worker(),
+        to_gateway: counters.to_gateway() - refused,
+        drops: reasons(drops),
+        punts: reasons(punts),
+        gateways: traffic
+            .map(|(name, traffic)| status::Gateway {
+                name: name.clone(),
+                packets: traffic.packets,
+                bytes: traffic.bytes - ETHERNET as u64 * traffic.packets,
+            })
+            .collect(),
+    }
+}
+
+fn worker(
+    seat: &Seat,
+    totals: &Totals,
+    latency: &Histogram<u64>,
+    (total, home): (usize, usize),
+) -> status::Worker {
+    let stats = seat.monitor.stats();
+    let kernel_drops = [
+        ("rx-ring-full", stats.rx_ring_full),
+        ("fill-ring-empty", stats.rx_dropped),
+    ];
+    status::Worker {
+        gateway: seat.gateway.clone(),
+        worker: seat.id,
+        core: seat.core,
+        copy_mode: match seat.monitor.copy_mode() {
+            CopyMode::Copy => status::CopyMode::Copy,
+            CopyMode::ZeroCopy => status::CopyMode::ZeroCopy,
+        },
+        received: totals.received,
+        sent: totals.sent,
+        originated: totals.originated,
+        waiting: totals.waiting,
+        sealed: volume(totals.sealed),
+        opened: volume(totals.opened),
+        drops: reasons(totals.drops.iter().map(|(reason, count)| (reason.name(), count))),
+        kernel_drops: reasons(kernel_drops),
+        latency_ns: status::Latency {
+            count: latency.len(),
+            p50: latency.value_at_quantile(0.5),
+            p99: latency.value_at_quantile(0.99),
+            p999: latency.value_at_quantile(0.999),
+            max: latency.max(),
+        },
+        frames: status::Frames {
+            total: total as u64,
+            home: home as u64,
+        },
+    }
+}
+
+fn volume(traffic: causeway_gateway::Traffic) -> status::Volume {
+    status::Volume {
+        packets: traffic.packets,
+        bytes: traffic.bytes,
+    }
+}

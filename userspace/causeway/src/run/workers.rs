@@ -1,0 +1,213 @@
+//! The workers of a plan: their sockets, SAs and threads.
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use causeway_demux::Program;
+use causeway_device::{AfXdp, CopyPreference, Device, FrameSize, Monitor, OpenOptions};
+use causeway_esp::{InboundSa, OutboundSa, Outer, Sequence, Spi};
+use causeway_gateway::{Command, Control, DEFAULT_BURST, Finished, Worker, WorkerConfig};
+use causeway_routes::{Interface, Snapshot};
+use ipnet::Ipv4Net;
+
+use super::queues;
+use crate::config::{Encapsulation, Gateway, Plan, Tunnel};
+use crate::sequence::Reservation;
+
+/// Sequence numbers taken from the disk at a time: 17 s of one million packets a second. What a
+/// killed process leaves of them is lost, of 2^64.
+pub const RESERVATION: u64 = 1 << 24;
+/// Frames of a queue's UMEM for each worker, half of them to receive.
+const FRAMES_PER_WORKER: u32 = 4096;
+const RING_SIZE: u32 = 2048;
+/// What a tunnel's outer header starts with; the customary default of hosts.
+const OUTER_TTL: u8 = 64;
+/// What the control thread allows beyond the time that it gave to the workers.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A worker that is ready to start.
+pub struct Ready {
+    worker: Worker<AfXdp>,
+    seat: Seat,
+}
+
+/// A worker as the control thread sees it.
+pub struct Seat {
+    /// Its gateway's name.
+    pub gateway: String,
+    /// Its number on this host.
+    pub id: u32,
+    /// The core to which it is pinned.
+    pub core: Option<usize>,
+    /// Control's end of its channels.
+    pub control: Control,
+    /// Its sockets' counters.
+    pub monitor: Monitor,
+    /// The reservations of its tunnels, taken by the thread that answers its events.
+    pub reservations: Vec<Reservation>,
+}
+
+/// A worker's thread.
+pub struct Thread(JoinHandle<Finished<AfXdp>>);
+
+impl Thread {
+    /// Whether it has ended, which it does by itself only in a panic.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+/// Opens the sockets of all workers of the plan, gives them to the program, and makes the workers.
+///
+/// # Errors
+/// Where the NIC refuses a socket, or an SA cannot be made of its key and its reservation.
+pub fn prepare(
+    plan: &Plan,
+    nic: &Interface,
+    program: &mut Program,
+    routes: &Arc<Snapshot>,
+) -> anyhow::Result<Vec<Ready>> {
+    let count = plan.workers().count();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let devices = AfXdp::open(OpenOptions {
+        queues: queues(nic),
+        workers: count,
+        frames_per_queue: FRAMES_PER_WORKER * (count as u32 + 1),
+        frame_size: FrameSize::Auto,
+        ring_size: RING_SIZE,
+        copy: CopyPreference::Auto,
+        need_wakeup: true,
+        ..OpenOptions::new(&plan.nic.name)
+    })?;
+    let mut ready = Vec::with_capacity(count);
+    for ((gateway, worker), device) in plan.workers().zip(devices) {
+        for (queue, socket) in device.sockets() {
+            program.bind(queue, worker.id, socket)?;
+        }
+        let monitor = device.monitor();
+        let mut tunnels = Vec::with_capacity(worker.tunnels.len());
+        let mut reservations = Vec::with_capacity(worker.tunnels.len());
+        for tunnel in &worker.tunnels {
+            let (tunnel, reservation) = secure(plan, gateway, tunnel)?;
+            tunnels.push(tunnel);
+            reservations.push(reservation);
+        }
+        let config = WorkerConfig {
+            mac: nic.mac,
+            address: gateway.address,
+            mtu: nic.mtu as usize,
+            own_prefixes: plan.vpc_prefixes.clone(),
+            tunnels,
+            routes: routes.clone(),
+            burst: DEFAULT_BURST,
+            spin: worker.spin,
+        };
+        let (made, control) = Worker::new(config, device)
+            .with_context(|| format!("worker {} of {}", worker.id, gateway.name))?;
+        ready.push(Ready {
+            worker: made,
+            seat: Seat {
+                gateway: gateway.name.clone(),
+                id: worker.id,
+                core: worker.core,
+                control,
+                monitor,
+                reservations,
+            },
+        });
+    }
+    Ok(ready)
+}
+
+/// The two SAs of a tunnel, the outbound one with its first numbers reserved.
+fn secure(
+    plan: &Plan,
+    gateway: &Gateway,
+    tunnel: &Tunnel,
+) -> anyhow::Result<(causeway_gateway::Tunnel, Reservation)> {
+    let peering = &plan.peerings[tunnel.peering];
+    let mut reservation = Reservation::open(&tunnel.outbound.key_file)?;
+    let reserved = reservation.reserve(RESERVATION)?;
+    let mut sequence = Sequence::new(reserved.start);
+    sequence.reserve_until(reserved.end);
+    let outer = Outer {
+        source: gateway.address,
+        destination: tunnel.peer,
+        encapsulation: match tunnel.encapsulation {
+            Encapsulation::Esp => causeway_esp::Encapsulation::Esp,
+            Encapsulation::Udp { source_port } => causeway_esp::Encapsulation::Udp { source_port },
+        },
+        ttl: OUTER_TTL,
+    };
+    let outbound_spi = Spi::new(tunnel.outbound.spi)?;
+    let inbound_spi = Spi::new(tunnel.inbound.spi)?;
+    let prefixes: Vec<Ipv4Net> = peering.prefixes.clone();
+    let made = causeway_gateway::Tunnel {
+        peer: tunnel.peer,
+        peer_prefixes: prefixes,
+        clamp_mss: peering.clamp_mss,
+        outbound: OutboundSa::new(outbound_spi, tunnel.outbound.key.key()?, outer, sequence),
+        inbound: InboundSa::new(inbound_spi, tunnel.inbound.key.key()?, tunnel.replay_window)?,
+    };
+    Ok((made, reservation))
+}
+
+/// Starts a thread for each worker.
+pub fn start(ready: Vec<Ready>) -> anyhow::Result<(Vec<Thread>, Vec<Seat>)> {
+    let mut threads = Vec::with_capacity(ready.len());
+    let mut seats = Vec::with_capacity(ready.len());
+    for Ready { worker, seat } in ready {
+        let core = seat.core;
+        let gateway = seat.gateway.clone();
+        let thread = Builder::new()
+            .name(format!("worker-{}", seat.id))
+            .spawn(move || {
+                if let Some(id) = core
+                    && !core_affinity::set_for_current(core_affinity::CoreId { id })
+                {
+                    tracing::warn!(gateway, core = id, "the worker could not be pinned to its core");
+                }
+                worker.run()
+            })
+            .context("cannot start a worker's thread")?;
+        threads.push(Thread(thread));
+        seats.push(seat);
+    }
+    Ok((threads, seats))
+}
+
+/// Lets all workers drain at once, and waits for them.
+///
+/// # Errors
+/// Where a worker panicked, or did not end in time.
+pub async fn drain(
+    seats: &[Seat],
+    threads: Vec<Thread>,
+    within: Duration,
+) -> anyhow::Result<Vec<Finished<AfXdp>>> {
+    for seat in seats {
+        seat.control.send(Command::Drain { within })?;
+    }
+    let all_ended = async {
+        while !threads.iter().all(Thread::has_ended) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(within + GRACE, all_ended)
+        .await
+        .map_err(|_| anyhow!("a worker did not end within {} s", (within + GRACE).as_secs_f32()))?;
+    threads
+        .into_iter()
+        .map(|thread| thread.0.join().map_err(|_| anyhow!("a worker panicked")))
+        .collect()
+}
+
+/// A finished worker's frames: all, and those at home.
+pub fn frames(finished: &Finished<AfXdp>) -> (usize, usize) {
+    let device = &finished.device;
+    (device.frames_total(), device.frames_home())
+}

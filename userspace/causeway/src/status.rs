@@ -1,0 +1,210 @@
+//! The status document: what `/status` answers, and a role's last line on stdout.
+//!
+//! Counters are totals since the start of the process. Bytes are inner IP bytes, times are
+//! nanoseconds. The keys of `drops` and `punts` are reasons that occurred; those that did not are
+//! left out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Packets by the name of the reason they ended in.
+pub type Reasons = BTreeMap<String, u64>;
+
+/// The reasons that occurred.
+pub fn reasons<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Reasons {
+    counts
+        .into_iter()
+        .filter(|&(_, count)| count > 0)
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
+}
+
+/// The state of one role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What this process is.
+    pub role: Role,
+    /// The NIC it works on.
+    pub nic: Nic,
+    /// Whether the XDP program is attached and every socket is bound.
+    pub ready: bool,
+    /// Whether the role was stopped and every frame came home.
+    pub drained: bool,
+    /// The XDP program's counters.
+    pub steering: Steering,
+    /// The workers of the local gateways.
+    pub workers: Vec<Worker>,
+}
+
+/// What a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Spreads a VPC's flows over its gateways.
+    Demux,
+    /// Carries its share of the flows as ESP.
+    Gateway,
+}
+
+impl Role {
+    /// The role's name, as in the command that starts it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demux => "demux",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// The NIC as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nic {
+    /// The interface's name.
+    pub name: String,
+    /// Where the XDP program is attached.
+    pub xdp_mode: XdpMode,
+    /// Largest IP packet, in bytes.
+    pub mtu: u32,
+    /// Packets that the NIC's transmit side refused since the start of the process.
+    pub tx_dropped: u64,
+}
+
+/// Where the XDP program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// In the driver.
+    Driver,
+    /// In the kernel's generic path.
+    Skb,
+    /// Nowhere: not yet, or no more.
+    Detached,
+}
+
+impl XdpMode {
+    /// The mode's name, as in the document.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Driver => "driver",
+            Self::Skb => "skb",
+            Self::Detached => "detached",
+        }
+    }
+}
+
+/// The XDP program's counters:
+/// `received = to_worker + to_gateway + sum(drops) + sum(punts)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steering {
+    /// Packets that reached the program.
+    pub received: u64,
+    /// Packets redirected to a local worker's socket.
+    pub to_worker: u64,
+    /// Packets redirected to a remote gateway.
+    pub to_gateway: u64,
+    /// Packets dropped.
+    pub drops: Reasons,
+    /// Packets left to the kernel.
+    pub punts: Reasons,
+    /// Each gateway's share.
+    pub gateways: Vec<Gateway>,
+}
+
+/// What the XDP program steered to one gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The gateway's name.
+    pub name: String,
+    /// Packets.
+    pub packets: u64,
+    /// Inner IP bytes.
+    pub bytes: u64,
+}
+
+/// One worker's counters: `received = sent + sum(drops) + waiting`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// The gateway it belongs to.
+    pub gateway: String,
+    /// Its number within the host, from 0.
+    pub worker: u32,
+    /// The core its thread is pinned to, if it is.
+    pub core: Option<usize>,
+    /// How packets cross the socket.
+    pub copy_mode: CopyMode,
+    /// Packets taken from the socket.
+    pub received: u64,
+    /// Received packets that were transmitted.
+    pub sent: u64,
+    /// Packets the worker made itself (ICMP errors); in no other sum.
+    pub originated: u64,
+    /// Packets that wait for a neighbour's address.
+    pub waiting: u64,
+    /// What was encrypted.
+    pub sealed: Volume,
+    /// What was decrypted and authentic.
+    pub opened: Volume,
+    /// Received packets that were dropped.
+    pub drops: Reasons,
+    /// Packets the kernel dropped before the socket, by its statistics (`rx-ring-full`,
+    /// `fill-ring-empty`, `rx-invalid`).
+    pub kernel_drops: BTreeMap<String, u64>,
+    /// From receive to transmit.
+    pub latency_ns: Latency,
+    /// The UMEM's frames.
+    pub frames: Frames,
+}
+
+/// How packets cross an AF_XDP socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyMode {
+    /// The kernel copies.
+    Copy,
+    /// The NIC reads and writes the UMEM.
+    ZeroCopy,
+}
+
+impl CopyMode {
+    /// The mode's name, as in the document.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::ZeroCopy => "zero-copy",
+        }
+    }
+}
+
+/// Packets and their inner IP bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Packets.
+    pub packets: u64,
+    /// Inner IP bytes.
+    pub bytes: u64,
+}
+
+/// A latency distribution, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Packets measured.
+    pub count: u64,
+    /// Median.
+    pub p50: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    pub p999: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+/// Frames of a UMEM.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frames {
+    /// All of them.
+    pub total: u64,
+    /// Those that no packet is in; equal to `total` after a drain.
+    pub home: u64,
+}
