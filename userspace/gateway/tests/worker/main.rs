@@ -1,0 +1,9 @@
+//! The worker whole, over NICs in memory: two gateways back to back, and the network around them
+//! played by the tests.
+
+mod control;
+mod laws;
+mod neighbours;
+mod out;
+mod packet;
+mod side;

@@ -1,0 +1,199 @@
+//! One gateway with its NIC in memory; the test holds the other end of the wire.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use causeway_device::{Memory, memory};
+use causeway_esp::{Cipher, Encapsulation, InboundSa, Key, OutboundSa, Outer, Sequence, Spi};
+use causeway_gateway::{Command, Control, Finished, Totals, Tunnel, Worker, WorkerConfig};
+use causeway_routes::{Route, Snapshot};
+use ipnet::Ipv4Net;
+
+pub const MTU: usize = 1500;
+/// The longest inner packet through UDP encapsulation at an MTU of 1500.
+pub const MAX_INNER: usize = 1438;
+
+/// How one test differs from the next.
+#[derive(Clone)]
+pub struct Setup {
+    pub clamp_mss: bool,
+    pub burst: usize,
+    pub frames: usize,
+    pub ring: usize,
+    pub reserved: u64,
+    pub spin: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            clamp_mss: false,
+            burst: 8,
+            frames: 1024,
+            ring: 512,
+            reserved: u64::MAX,
+            spin: false,
+        }
+    }
+}
+
+/// A gateway of VPC 1 (10.1.0.0/24) or VPC 2 (10.2.0.0/24). Its address ends in .101, its router's in .1.
+pub struct Side {
+    pub worker: Worker<Memory>,
+    pub control: Control,
+    pub wire: Memory,
+    pub now: Instant,
+}
+
+pub fn gateway_mac(vpc: u8) -> [u8; 6] {
+    [2, 0, 0, 0, vpc, 101]
+}
+
+pub fn host_mac(vpc: u8, host: u8) -> [u8; 6] {
+    [2, 0, 0, 0, vpc, host]
+}
+
+/// The routes of a VPC with the MAC addresses of these hosts. The router is host 1.
+pub fn routes(vpc: u8, hosts: &[u8]) -> Arc<Snapshot> {
+    let route = |prefix: &str, gateway| Route {
+        prefix: prefix.parse().expect("a prefix"),
+        gateway,
+        metric: 0,
+    };
+    let router = Ipv4Addr::new(10, vpc, 0, 1);
+    let on_link = route(&format!("10.{vpc}.0.0/24"), None);
+    let default = route(&format!("10.{}.0.0/24", 3 - vpc), Some(router));
+    Arc::new(Snapshot::new(
+        [on_link, default],
+        hosts
+            .iter()
+            .map(|&host| (Ipv4Addr::new(10, vpc, 0, host), host_mac(vpc, host))),
+    ))
+}
+
+/// The SA that VPC `from` sends on.
+fn spi(from: u8) -> Spi {
+    Spi::new(0x1000 * u32::from(from)).expect("an SPI above 255")
+}
+
+fn key(from: u8) -> Key {
+    Key::new(Cipher::Aes128Gcm, &[from; 20]).expect("16 octets of key and 4 of salt")
+}
+
+pub fn config(vpc: u8, setup: &Setup) -> WorkerConfig {
+    let other = 3 - vpc;
+    let address = |vpc| Ipv4Addr::new(10, vpc, 0, 101);
+    let prefix = |vpc: u8| -> Ipv4Net { format!("10.{vpc}.0.0/16").parse().expect("a prefix") };
+    let outer = Outer {
+        source: address(vpc),
+        destination: address(other),
+        encapsulation: Encapsulation::Udp { source_port: 4501 },
+        ttl: 64,
+    };
+    let mut sequence = Sequence::new(1);
+    sequence.reserve_until(setup.reserved);
+    WorkerConfig {
+        mac: gateway_mac(vpc),
+        address: address(vpc),
+        mtu: MTU,
+        own_prefixes: vec![prefix(vpc)],
+        tunnels: vec![Tunnel {
+            peer: address(other),
+            peer_prefixes: vec![prefix(other)],
+            clamp_mss: setup.clamp_mss,
+            outbound: OutboundSa::new(spi(vpc), key(vpc), outer, sequence),
+            inbound: InboundSa::new(spi(other), key(other), 1024).expect("a window"),
+        }],
+        routes: routes(vpc, &[1, 2, 3]),
+        burst: setup.burst,
+        spin: setup.spin,
+    }
+}
+
+impl Side {
+    pub fn new(vpc: u8, setup: &Setup) -> Self {
+        let (nic, wire) = memory::pair(setup.frames, 2048, setup.ring);
+        let (worker, control) = Worker::new(config(vpc, setup), nic).expect("a worker");
+        Self {
+            worker,
+            control,
+            wire,
+            now: Instant::now(),
+        }
+    }
+
+    /// Lets frames arrive, works them off and returns what went out. After each batch the counters
+    /// balance.
+    pub fn exchange(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        for frame in frames {
+            assert!(
+                self.wire.inject(frame),
+                "the test's end of the wire is full"
+            );
+        }
+        self.work()
+    }
+
+    /// Works until there is nothing left to do, and returns what went out.
+    pub fn work(&mut self) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        loop {
+            assert_eq!(self.worker.obey(), None, "no drain was asked for");
+            let moved = self.worker.round(self.now);
+            assert!(self.totals().balanced(), "{:?}", self.totals());
+            out.extend(std::iter::from_fn(|| self.wire.take()));
+            if moved == 0 {
+                return out;
+            }
+        }
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    pub fn totals(&self) -> Totals {
+        self.control.counters.totals()
+    }
+
+    /// Drains at once and checks what must hold then.
+    pub fn finish(self) -> Totals {
+        let within = Duration::ZERO;
+        self.control
+            .send(Command::Drain { within })
+            .expect("a worker");
+        let Finished {
+            totals, drained, ..
+        } = self.worker.run();
+        assert!(drained, "every frame is home");
+        assert_eq!(totals.waiting, 0);
+        assert!(totals.balanced(), "{totals:?}");
+        assert_eq!(
+            self.control.counters.totals(),
+            totals,
+            "the last word is published"
+        );
+        totals
+    }
+}
+
+/// Both gateways.
+pub fn both(setup: &Setup) -> (Side, Side) {
+    (Side::new(1, setup), Side::new(2, setup))
+}
+
+/// A frame that VPC `from`'s router carried to the other gateway.
+pub fn carried(mut frame: Vec<u8>, from: u8) -> Vec<u8> {
+    assert_eq!(frame[..6], host_mac(from, 1), "sent to the router");
+    assert_eq!(frame[6..12], gateway_mac(from), "sent by the gateway");
+    frame[..6].copy_from_slice(&gateway_mac(3 - from));
+    frame
+}
+
+pub fn carry(frames: Vec<Vec<u8>>, from: u8) -> Vec<Vec<u8>> {
+    frames
+        .into_iter()
+        .map(|frame| carried(frame, from))
+        .collect()
+}
