@@ -1,1 +1,95 @@
-fn main() {}
+//! Everything a person types: `cargo xtask <command>`.
+
+mod apt;
+mod build;
+mod compiler;
+mod linker;
+mod needs;
+mod report;
+mod run;
+mod setup;
+mod shell;
+mod test;
+mod toolchain;
+mod unsafety;
+mod venv;
+mod workspace;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Sets up, builds, runs and tests Causeway.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Gets what this machine lacks to build and run Causeway; says what and why first
+    Setup {
+        /// Only tell what is there and what is missing; exit status 1 if anything is
+        #[arg(long)]
+        check: bool,
+    },
+    /// Builds the XDP program (target/causeway-xdp.o) and the binary (target/release/causeway)
+    Build,
+    /// Carries traffic through two clusters in the lab and reports; needs root
+    ///
+    /// Sets up and builds first. With `-- ARGUMENTS` it runs the causeway binary itself
+    /// instead, as on a real instance.
+    Run {
+        #[command(flatten)]
+        lab: run::Args,
+        /// What to hand to causeway
+        #[arg(
+            last = true,
+            conflicts_with = "Args",
+            value_name = "CAUSEWAY ARGUMENTS"
+        )]
+        causeway: Vec<OsString>,
+    },
+    /// Runs every check and every test, the privileged ones too; needs root
+    Test,
+}
+
+fn main() -> ExitCode {
+    let workspace = Workspace::locate();
+    match dispatch(Xtask::parse().command, &workspace) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Carries out one command. Gives false where it did its work and the answer is no.
+fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
+    match task {
+        Task::Setup { check: true } => setup::check(workspace),
+        Task::Setup { check: false } => setup::ensure(workspace).map(|_| true),
+        Task::Build => build::both(workspace, &toolchain::require()?).map(|_| true),
+        Task::Run { lab, causeway } => {
+            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            if causeway.is_empty() {
+                return run::run(&lab, &built.causeway, &built.xdp_object);
+            }
+            let error = shell::command(&built.causeway).args(causeway).exec();
+            Err(error).with_context(|| format!("cannot start {}", built.causeway.display()))
+        }
+        Task::Test => {
+            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            Ok(test::everything(workspace, &built))
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Starting other programs.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The first program of this name in `PATH` or in the folders where Debian keeps what
+/// only root runs (`su` without a login leaves them out of `PATH`).
+pub fn which(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")])
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// A command that does not take xtask's own surroundings for its own.
+///
+/// Cargo tells the program it runs about that program's package, and where its libraries
+/// lie. A second cargo, another toolchain's rustc or the causeway binary must not see it.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if is_xtasks_own(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
+    if let Some(path) = env::var_os("LD_LIBRARY_PATH") {
+        match without_cargos(&path, &cargos_folders()) {
+            Some(rest) => command.env("LD_LIBRARY_PATH", rest),
+            None => command.env_remove("LD_LIBRARY_PATH"),
+        };
+    }
+    command
+}
+
+/// The cargo that runs xtask.
+pub fn cargo() -> Command {
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Says what is run, runs it and fails if it fails.
+pub fn run(command: &mut Command) -> Result<()> {
+    println!("$ {}", shown(command));
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a probe and gives its standard output, or the last line it had to say.
+pub fn ask(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().rev().find(|line| !line.trim().is_empty());
+    Err(line.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
+}
+
+fn shown(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn is_xtasks_own(variable: &str) -> bool {
+    const EXACT: [&str; 9] = [
+        "CARGO",
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_LINKS",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "CARGO_TARGET_DIR",
+        "CARGO_TARGET_TMPDIR",
+    ];
+    EXACT.contains(&variable) || variable.starts_with("CARGO_PKG_")
+}
+
+/// The folders below which cargo points `LD_LIBRARY_PATH`: its build output and its toolchain.
+fn cargos_folders() -> Vec<PathBuf> {
+    let output = env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.to_path_buf()));
+    let toolchain = env::var_os("CARGO")
+        .map(PathBuf::from)
+        .and_then(|cargo| Some(cargo.parent()?.parent()?.to_path_buf()));
+    output.into_iter().chain(toolchain).collect()
+}
+
+fn without_cargos(path: &OsStr, folders: &[impl AsRef<Path>]) -> Option<OsString> {
+    let rest: Vec<_> = env::split_paths(path)
+        .filter(|entry| !folders.iter().any(|folder| entry.starts_with(folder)))
+        .collect();
+    if rest.is_empty() {
+        return None;
+    }
+    env::join_paths(rest).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_variables_of_this_package_are_hidden_and_settings_are_kept() {
+        for hidden in [
+            "CARGO",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_PKG_VERSION",
+            "CARGO_TARGET_DIR",
+        ] {
+            assert!(is_xtasks_own(hidden), "{hidden}");
+        }
+        for kept in [
+            "CARGO_HOME",
+            "CARGO_BUILD_JOBS",
+            "CARGO_NET_OFFLINE",
+            "CARGO_TERM_COLOR",
+        ] {
+            assert!(!is_xtasks_own(kept), "{kept}");
+        }
+    }
+
+    #[test]
+    fn library_path_loses_only_what_cargo_put_there() {
+        let folders = ["/work/target/debug", "/home/a/.rustup/toolchains/stable"];
+        let path =
+            OsStr::new("/work/target/debug/deps:/opt/lib:/home/a/.rustup/toolchains/stable/lib");
+        assert_eq!(without_cargos(path, &folders), Some("/opt/lib".into()));
+        assert_eq!(
+            without_cargos(OsStr::new("/work/target/debug"), &folders),
+            None
+        );
+    }
+}
