@@ -32,6 +32,9 @@ impl Authentic {
     }
 }
 
+/// A packet whose ICV is not valid.
+pub(crate) struct Forged;
+
 /// A keyed cipher with its salt. Key schedules are wiped when dropped, and boxed so that moving an
 /// SA leaves no copy behind.
 pub(crate) struct Aead {
@@ -88,9 +91,10 @@ impl Aead {
         ciphertext: &[u8],
         icv: &[u8; ICV_LEN],
         plaintext: &mut [u8],
-    ) -> Result<Authentic, Error> {
+    ) -> Result<Authentic, Forged> {
         let aad = aad(spi, candidate.number());
-        self.decrypt(iv, &aad, ciphertext, icv, plaintext)?;
+        self.decrypt(iv, &aad, ciphertext, icv, plaintext)
+            .map_err(|_| Forged)?;
         Ok(Authentic(candidate))
     }
 

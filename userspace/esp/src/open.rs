@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::aead::{Aead, ICV_LEN, IV_LEN};
+use crate::aead::{Aead, Authentic, Forged, ICV_LEN, IV_LEN};
 use crate::ecn;
 use crate::ipv4;
 use crate::key::Key;
 use crate::seal::{NEXT_DUMMY, NEXT_IPV4, TRAILER_LEN};
 use crate::spi::Spi;
-use crate::window::{Refusal, ReplayWindow, WindowError};
+use crate::window::{Candidate, Refusal, ReplayWindow, WindowError};
 
 /// The receiving end of a tunnel-mode SA.
 pub struct InboundSa {
@@ -63,17 +63,10 @@ impl InboundSa {
             return Err(OpenError::BadIcv);
         }
         let candidate = self.window.check(packet.low)?;
-        let authentic = self
-            .aead
-            .open(
-                candidate,
-                self.spi,
-                packet.iv,
-                packet.ciphertext,
-                packet.icv,
-                plaintext,
-            )
-            .map_err(|_| self.why_unauthentic(&packet))?;
+        let authentic = match self.authenticate(candidate, &packet, plaintext) {
+            Ok(authentic) => authentic,
+            Err(_) => self.resynchronise(&packet, plaintext)?,
+        };
         self.window.advance(authentic);
 
         let (payload, next_header) = strip_trailer(plaintext)?;
@@ -97,17 +90,45 @@ impl InboundSa {
         self.spi
     }
 
-    /// Left of the window, 32 bits cannot be told from the same bits one round later, so an old
-    /// packet is tried under the wrong number and fails. A peer whose IV is the number, as
-    /// ours is, says which it was. This only names the drop: it is not authenticated.
+    #[inline]
+    fn authenticate(
+        &self,
+        candidate: Candidate,
+        packet: &Packet<'_>,
+        plaintext: &mut [u8],
+    ) -> Result<Authentic, Forged> {
+        self.aead.open(
+            candidate,
+            self.spi,
+            packet.iv,
+            packet.ciphertext,
+            packet.icv,
+            plaintext,
+        )
+    }
+
+    /// A second look at a packet that failed under the inferred number, for what 32 bits cannot
+    /// tell (RFC 4303 appendix A3). A peer whose IV is the number, as ours is, claims all 64:
+    /// - a number beyond reach is tried once. So a receiver that was restarted, or lost 2^32 packets
+    ///   in a row, finds back to its peer with the first packet. The ICV decides as ever.
+    /// - a number left of the window names the drop. That much is not authenticated, as it is not
+    ///   with 32-bit numbers either.
     #[cold]
-    fn why_unauthentic(&self, packet: &Packet<'_>) -> OpenError {
+    fn resynchronise(
+        &self,
+        packet: &Packet<'_>,
+        plaintext: &mut [u8],
+    ) -> Result<Authentic, OpenError> {
         let claimed = u64::from_be_bytes(*packet.iv);
-        if claimed as u32 == packet.low && self.window.has_passed(claimed) {
-            OpenError::Old
-        } else {
-            OpenError::BadIcv
+        if claimed as u32 != packet.low {
+            return Err(OpenError::BadIcv);
         }
+        if self.window.has_passed(claimed) {
+            return Err(OpenError::Old);
+        }
+        let candidate = self.window.beyond_reach(claimed).ok_or(OpenError::BadIcv)?;
+        self.authenticate(candidate, packet, plaintext)
+            .map_err(|_| OpenError::BadIcv)
     }
 }
 

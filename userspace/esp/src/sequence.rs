@@ -110,8 +110,12 @@ mod tests {
         assert_eq!(sequence.issue(), Err(SequenceError::NotReserved));
         sequence.reserve_until(6);
         assert_eq!(sequence.issue(), Ok(Nonce(5)));
+        sequence.reserve_until(3);
         assert_eq!(sequence.issue(), Err(SequenceError::NotReserved));
         assert_eq!((sequence.next(), sequence.reserved()), (6, 0));
+        sequence.reserve_until(9);
+        sequence.reserve_until(7);
+        assert_eq!(sequence.reserved(), 3, "a ceiling never goes down");
     }
 
     /// RFC 4303 section 3.3.3: sending stops before the counter cycles.

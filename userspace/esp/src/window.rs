@@ -74,6 +74,12 @@ impl ReplayWindow {
             .is_some_and(|right| right <= self.top)
     }
 
+    /// A number so far to the right that [`ReplayWindow::check`] cannot infer it, if it is that far.
+    pub(crate) fn beyond_reach(&self, number: u64) -> Option<Candidate> {
+        let reach = (1 << 32) - u64::from(self.bits);
+        (number.checked_sub(self.top)? > reach).then_some(Candidate(number))
+    }
+
     /// Marks a number as seen and moves the window if it is the highest.
     #[inline]
     pub(crate) fn advance(&mut self, authentic: Authentic) {

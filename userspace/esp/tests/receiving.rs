@@ -71,12 +71,44 @@ fn extended_numbers_cross_the_boundary() {
             "{n:#x}"
         );
     }
-    // The same low half, two rounds on: not this SA's next number.
+}
+
+/// RFC 4303 appendix A2: the high half is inferred and authenticated, so a packet of another round
+/// fails, if nothing but 32 bits tells its number.
+#[test]
+fn another_round_is_not_this_one() {
+    let inner = [&packet(40)[..], &[1, 2, 2, 4]].concat();
+    let (_, mut receiver) = pair();
+    for n in [ROUND + 7, 3 * ROUND + 7] {
+        let other = forge_with_iv(n, 0x5eed, &inner);
+        assert_eq!(open(&mut receiver, &other, 0), Err(OpenError::BadIcv));
+    }
+    let this = forge_with_iv(1000, 0x5eed, &inner);
+    assert_eq!(open(&mut receiver, &this, 0), Ok(packet(40)));
+    // An IV that is no number says nothing of the packet's age.
+    let old = forge_with_iv(8, 3, &inner);
+    assert_eq!(open(&mut receiver, &old, 0), Err(OpenError::BadIcv));
+}
+
+/// RFC 4303 appendix A3: a receiver that was restarted finds back to a peer that is rounds ahead,
+/// by the IV; but only an authentic packet takes it there.
+#[test]
+fn a_restarted_receiver_finds_back() {
+    let ahead = 5 * ROUND + 7;
+    let (_, mut receiver) = pair();
+    let mut forged = number(ahead);
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(open(&mut receiver, &forged, 0), Err(OpenError::BadIcv));
     assert_eq!(
-        receive(&mut receiver, 3 * ROUND + 7),
-        Err(OpenError::BadIcv)
+        receive(&mut receiver, 1),
+        Ok(()),
+        "a forged packet moved the window"
     );
-    assert_eq!(receive(&mut receiver, ROUND + 7), Ok(()));
+
+    assert_eq!(receive(&mut receiver, ahead), Ok(()));
+    assert_eq!(receive(&mut receiver, ahead), Err(OpenError::Replayed));
+    assert_eq!(receive(&mut receiver, ahead - 3), Ok(()));
+    assert_eq!(receive(&mut receiver, 2), Err(OpenError::Old));
 }
 
 /// RFC 4303 section 3.4.4: plaintext is never released before the ICV is verified.

@@ -72,6 +72,30 @@ fn overhead_and_alignment() {
     }
 }
 
+/// RFC 4303 sections 2.4 to 2.6: padding 1, 2, 3, its length, next header 4 for IPv4 and 59 for a
+/// dummy, all of it encrypted.
+#[test]
+fn the_trailer() {
+    let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
+    for (len, trailer) in [
+        (42, &[0][..]),
+        (41, &[1, 1]),
+        (40, &[1, 2, 2]),
+        (43, &[1, 2, 3, 3]),
+    ] {
+        let sealed = seal(&mut sender, &packet(len)).unwrap();
+        let expected = [&packet(len)[..], trailer, &[4]].concat();
+        assert_eq!(plaintext(esp(&sealed)), expected);
+
+        let mut frame = packet(len);
+        frame.resize(len + TAIL_ROOM, 0);
+        let mut out = [0; 200];
+        let total = sender.seal_dummy(&mut frame, len, &mut out).unwrap();
+        let expected = [&packet(len)[..], trailer, &[59]].concat();
+        assert_eq!(plaintext(esp(&out[..total])), expected);
+    }
+}
+
 #[test]
 fn the_tunnel_mtu() {
     let raw = outbound(Cipher::Aes128Gcm, RAW, 1);

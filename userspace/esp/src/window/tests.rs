@@ -84,6 +84,8 @@ proptest! {
         let mut next = start;
         for step in steps {
             let expected = model.receive(next);
+            let beyond = window.beyond_reach(next).is_some();
+            prop_assert_eq!(beyond, expected == Answer::BeyondReach);
             let answer = receive(&mut window, next);
             if expected == Answer::BeyondReach {
                 prop_assert_ne!(answer, Answer::Accepted);

@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 
+use aes_gcm::aead::{Aead, KeyInit, Payload};
 use causeway_esp::{
     Cipher, Encapsulation, InboundSa, Key, OpenError, Opened, OutboundSa, Outer, SealError,
     Sequence, Spi, TAIL_ROOM,
@@ -109,21 +110,35 @@ pub fn open(sa: &mut InboundSa, esp: &[u8], outer_tos: u8) -> Result<Vec<u8>, Op
 /// An authentic ESP packet with any plaintext at all, trailer included: made by the cipher's own
 /// crate, for what `seal` would never send.
 pub fn forge(number: u64, plaintext: &[u8]) -> Vec<u8> {
-    use aes_gcm::aead::{Aead, KeyInit, Payload};
-    let material: Vec<u8> = (0..20u8).map(|i| i ^ 0x5a).collect();
-    let iv = number.to_be_bytes();
-    let nonce: [u8; 12] = [&material[16..], &iv].concat().try_into().unwrap();
+    forge_with_iv(number, number, plaintext)
+}
+
+/// The same by a peer whose IV is something else than the number.
+pub fn forge_with_iv(number: u64, iv: u64, plaintext: &[u8]) -> Vec<u8> {
+    let (number, iv) = (number.to_be_bytes(), iv.to_be_bytes());
     let spi = spi().get().to_be_bytes();
-    let aad = [&spi[..], &iv].concat();
-    let sealed = aes_gcm::Aes128Gcm::new_from_slice(&material[..16])
+    let aad = &[&spi[..], &number].concat();
+    let msg = plaintext;
+    let (cipher, salt) = aes_128_gcm();
+    let nonce: [u8; 12] = [salt, iv.to_vec()].concat().try_into().unwrap();
+    let sealed = cipher.encrypt((&nonce).into(), Payload { msg, aad });
+    [&spi[..], &number[4..], &iv, &sealed.unwrap()].concat()
+}
+
+/// The whole plaintext of an ESP packet, trailer included, where number and IV are the same.
+pub fn plaintext(esp: &[u8]) -> Vec<u8> {
+    let (iv, msg) = esp[8..].split_at(8);
+    let aad = &[&esp[..4], iv].concat();
+    let (cipher, salt) = aes_128_gcm();
+    let nonce: [u8; 12] = [&salt, iv].concat().try_into().unwrap();
+    cipher
+        .decrypt((&nonce).into(), Payload { msg, aad })
         .unwrap()
-        .encrypt(
-            (&nonce).into(),
-            Payload {
-                msg: plaintext,
-                aad: &aad,
-            },
-        )
-        .unwrap();
-    [&spi[..], &iv[4..], &iv, &sealed].concat()
+}
+
+/// The cipher of [`key`] without this crate, and its salt.
+fn aes_128_gcm() -> (aes_gcm::Aes128Gcm, Vec<u8>) {
+    let material: Vec<u8> = (0..20u8).map(|i| i ^ 0x5a).collect();
+    let cipher = aes_gcm::Aes128Gcm::new_from_slice(&material[..16]).unwrap();
+    (cipher, material[16..].to_vec())
 }

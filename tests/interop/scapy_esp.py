@@ -1,0 +1,92 @@
+"""The other end of the tunnel, by scapy: decrypts a packet and seals an answer.
+
+One request per line of stdin, one answer per line of stdout, until stdin ends. All bytes are hex:
+
+    cipher encapsulation key spi number outer   ->   inner answer
+
+`outer` is a whole outer IP packet that Causeway sealed with `key`, `spi` and the 64-bit sequence
+number `number`. `inner` is what scapy decrypts. `answer` is `inner` sealed by scapy the other way
+round, with the same key, SPI and number.
+
+Quirks of scapy 2.8:
+- ESN is on per SA (`esn_en`), but scapy keeps only the low 32 bits as a counter. The high half,
+  `esn`, is constant and the receiver infers nothing: a round has to be told per SA. So each number
+  gets an SA of its own.
+- A number or a high half of 0 given to encrypt() counts as absent (`seq_num or self.seq_num`).
+  Given to the SA instead, 0 works, and 0 is what the first number of a new round carries.
+- The IV is random, where Causeway's is the number: this way round shows that Causeway takes the IV
+  from the packet. It need not be unique here, since nothing sealed here travels.
+- AES-GCM and ChaCha20-Poly1305 build the AAD the same way, SPI | ESN | number, as RFC 4106 and
+  RFC 7634 ask. Keys end with the salt, as here.
+- Padding is stripped without a look at its bytes, and no outer checksum is verified: both are
+  checked below.
+"""
+
+import os
+import sys
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.ipsec import ESP, SecurityAssociation
+from scapy.packet import raw
+
+ALGORITHMS = {
+    "aes-128-gcm": "AES-GCM",
+    "aes-256-gcm": "AES-GCM",
+    "chacha20-poly1305": "CHACHA20-POLY1305",
+}
+
+
+def association(cipher, encapsulation, key, spi, number, source, destination):
+    return SecurityAssociation(
+        ESP,
+        spi=spi,
+        seq_num=number & 0xFFFFFFFF,
+        crypt_algo=ALGORITHMS[cipher],
+        crypt_key=key,
+        tunnel_header=IP(src=source, dst=destination),
+        nat_t_header=UDP(sport=4500, dport=4500) if encapsulation == "udp" else None,
+        esn_en=True,
+        esn=number >> 32,
+    )
+
+
+def check_outer(outer, encapsulation):
+    """What decrypting would not notice."""
+    packet = IP(outer)
+    unsummed = packet.copy()
+    del unsummed.chksum  # raw() fills it in
+    if IP(raw(unsummed)).chksum != packet.chksum:
+        raise ValueError("the outer header checksum is wrong")
+    if packet.len != len(outer):
+        raise ValueError("the outer length is wrong")
+    if (UDP in packet) != (encapsulation == "udp"):
+        raise ValueError("the encapsulation is wrong")
+    if UDP in packet and (packet[UDP].len != len(outer) - 20 or packet[UDP].chksum != 0):
+        raise ValueError("the UDP header is wrong")
+    return packet
+
+
+def check_padding(sa, esp):
+    plain = sa.crypt_algo.decrypt(sa, esp, sa.crypt_key, esn_en=True, esn=sa.esn)
+    if plain.padding != bytes(range(1, plain.padlen + 1)) or plain.nh != 4:
+        raise ValueError("the padding or the next header is wrong")
+
+
+def answer(line):
+    cipher, encapsulation, key, spi, number, outer = line.split()
+    key, outer = bytes.fromhex(key), bytes.fromhex(outer)
+    spi, number = int(spi, 16), int(number, 16)
+    packet = check_outer(outer, encapsulation)
+    ends = packet.src, packet.dst
+
+    sa = association(cipher, encapsulation, key, spi, number, *ends)
+    check_padding(sa, packet[ESP])
+    inner = sa.decrypt(packet)
+
+    sa = association(cipher, encapsulation, key, spi, number, *reversed(ends))
+    sealed = sa.encrypt(inner, iv=os.urandom(8))
+    return f"{raw(inner).hex()} {raw(sealed).hex()}"
+
+
+for request in sys.stdin:
+    print(answer(request), flush=True)
