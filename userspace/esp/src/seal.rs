@@ -51,8 +51,11 @@ impl OutboundSa {
     /// # Errors
     /// [`SealError`]; no sequence number is used up by a packet that is refused.
     // Padding and trailer go behind the packet in the source frame, because the AEAD wants its
-    // input in one piece: against copying the packet first and encrypting it in place this saves
-    // 13-15 % at 1408 B and costs nothing at 64 B (AES-GCM, measured; 1-3 % with ChaCha20-Poly1305).
+    // input in one piece. The other way is to copy the packet first and encrypt it in place.
+    // Measured against that, AES-128-GCM built generically, on a busy machine: with frames that
+    // stay in the cache 6-7 % faster at 1408 B and even to 5 % faster at 64-512 B; walking through
+    // 4 MiB of frames 5-19 % faster at 1408 B, but 7-13 % slower at 256-512 B. With
+    // ChaCha20-Poly1305 the difference drowns in the cipher.
     #[inline]
     pub fn seal(
         &mut self,
