@@ -4,6 +4,9 @@
 //! what people write and read: [`config`] and [`key`] files, [`status`] and [`metrics`].
 
 pub mod config;
+pub mod http;
 pub mod key;
+pub mod metrics;
+pub mod privileges;
 pub mod sequence;
 pub mod status;

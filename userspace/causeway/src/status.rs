@@ -11,6 +11,19 @@ use serde::{Deserialize, Serialize};
 /// Packets by the name of the reason they ended in.
 pub type Reasons = BTreeMap<String, u64>;
 
+/// Why the kernel drops a packet between the XDP program and a worker, from the statistics of the
+/// AF_XDP socket: names and what they mean.
+pub const KERNEL_DROPS: [(&str, &str); 2] = [
+    (
+        "rx-ring-full",
+        "The worker was too slow: its receive ring had no room.",
+    ),
+    (
+        "fill-ring-empty",
+        "No free frame stood in the fill ring, or the packet did not fit into one.",
+    ),
+];
+
 /// The reasons that occurred.
 pub fn reasons<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Reasons {
     counts
@@ -147,9 +160,8 @@ pub struct Worker {
     pub opened: Volume,
     /// Received packets that were dropped.
     pub drops: Reasons,
-    /// Packets the kernel dropped before the socket, by its statistics (`rx-ring-full`,
-    /// `fill-ring-empty`, `rx-invalid`).
-    pub kernel_drops: BTreeMap<String, u64>,
+    /// Packets the kernel dropped before the worker saw them, by the names of [`KERNEL_DROPS`].
+    pub kernel_drops: Reasons,
     /// From receive to transmit.
     pub latency_ns: Latency,
     /// The UMEM's frames.

@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use causeway_esp::{Key, Spi};
+use causeway_esp::Spi;
 use ipnet::Ipv4Net;
 use zeroize::Zeroizing;
 
 pub use super::file::NicMode;
+use crate::key::SaKey;
 
 /// A validated configuration with its keys loaded.
 #[derive(Debug)]
@@ -153,5 +154,5 @@ pub struct Sa {
     /// Where the key came from; beside an outbound one stands its sequence reservation.
     pub key_file: PathBuf,
     /// Cipher and key.
-    pub key: Key,
+    pub key: SaKey,
 }

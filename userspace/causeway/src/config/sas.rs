@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use causeway_esp::{Key, Spi};
+use causeway_esp::Spi;
 use causeway_steering::MAX_SAS;
 
 use super::convert::key_path;
 use super::error::Report;
 use super::file;
 use super::plan::Sa;
-use crate::{key, sequence};
+use crate::key::{self, SaKey};
+use crate::sequence;
 
 /// What must not come twice, with the line where it came first.
 #[derive(Default)]
@@ -20,7 +21,7 @@ pub(super) struct Seen {
     pub(super) remotes: HashMap<Ipv4Addr, usize>,
     inbound: HashMap<u32, usize>,
     outbound: HashMap<(Ipv4Addr, u32), usize>,
-    keys: Vec<(key::SaKey, usize)>,
+    keys: Vec<(SaKey, usize)>,
 }
 
 impl Seen {
@@ -117,7 +118,7 @@ impl Seen {
         path: &Path,
         field: &str,
         report: &mut Report<'_>,
-    ) -> Option<Key> {
+    ) -> Option<SaKey> {
         let at = written.key_file.span();
         let loaded = match key::read_sa(path) {
             Ok(loaded) => loaded,
@@ -138,9 +139,8 @@ impl Seen {
             );
             return None;
         }
-        let key = loaded.key();
         let line = report.line(at);
-        self.keys.push((loaded, line));
-        key.ok()
+        self.keys.push((loaded.clone(), line));
+        Some(loaded)
     }
 }

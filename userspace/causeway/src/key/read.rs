@@ -78,22 +78,36 @@ fn line_suffix(line: Option<usize>) -> String {
     line.map(|line| format!(":{line}")).unwrap_or_default()
 }
 
-/// One SA's cipher and keying material as it stands in a file, still comparable with others.
-pub(crate) struct SaKey {
+/// One SA's cipher, and its key with the 4-octet salt behind it (RFC 4106 section 8.1).
+#[derive(Clone)]
+pub struct SaKey {
     cipher: Cipher,
     material: Zeroizing<Vec<u8>>,
 }
 
 impl SaKey {
+    /// The cipher.
+    pub fn cipher(&self) -> Cipher {
+        self.cipher
+    }
+
     /// The key as an SA takes it.
-    pub(crate) fn key(&self) -> Result<Key, causeway_esp::KeyError> {
+    ///
+    /// # Errors
+    /// Its length does not fit the cipher; a key that was read from a file does.
+    pub fn key(&self) -> Result<Key, causeway_esp::KeyError> {
         Key::new(self.cipher, &self.material)
     }
 
-    /// Whether both are one key. AES-256-GCM and ChaCha20-Poly1305 keys have one length; the same
-    /// octets under both are refused as well.
+    /// Whether both are one key. The same octets under two ciphers count as one key as well.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         self.material == other.material
+    }
+}
+
+impl fmt::Debug for SaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SaKey({}, redacted)", self.cipher)
     }
 }
 

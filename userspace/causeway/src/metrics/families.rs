@@ -1,0 +1,286 @@
+//! The list of all metrics.
+
+use causeway_steering::{Drop, Punt};
+
+use super::Source::{self, Status, Worker, WorkerCount};
+use super::{Family, Kind, Sample, Value};
+use crate::status::{self, KERNEL_DROPS, Reasons};
+
+const PACKETS: Option<&str> = Some("packets");
+const BYTES: Option<&str> = Some("bytes");
+const SECONDS: Option<&str> = Some("seconds");
+
+/// The labels of a worker's metric.
+const WORKER: &[&str] = &["gateway", "worker"];
+
+/// All metrics, in the order of a packet's way.
+pub const FAMILIES: &[Family] = &[
+    gauge(
+        "info",
+        None,
+        &["version", "role", "nic", "xdp_mode"],
+        "Always 1. What runs, on which NIC, and where the XDP program is attached.",
+        Status(info),
+    ),
+    gauge(
+        "ready",
+        None,
+        &[],
+        "1 once the XDP program is attached and every socket is bound, else 0.",
+        Status(|status| vec![Sample::of([], status.ready.into())]),
+    ),
+    gauge(
+        "nic_mtu",
+        BYTES,
+        &["nic"],
+        "The largest IP packet that the NIC takes.",
+        Status(|status| vec![Sample::of([&status.nic.name], status.nic.mtu.into())]),
+    ),
+    counter(
+        "nic_transmit_dropped",
+        PACKETS,
+        &["nic"],
+        "Packets of anybody that the NIC refused to transmit.",
+        Status(|status| vec![Sample::of([&status.nic.name], status.nic.tx_dropped)]),
+    ),
+    counter(
+        "steering_received",
+        PACKETS,
+        &[],
+        "Packets that reached the XDP program.",
+        Status(|status| vec![Sample::of([], status.steering.received)]),
+    ),
+    counter(
+        "steering_to_worker",
+        PACKETS,
+        &[],
+        "Packets that the XDP program gave to a local worker.",
+        Status(|status| vec![Sample::of([], status.steering.to_worker)]),
+    ),
+    counter(
+        "steering_to_gateway",
+        PACKETS,
+        &[],
+        "Packets that the XDP program sent on to a remote gateway.",
+        Status(|status| vec![Sample::of([], status.steering.to_gateway)]),
+    ),
+    counter(
+        "steering_dropped",
+        PACKETS,
+        &["reason"],
+        "Packets that the XDP program dropped, by drop reason.",
+        Status(|status| drops(&status.steering.drops)),
+    ),
+    counter(
+        "steering_punted",
+        PACKETS,
+        &["reason"],
+        "Packets that the XDP program left to the kernel, by punt reason.",
+        Status(|status| {
+            let names = Punt::ALL.iter().map(|reason| reason.name());
+            by_reason(names, &status.steering.punts)
+        }),
+    ),
+    counter(
+        "gateway_steered",
+        PACKETS,
+        &["gateway"],
+        "Packets that the XDP program steered to the gateway.",
+        Status(|status| by_gateway(status, |gateway| gateway.packets)),
+    ),
+    counter(
+        "gateway_steered",
+        BYTES,
+        &["gateway"],
+        "Inner IP bytes that the XDP program steered to the gateway.",
+        Status(|status| by_gateway(status, |gateway| gateway.bytes)),
+    ),
+    gauge(
+        "worker_info",
+        None,
+        &["gateway", "worker", "core", "copy_mode"],
+        "Always 1. The core that the worker is pinned to (empty: none), and how packets cross its socket.",
+        Worker(worker_info),
+    ),
+    counter(
+        "worker_received",
+        PACKETS,
+        WORKER,
+        "Packets that the worker took from its sockets.",
+        WorkerCount(|worker| worker.received),
+    ),
+    counter(
+        "worker_sent",
+        PACKETS,
+        WORKER,
+        "Received packets that the worker transmitted.",
+        WorkerCount(|worker| worker.sent),
+    ),
+    counter(
+        "worker_originated",
+        PACKETS,
+        WORKER,
+        "ICMP errors that the worker made itself; in no other sum.",
+        WorkerCount(|worker| worker.originated),
+    ),
+    gauge(
+        "worker_waiting",
+        PACKETS,
+        WORKER,
+        "Packets that wait for a next hop's MAC address.",
+        WorkerCount(|worker| worker.waiting),
+    ),
+    counter(
+        "worker_dropped",
+        PACKETS,
+        &["gateway", "worker", "reason"],
+        "Packets that the worker dropped, by drop reason.",
+        Worker(|worker| drops(&worker.drops)),
+    ),
+    counter(
+        "worker_kernel_dropped",
+        PACKETS,
+        &["gateway", "worker", "reason"],
+        "Packets for the worker that the kernel dropped at its sockets, by kernel drop reason.",
+        Worker(|worker| {
+            let names = KERNEL_DROPS.iter().map(|&(name, _)| name);
+            by_reason(names, &worker.kernel_drops)
+        }),
+    ),
+    counter(
+        "worker_sealed",
+        PACKETS,
+        WORKER,
+        "Packets that the worker encrypted.",
+        WorkerCount(|worker| worker.sealed.packets),
+    ),
+    counter(
+        "worker_sealed",
+        BYTES,
+        WORKER,
+        "Inner IP bytes that the worker encrypted.",
+        WorkerCount(|worker| worker.sealed.bytes),
+    ),
+    counter(
+        "worker_opened",
+        PACKETS,
+        WORKER,
+        "Authentic packets that the worker decrypted.",
+        WorkerCount(|worker| worker.opened.packets),
+    ),
+    counter(
+        "worker_opened",
+        BYTES,
+        WORKER,
+        "Inner IP bytes that the worker decrypted.",
+        WorkerCount(|worker| worker.opened.bytes),
+    ),
+    counter(
+        "worker_latency_measured",
+        PACKETS,
+        WORKER,
+        "Packets whose time from receive to transmit was measured.",
+        WorkerCount(|worker| worker.latency_ns.count),
+    ),
+    gauge(
+        "worker_latency",
+        SECONDS,
+        &["gateway", "worker", "quantile"],
+        "Time from receive to transmit since the start: quantiles 0.5, 0.99, 0.999, and 1 for the longest.",
+        Worker(latency),
+    ),
+    gauge(
+        "worker_frames",
+        None,
+        WORKER,
+        "Frames of the worker's UMEM.",
+        WorkerCount(|worker| worker.frames.total),
+    ),
+    gauge(
+        "worker_frames_home",
+        None,
+        WORKER,
+        "Frames of the worker's UMEM that no packet is in.",
+        WorkerCount(|worker| worker.frames.home),
+    ),
+];
+
+const fn counter(
+    name: &'static str,
+    unit: Option<&'static str>,
+    labels: &'static [&'static str],
+    help: &'static str,
+    source: Source,
+) -> Family {
+    Family {
+        name,
+        kind: Kind::Counter,
+        unit,
+        labels,
+        help,
+        source,
+    }
+}
+
+const fn gauge(
+    name: &'static str,
+    unit: Option<&'static str>,
+    labels: &'static [&'static str],
+    help: &'static str,
+    source: Source,
+) -> Family {
+    Family {
+        kind: Kind::Gauge,
+        ..counter(name, unit, labels, help, source)
+    }
+}
+
+fn info(status: &status::Status) -> Vec<Sample> {
+    let labels = [
+        env!("CARGO_PKG_VERSION"),
+        status.role.name(),
+        &status.nic.name,
+        status.nic.xdp_mode.name(),
+    ];
+    vec![Sample::of(labels, 1)]
+}
+
+fn worker_info(worker: &status::Worker) -> Vec<Sample> {
+    let core = worker.core.map(|core| core.to_string());
+    let labels = [core.as_deref().unwrap_or(""), worker.copy_mode.name()];
+    vec![Sample::of(labels, 1)]
+}
+
+fn by_gateway(status: &status::Status, count: fn(&status::Gateway) -> u64) -> Vec<Sample> {
+    let gateways = status.steering.gateways.iter();
+    gateways
+        .map(|gateway| Sample::of([&gateway.name], count(gateway)))
+        .collect()
+}
+
+fn drops(counts: &Reasons) -> Vec<Sample> {
+    by_reason(Drop::ALL.iter().map(|reason| reason.name()), counts)
+}
+
+fn by_reason(names: impl Iterator<Item = &'static str>, counts: &Reasons) -> Vec<Sample> {
+    names
+        .map(|name| Sample::of([name], counts.get(name).copied().unwrap_or(0)))
+        .collect()
+}
+
+fn latency(worker: &status::Worker) -> Vec<Sample> {
+    let latency = &worker.latency_ns;
+    let quantiles = [
+        ("0.5", latency.p50),
+        ("0.99", latency.p99),
+        ("0.999", latency.p999),
+        ("1", latency.max),
+    ];
+    quantiles
+        .into_iter()
+        .map(|(quantile, nanoseconds)| Sample {
+            labels: vec![quantile.to_owned()],
+            value: Value::Real(nanoseconds as f64 / 1e9),
+        })
+        .collect()
+}
