@@ -2,6 +2,7 @@
 //! played by the tests.
 
 mod control;
+mod inward;
 mod laws;
 mod neighbours;
 mod out;

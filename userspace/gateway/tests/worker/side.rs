@@ -81,30 +81,43 @@ fn key(from: u8) -> Key {
     Key::new(Cipher::Aes128Gcm, &[from; 20]).expect("16 octets of key and 4 of salt")
 }
 
-pub fn config(vpc: u8, setup: &Setup) -> WorkerConfig {
-    let other = 3 - vpc;
-    let address = |vpc| Ipv4Addr::new(10, vpc, 0, 101);
-    let prefix = |vpc: u8| -> Ipv4Net { format!("10.{vpc}.0.0/16").parse().expect("a prefix") };
+fn address(vpc: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, vpc, 0, 101)
+}
+
+/// The SA on which VPC `from` sends to VPC `to`, with numbers below `reserved`.
+pub fn outbound(from: u8, to: u8, reserved: u64) -> OutboundSa {
     let outer = Outer {
-        source: address(vpc),
-        destination: address(other),
+        source: address(from),
+        destination: address(to),
         encapsulation: Encapsulation::Udp { source_port: 4501 },
         ttl: 64,
     };
     let mut sequence = Sequence::new(1);
-    sequence.reserve_until(setup.reserved);
+    sequence.reserve_until(reserved);
+    OutboundSa::new(spi(from), key(from), outer, sequence)
+}
+
+/// The tunnel of VPC `from` to VPC `to`, for these prefixes there.
+pub fn tunnel(from: u8, to: u8, prefix: &str, setup: &Setup) -> Tunnel {
+    Tunnel {
+        peer: address(to),
+        peer_prefixes: vec![prefix.parse().expect("a prefix")],
+        clamp_mss: setup.clamp_mss,
+        outbound: outbound(from, to, setup.reserved),
+        inbound: InboundSa::new(spi(to), key(to), 1024).expect("a window"),
+    }
+}
+
+pub fn config(vpc: u8, setup: &Setup) -> WorkerConfig {
+    let other = 3 - vpc;
+    let prefix = |vpc: u8| format!("10.{vpc}.0.0/16");
     WorkerConfig {
         mac: gateway_mac(vpc),
         address: address(vpc),
         mtu: MTU,
-        own_prefixes: vec![prefix(vpc)],
-        tunnels: vec![Tunnel {
-            peer: address(other),
-            peer_prefixes: vec![prefix(other)],
-            clamp_mss: setup.clamp_mss,
-            outbound: OutboundSa::new(spi(vpc), key(vpc), outer, sequence),
-            inbound: InboundSa::new(spi(other), key(other), 1024).expect("a window"),
-        }],
+        own_prefixes: vec![prefix(vpc).parse::<Ipv4Net>().expect("a prefix")],
+        tunnels: vec![tunnel(vpc, other, &prefix(other), setup)],
         routes: routes(vpc, &[1, 2, 3]),
         burst: setup.burst,
         spin: setup.spin,
@@ -113,8 +126,12 @@ pub fn config(vpc: u8, setup: &Setup) -> WorkerConfig {
 
 impl Side {
     pub fn new(vpc: u8, setup: &Setup) -> Self {
+        Self::with(config(vpc, setup), setup)
+    }
+
+    pub fn with(config: WorkerConfig, setup: &Setup) -> Self {
         let (nic, wire) = memory::pair(setup.frames, 2048, setup.ring);
-        let (worker, control) = Worker::new(config(vpc, setup), nic).expect("a worker");
+        let (worker, control) = Worker::new(config, nic).expect("a worker");
         Self {
             worker,
             control,

@@ -1,0 +1,184 @@
+//! The way in: what a peer, or somebody who pretends to be one, may send.
+
+use causeway_esp::OutboundSa;
+use causeway_steering::Drop;
+
+use crate::packet::{MORE, Packet};
+use crate::side::{Setup, Side, config, gateway_mac, host_mac, outbound, tunnel};
+
+const HOST_1: [u8; 4] = [10, 1, 0, 2];
+const HOST_2: [u8; 4] = [10, 2, 0, 3];
+
+/// A frame for gateway 2 with this IP packet.
+fn frame(ip: &[u8]) -> Vec<u8> {
+    let mut frame = gateway_mac(2).to_vec();
+    frame.extend_from_slice(&[2, 0, 0, 0, 0, 0x99, 0x08, 0x00]);
+    frame.extend_from_slice(ip);
+    let length = frame.len().max(60);
+    // What stands in the padding looks like ESP in UDP, to see that nobody reads it.
+    let lie = [0x11, 0x95, 0x11, 0x94, 0, 40, 0, 0, 0, 0, 0x10, 0];
+    let padding = lie.into_iter().chain(std::iter::repeat(0));
+    let missing = length - frame.len();
+    frame.extend(padding.take(missing));
+    frame
+}
+
+/// What the holder of the key makes of an inner packet.
+fn seal(sa: &mut OutboundSa, inner: &[u8]) -> Vec<u8> {
+    let mut room = inner.to_vec();
+    room.resize(inner.len() + 64, 0);
+    let mut out = vec![0; inner.len() + 128];
+    let length = sa.seal(&mut room, inner.len(), &mut out).expect("a packet");
+    out.truncate(length);
+    frame(&out)
+}
+
+/// What gateway 2 does with these frames: how many it sent on, and the one reason for the rest.
+fn fate(frames: &[Vec<u8>]) -> (usize, Vec<(Drop, u64)>) {
+    let mut b = Side::new(2, &Setup::default());
+    let sent = b.exchange(frames).len();
+    let totals = b.finish();
+    (
+        sent,
+        totals
+            .drops
+            .iter()
+            .filter(|&(_, count)| count > 0)
+            .collect(),
+    )
+}
+
+#[test]
+fn a_peer_speaks_for_its_own_prefixes_and_to_ours() {
+    let mut sa = outbound(1, 2, u64::MAX);
+    let mut inner =
+        |source, destination| fate(&[seal(&mut sa, &Packet::udp(source, destination, &[]).ip())]);
+    assert_eq!(inner(HOST_1, HOST_2), (1, vec![]));
+    assert_eq!(
+        inner([10, 7, 0, 2], HOST_2),
+        (0, vec![(Drop::SelectorSource, 1)])
+    );
+    assert_eq!(inner(HOST_2, HOST_2), (0, vec![(Drop::SelectorSource, 1)]));
+    assert_eq!(
+        inner(HOST_1, [10, 7, 0, 3]),
+        (0, vec![(Drop::SelectorDestination, 1)])
+    );
+    assert_eq!(
+        inner(HOST_1, HOST_1),
+        (0, vec![(Drop::SelectorDestination, 1)])
+    );
+}
+
+#[test]
+fn a_peer_does_not_speak_for_a_longer_prefix_of_another() {
+    let setup = Setup::default();
+    let mut config = config(2, &setup);
+    config.tunnels.push(tunnel(2, 3, "10.1.5.0/24", &setup));
+    let mut b = Side::with(config, &setup);
+    let (mut sa_1, mut sa_3) = (outbound(1, 2, u64::MAX), outbound(3, 2, u64::MAX));
+    let from = |source| Packet::udp(source, HOST_2, &[]).ip();
+    let (ours, theirs) = (from(HOST_1), from([10, 1, 5, 2]));
+    assert_eq!(
+        b.exchange(&[seal(&mut sa_1, &ours), seal(&mut sa_3, &theirs)])
+            .len(),
+        2
+    );
+    assert_eq!(
+        b.exchange(&[seal(&mut sa_1, &theirs), seal(&mut sa_3, &ours)])
+            .len(),
+        0
+    );
+
+    // The way out follows the longest prefix too.
+    let answer = |to| Packet::udp(HOST_2, to, &[]).frame(gateway_mac(2));
+    let out = b.exchange(&[answer(HOST_1), answer([10, 1, 5, 2])]);
+    let peers: Vec<_> = out.iter().map(|frame| frame[14 + 17]).collect();
+    assert_eq!(peers, [1]);
+    let totals = b.finish();
+    assert_eq!(totals.drops[Drop::SelectorSource], 2);
+    assert_eq!(totals.drops[Drop::Unreachable], 1, "no route to 10.3.0.101");
+}
+
+#[test]
+fn what_is_not_esp_ends_by_its_name() {
+    let udp = |port: u16, data: &[u8]| {
+        let mut packet = Packet::udp([10, 1, 0, 101], [10, 2, 0, 101], data);
+        packet.payload[2..4].copy_from_slice(&port.to_be_bytes());
+        packet
+    };
+    let raw = |protocol, payload: &[u8]| Packet {
+        protocol,
+        payload: payload.to_vec(),
+        ..udp(0, &[])
+    };
+    let esp = [0, 0, 0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
+    for (packet, reason) in [
+        (udp(4500, &[0xff]), Drop::Keepalive),
+        (udp(4500, &[0; 32]), Drop::NoTunnel),
+        (udp(53, &esp), Drop::NoTunnel),
+        (udp(4500, &esp), Drop::EspTruncated),
+        (raw(50, &esp), Drop::EspTruncated),
+        (
+            Packet {
+                flags: MORE,
+                ..raw(50, &esp)
+            },
+            Drop::EspFragment,
+        ),
+        (
+            Packet {
+                flags: 4,
+                ..udp(4500, &esp)
+            },
+            Drop::NoTunnel,
+        ),
+        (raw(50, &esp[..7]), Drop::EspTruncated),
+        (raw(17, &[]), Drop::EspTruncated),
+        (raw(1, &[8, 0, 0, 0]), Drop::NoTunnel),
+        (
+            Packet {
+                destination: [10, 9, 0, 1].into(),
+                ..raw(50, &esp)
+            },
+            Drop::NoTunnel,
+        ),
+    ] {
+        assert_eq!(
+            fate(&[frame(&packet.ip())]),
+            (0, vec![(reason, 1)]),
+            "{packet:?}"
+        );
+    }
+    let mut arp = frame(&[0; 28]);
+    arp[13] = 6;
+    assert_eq!(fate(&[arp]), (0, vec![(Drop::NoTunnel, 1)]));
+    assert_eq!(
+        fate(&[vec![2; 13]]),
+        (0, vec![(Drop::EthernetTruncated, 1)])
+    );
+    let mut version_6 = frame(&raw(50, &esp).ip());
+    version_6[14] = 0x65;
+    assert_eq!(fate(&[version_6]), (0, vec![(Drop::Ipv4Malformed, 1)]));
+}
+
+#[test]
+fn a_dummy_is_dropped_and_ecn_is_combined() {
+    let mut sa = outbound(1, 2, u64::MAX);
+    let mut out = vec![0; 200];
+    let length = sa.seal_dummy(&mut [0; 64], 40, &mut out).expect("a dummy");
+    assert_eq!(fate(&[frame(&out[..length])]), (0, vec![(Drop::Dummy, 1)]));
+
+    // RFC 6040 section 4.2: congestion experienced on the way.
+    let marked = |sa: &mut OutboundSa, ecn: u8| {
+        let mut inner = Packet::udp(HOST_1, HOST_2, &[]).ip();
+        inner[1] = ecn;
+        let mut frame = seal(sa, &inner);
+        frame[15] |= 3;
+        frame
+    };
+    assert_eq!(fate(&[marked(&mut sa, 0)]), (0, vec![(Drop::EcnBroken, 1)]));
+    let mut b = Side::new(2, &Setup::default());
+    let out = b.exchange(&[marked(&mut sa, 2)]);
+    assert_eq!(out[0][..6], host_mac(2, 3));
+    assert_eq!(out[0][15] & 3, 3, "the mark is carried over");
+}
