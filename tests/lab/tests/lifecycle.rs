@@ -105,7 +105,9 @@ fn leftovers_of_a_killed_run_go_with_the_processes_in_them() {
     let (mut child, id) = holder();
     let namespace = format!("cwlab-{id}-v1-host-1");
     let mut inside = Command::new("ip")
-        .args(["netns", "exec", &namespace, "sleep", "600"])
+        .args(["netns", "exec", &namespace, "sleep", "30"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let net = format!("/proc/{}/ns/net", inside.id());
