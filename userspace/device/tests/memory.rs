@@ -87,8 +87,8 @@ impl End {
                 }
             }
             Operation::Release => {
-                let frame = self.received.pop_front().or(self.allocated.pop_front());
-                if let Some(frame) = frame {
+                let received = self.received.pop_front();
+                if let Some(frame) = received.or_else(|| self.allocated.pop_front()) {
                     self.device.release(frame);
                 }
             }

@@ -186,11 +186,40 @@ fn packets_without_a_frame_to_receive_them_are_counted() {
                 .is_some()
         );
         held.drain(..).for_each(|frame| device.release(frame));
-        device.maintain();
+        // A worker that goes to sleep keeps nothing back from the others.
+        device.wait(Duration::ZERO);
         send(&wire, 0, sent..sent + 1);
         assert_eq!(device.receive(&mut held, 1), 1);
         held.drain(..).for_each(|frame| device.release(frame));
         assert!(device.drain(Duration::from_secs(1)));
+    });
+}
+
+#[test]
+fn a_worker_that_ends_leaves_its_unread_frames_to_the_others() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let (_redirect, mut devices) = open(OpenOptions {
+            workers: 2,
+            frames_per_queue: 512,
+            ring_size: 64,
+            ..OpenOptions::new(NIC)
+        });
+        let mut last = devices.pop().unwrap();
+        send(&wire, 0, 0..64);
+        drop(devices);
+        let mut held = Vec::with_capacity(512);
+        for number in 0.. {
+            send(&wire, 1, number..number + 1);
+            last.receive(&mut held, 1);
+            if last.monitor().stats().lost() > 0 {
+                break;
+            }
+        }
+        // Each worker transmits with 64, so 384 receive.
+        assert_eq!(held.len(), 384);
+        held.into_iter().for_each(|frame| last.release(frame));
+        assert!(last.drain(Duration::from_secs(1)));
     });
 }
 

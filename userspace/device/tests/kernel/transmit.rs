@@ -9,7 +9,7 @@ use causeway_device::{AfXdp, CopyMode, Device, OpenOptions, XdpFrame};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{
-    namespace::{NIC, with_veth},
+    namespace::{NIC, PEER, ip, with_veth},
     wire::{self, SHORTEST, Wire},
 };
 
@@ -87,6 +87,72 @@ fn storm(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
                     .is_none()
             );
         });
+    });
+}
+
+/// Fills a burst with packets of `len` bytes.
+fn burst(device: &mut AfXdp, count: u32, len: usize) -> Vec<XdpFrame> {
+    (0..count)
+        .map(|number| {
+            let mut frame = device.allocate().expect("fewer packets than frames");
+            wire::write(&mut device.room(&mut frame)[..len], 0, number);
+            device.set_len(&mut frame, len);
+            frame
+        })
+        .collect()
+}
+
+#[test]
+fn one_call_sends_more_than_the_kernel_takes_at_once() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let mut buffer = [0; 2048];
+        for need_wakeup in [true, false] {
+            let options = OpenOptions {
+                need_wakeup,
+                ..OpenOptions::new(NIC)
+            };
+            let mut device = AfXdp::open(options).unwrap().pop().unwrap();
+            let mut burst = burst(&mut device, 500, SHORTEST);
+            assert_eq!(device.transmit(&mut burst), 500);
+            for number in 0..500 {
+                let packet = wire.receive(&mut buffer, Duration::from_secs(5));
+                assert_eq!(wire::read(packet.expect("the whole burst")), (0, number));
+            }
+            assert_eq!(device.frames_home(), device.frames_total() - 500);
+            assert!(device.drain(Duration::from_secs(5)));
+        }
+    });
+}
+
+#[test]
+fn packets_that_the_network_refuses_come_home_too() {
+    with_veth(1, || {
+        let mut device = AfXdp::open(OpenOptions::new(NIC)).unwrap().pop().unwrap();
+        // Longer than the MTU of 1500 allows, and on a cable without its other end.
+        for (len, down) in [(1700, false), (SHORTEST, true)] {
+            if down {
+                ip(&["link", "set", PEER, "down"]);
+            }
+            let mut burst = burst(&mut device, 100, len);
+            assert_eq!(device.transmit(&mut burst), 100);
+            assert!(device.drain(Duration::from_secs(5)), "{len} bytes, {down}");
+        }
+    });
+}
+
+#[test]
+fn a_drain_ends_when_the_nic_is_gone() {
+    with_veth(1, || {
+        let mut device = AfXdp::open(OpenOptions::new(NIC)).unwrap().pop().unwrap();
+        ip(&["link", "delete", NIC]);
+        let mut burst = burst(&mut device, 10, SHORTEST);
+        device.transmit(&mut burst);
+        let start = Instant::now();
+        assert!(!device.drain(Duration::from_millis(100)));
+        device.maintain();
+        device.wait(Duration::from_millis(50));
+        assert!(start.elapsed() < Duration::from_secs(5));
     });
 }
 
