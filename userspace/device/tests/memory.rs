@@ -177,6 +177,17 @@ fn a_receiver_that_does_not_read_loses_packets_and_counts_them() {
 }
 
 #[test]
+fn unread_packets_leave_the_transmit_side_its_frames() {
+    let (mut a, mut b) = memory::pair(FRAMES, 64, RING);
+    for _ in 0..RING {
+        assert!(a.inject(b"packet"));
+    }
+    b.maintain();
+    let allocated: Vec<_> = std::iter::from_fn(|| b.allocate()).collect();
+    assert_eq!(allocated.len(), FRAMES / 2);
+}
+
+#[test]
 #[should_panic(expected = "a frame of another device")]
 fn a_frame_of_the_peer_is_refused() {
     let (mut a, mut b) = memory::pair(FRAMES, 64, RING);
