@@ -52,7 +52,8 @@ impl<F> Backlog<F> {
         })
     }
 
-    /// Gives the ring what it takes; counts it, and records how long it was here. Returns how many frames went.
+    /// Gives the ring what it takes; counts it, and records how long it was here. Returns how many
+    /// frames went.
     pub(crate) fn transmit<D: Device<Frame = F>>(
         &mut self,
         device: &mut D,

@@ -21,8 +21,8 @@ const EVENTS: usize = 1024;
 /// From control to the worker, obeyed between two batches.
 #[derive(Debug)]
 pub enum Command {
-    /// The kernel's routes and neighbours as they are now. Packets that waited for a next hop that is
-    /// known now are sent.
+    /// The kernel's routes and neighbours as they are now. Packets that waited for a next hop that
+    /// is known now are sent.
     Routes(Arc<Snapshot>),
     /// The sequence numbers of a tunnel's outbound SA below `until` are reserved on disk.
     ReserveUntil {
@@ -31,8 +31,8 @@ pub enum Command {
         /// The first number that is not reserved.
         until: u64,
     },
-    /// An empty histogram (see [`histogram`](crate::histogram)) to take the place of the one in use, which comes back through
-    /// [`Control::latency`].
+    /// An empty histogram (see [`histogram`](crate::histogram)) to take the place of the one in
+    /// use, which comes back through [`Control::latency`].
     Latency(Histogram<u64>),
     /// Work off what is there, then end.
     Drain {
@@ -46,12 +46,14 @@ pub enum Command {
 pub enum Event {
     /// Packets wait for this neighbour's MAC address. Asked again while they wait.
     Resolve(Ipv4Addr),
-    /// A tunnel's outbound SA has used three quarters of its reservation. Asked again while that is so.
+    /// A tunnel's outbound SA has used three quarters of its reservation. Asked again while that is
+    /// so.
     ReserveMore {
         /// The tunnel's place in the configuration.
         tunnel: usize,
     },
-    /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters count all.
+    /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters
+    /// count all.
     Audit(Audit),
 }
 

@@ -135,8 +135,8 @@ impl Totals {
 }
 
 /// The published counts of one worker. Written by the worker alone, once per batch and without
-/// read-modify-write; readable from any thread at any time. A reader may meet two batches at once, so
-/// sums are exact only while the worker rests.
+/// read-modify-write; readable from any thread at any time. A reader may meet two batches at once,
+/// so sums are exact only while the worker rests.
 #[derive(Debug)]
 pub struct Counters {
     cells: CachePadded<[AtomicU64; CELLS]>,

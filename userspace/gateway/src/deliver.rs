@@ -14,8 +14,8 @@ use crate::worker::Worker;
 impl<D: Device> Worker<D> {
     /// Whether `frames` finished packets may leave towards `hop`, or wait for it.
     ///
-    /// Asked before a packet is sealed, so that one without a way costs neither a sequence number nor
-    /// a pass of the cipher.
+    /// Asked before a packet is sealed, so that one without a way costs neither a sequence number
+    /// nor a pass of the cipher.
     #[inline]
     pub(crate) fn admit(&self, hop: Lookup, frames: usize) -> Result<(), Drop> {
         match hop {
@@ -26,8 +26,8 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Sends the IPv4 packet of `length` octets that stands behind the room for an Ethernet header, or
-    /// lets it wait, after [`Worker::admit`] has said that it may.
+    /// Sends the IPv4 packet of `length` octets that stands behind the room for an Ethernet header,
+    /// or lets it wait, after [`Worker::admit`] has said that it may.
     #[inline]
     pub(crate) fn deliver(
         &mut self,

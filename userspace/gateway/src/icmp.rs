@@ -24,7 +24,8 @@ pub(crate) enum Error {
     FragmentationNeeded { mtu: usize },
 }
 
-/// Whether RFC 1122 section 3.2.2 and RFC 1812 section 4.3.2.7 allow an error about the packet in `frame`.
+/// Whether RFC 1122 section 3.2.2 and RFC 1812 section 4.3.2.7 allow an error about the packet in
+/// `frame`.
 pub(crate) fn allowed(frame: &[u8], headers: &Headers) -> bool {
     let Some(&[flags, offset]) = frame.get(headers.l3 + 6..headers.l3 + 8) else {
         return false;
@@ -49,8 +50,9 @@ pub(crate) fn allowed(frame: &[u8], headers: &Headers) -> bool {
     !later_fragment && !group_mac && !icmp_error && one_host && !group
 }
 
-/// Writes the IPv4 packet of an error about `packet`, an IPv4 packet from its header on, from `source` to the packet's source.
-/// Quotes as much as fits. Returns its length, or `None` if `out` has no room for its headers.
+/// Writes the IPv4 packet of an error about `packet`, an IPv4 packet from its header on, from
+/// `source` to the packet's source. Quotes as much as fits. Returns its length, or `None` if `out`
+/// has no room for its headers.
 pub(crate) fn write(
     error: Error,
     source: Ipv4Addr,

@@ -1,13 +1,13 @@
 //! The gateway's data path: [`Worker`], the whole loop of one pinned core, generic over its
 //! [`Device`](causeway_device::Device), so that it runs over an AF_XDP socket and whole in memory.
 //!
-//! In the order in which a packet meets them: `worker` (a batch), `classify` (its path), `seal` with
-//! `icmp`, `fragment` and `mss`, or `open`; `deliver` (next hop and Ethernet header), `waiting` (for a
-//! MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`] (channels to the control
-//! thread), [`Counters`], `run` (commands, sleep, drain).
+//! In the order in which a packet meets them: `worker` (a batch), `classify` (its path), `seal`
+//! with `icmp`, `fragment` and `mss`, or `open`; `deliver` (next hop and Ethernet header),
+//! `waiting` (for a MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`]
+//! (channels to the control thread), [`Counters`], `run` (commands, sleep, drain).
 //!
-//! A worker shares nothing on the path. What control wants it to know comes as a [`Command`] between two
-//! batches; what it wants of control goes out as an [`Event`], never waiting.
+//! A worker shares nothing on the path. What control wants it to know comes as a [`Command`]
+//! between two batches; what it wants of control goes out as an [`Event`], never waiting.
 
 mod backlog;
 mod checksum;

@@ -14,7 +14,8 @@ use crate::control::Command;
 use crate::counters::Totals;
 use crate::worker::Worker;
 
-/// The longest sleep: control wakes a worker for its commands, so this only bounds what a lost wake costs.
+/// The longest sleep, which is how late a waiting packet's time may be found over. For commands
+/// control wakes the worker.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// Sleep while the transmit ring has no room, for devices that cannot tell when it has.
 const FULL_RING_SLEEP: Duration = Duration::from_millis(1);
@@ -39,7 +40,8 @@ pub struct Finished<D> {
 }
 
 impl<D: Device> Worker<D> {
-    /// Runs until [`Command::Drain`] is done, or until control is gone and what was left is worked off.
+    /// Runs until [`Command::Drain`] is done, or until control is gone and what was left is worked
+    /// off.
     pub fn run(mut self) -> Finished<D> {
         let mut busy = Instant::now();
         let mut deadline = None;
@@ -64,7 +66,7 @@ impl<D: Device> Worker<D> {
                 } else {
                     LONGEST_SLEEP
                 };
-                self.sleep(now, longest);
+                self.sleep(longest);
             }
         }
     }
@@ -113,14 +115,12 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    fn sleep(&mut self, now: Instant, longest: Duration) {
-        let mut timeout = longest;
-        if let Some(deadline) = self.waiting.deadline() {
-            timeout = timeout.min(deadline.saturating_duration_since(now));
-        }
-        if self.backlog.len() > 0 {
-            timeout = timeout.min(FULL_RING_SLEEP);
-        }
+    fn sleep(&mut self, longest: Duration) {
+        let timeout = if self.backlog.len() > 0 {
+            FULL_RING_SLEEP
+        } else {
+            longest
+        };
         self.device.wait(timeout);
         self.totals.wakeups += 1;
     }

@@ -1,9 +1,9 @@
 //! Finished packets that wait for the MAC address of their next hop.
 //!
-//! Bounded as a whole and per next hop, so that one silent neighbour cannot take the room of all, nor
-//! all of them the device's frames. Whenever routes or neighbours change, every waiting packet is looked
-//! at again before a new one is received: so what waits is always unresolved under the snapshot
-//! in force, and no later packet can overtake it.
+//! Bounded as a whole and per next hop, so that one silent neighbour cannot take the room of all,
+//! nor all of them the device's frames. Whenever routes or neighbours change, every waiting packet
+//! is looked at again before a new one is received: so what waits is always unresolved under the
+//! snapshot in force, and no later packet can overtake it.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -97,14 +97,9 @@ impl<F> Waiting<F> {
         }
     }
 
-    /// When the oldest packet's time is over.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.queue.front().map(|entry| entry.deadline)
-    }
-
     /// The next packet whose time is over.
     pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<Outgoing<F>> {
-        if self.deadline()? > now {
+        if self.queue.front()?.deadline > now {
             return None;
         }
         self.pop()

@@ -89,8 +89,8 @@ pub enum WorkerError {
 
 /// A worker: everything between one device's receive and transmit rings.
 ///
-/// A round takes a burst, finds each packet's path, seals or opens it into a frame of the
-/// transmit side, and hands the results over at once. Nothing on that way allocates, locks, or calls the
+/// A round takes a burst, finds each packet's path, seals or opens it into a frame of the transmit
+/// side, and hands the results over at once. Nothing on that way allocates, locks, or calls the
 /// kernel; counters and times are kept per batch.
 pub struct Worker<D: Device> {
     pub(crate) device: D,

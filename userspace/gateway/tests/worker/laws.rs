@@ -1,5 +1,6 @@
 //! The laws: every packet ends in one named place, every frame comes home, flows keep their order,
-//! payload arrives as it was. Two gateways against a model that says what must become of each packet.
+//! payload arrives as it was. Two gateways against a model that says what must become of each
+//! packet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -345,7 +346,8 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever octets come, nothing panics, every packet is accounted for and every frame comes home.
+    /// Whatever octets come, nothing panics, every packet is accounted for and every frame comes
+    /// home.
     #[test]
     fn any_octets(
         frames in prop::collection::vec(plausible(), 1..80),

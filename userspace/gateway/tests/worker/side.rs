@@ -38,7 +38,8 @@ impl Default for Setup {
     }
 }
 
-/// A gateway of VPC 1 (10.1.0.0/24) or VPC 2 (10.2.0.0/24). Its address ends in .101, its router's in .1.
+/// A gateway of VPC 1 (10.1.0.0/24) or VPC 2 (10.2.0.0/24). Its address ends in .101, its router's
+/// in .1.
 pub struct Side {
     pub worker: Worker<Memory>,
     pub control: Control,
