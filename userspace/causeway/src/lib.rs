@@ -3,10 +3,13 @@
 //! The binary wires the other crates together and has no logic of its own; what stands here is
 //! what people write and read: [`config`] and [`key`] files, [`status`] and [`metrics`].
 
+pub mod check;
 pub mod config;
+pub mod host;
 pub mod http;
 pub mod key;
 pub mod metrics;
 pub mod privileges;
+pub mod run;
 pub mod sequence;
 pub mod status;

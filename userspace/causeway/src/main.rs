@@ -1,2 +1,184 @@
-//! The binary.
-fn main() {}
+//! The `causeway` command.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use causeway::check::{self, Findings};
+use causeway::config::Config;
+use causeway::status::Role;
+use causeway::{key, run, sequence};
+use causeway_esp::Cipher;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Encrypted cluster peering: joins VPCs through a cluster of IPsec gateways, with XDP and AF_XDP.
+///
+/// Each VPC runs a demux, which spreads the VPC's flows over its gateways by a hash, and gateways,
+/// each of which carries its share as ESP. The configuration is described in docs/configuration.md,
+/// the metrics in docs/metrics.md.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  causeway key steering /etc/causeway/steering.key
+  causeway key new --cipher aes-256-gcm /etc/causeway/outbound.key
+  causeway check --config /etc/causeway/gateway.toml --role gateway
+  causeway gateway --config /etc/causeway/gateway.toml
+
+Logs go to stderr. RUST_LOG sets what is logged, such as RUST_LOG=debug; the default is info.
+Exit status: 0 after success, 1 after an error, 2 for a wrong command line.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Spread the VPC's flows over its gateways, on other hosts or on this one.
+    ///
+    /// Runs until SIGTERM or SIGINT, then drains for at most 2 seconds and prints its last status as
+    /// one line of JSON on stdout.
+    Demux(Run),
+    /// Carry this gateway's share of the flows as ESP.
+    ///
+    /// Runs until SIGTERM or SIGINT, then drains for at most 2 seconds and prints its last status as
+    /// one line of JSON on stdout.
+    Gateway(Run),
+    /// Validate a configuration without starting anything.
+    ///
+    /// Names all that is wrong with the file, its key files and this host, each with its line. Missing
+    /// privileges are warnings, so that any user who can read the keys can ask.
+    Check(Check),
+    /// Make key files, readable by their owner only. An existing file is never overwritten.
+    #[command(subcommand)]
+    Key(Key),
+}
+
+#[derive(Args)]
+struct Run {
+    /// The configuration, a TOML file; paths in it are relative to its directory.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+struct Check {
+    /// The configuration, a TOML file; paths in it are relative to its directory.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The role that the file is for; without it, any role that it fits.
+    #[arg(long)]
+    role: Option<Role>,
+    /// Judge the files alone, not this host: for a file that is meant for another machine.
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(Subcommand)]
+enum Key {
+    /// Make a key for one SA: one direction of one worker's tunnel.
+    ///
+    /// Makes FILE, and FILE.sequence beside it, which records the sequence numbers that the key has
+    /// used. The sender needs both and is the only one to have FILE.sequence; copy FILE to the
+    /// receiver. Never use one key for two SAs, and never restore an old FILE.sequence.
+    New {
+        /// aes-128-gcm, aes-256-gcm or chacha20-poly1305.
+        #[arg(long, value_name = "CIPHER", default_value = "aes-128-gcm")]
+        cipher: Cipher,
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Make the key of the steering hash, 128 bits; copy it to every host of both VPCs.
+    Steering {
+        /// The file to make.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match execute(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demux(run) => start(&run.config, Role::Demux).await,
+        Command::Gateway(run) => start(&run.config, Role::Gateway).await,
+        Command::Check(check) => judge(&check).await,
+        Command::Key(Key::New { cipher, file }) => {
+            key::new_sa(&file, cipher)?;
+            say(&format!(
+                "made {} ({cipher}) and {}; copy the first to the receiver, the second nowhere",
+                file.display(),
+                sequence::sequence_file(&file).display()
+            ))
+        }
+        Command::Key(Key::Steering { file }) => {
+            key::new_steering(&file)?;
+            say(&format!(
+                "made {}; copy it to every host of both VPCs",
+                file.display()
+            ))
+        }
+    }
+}
+
+async fn start(path: &Path, role: Role) -> anyhow::Result<ExitCode> {
+    let config = Config::load(path)?;
+    for warning in check::for_start(&config, role).await? {
+        tracing::warn!("{warning}");
+    }
+    let last = run::run(config.into_plan(), role).await?;
+    say(&serde_json::to_string(&last)?)?;
+    Ok(if last.drained {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn judge(check: &Check) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&check.config)?;
+    let Findings { problems, warnings } = if check.offline {
+        check::offline(&config, check.role)
+    } else {
+        check::here(&config, check.role)
+            .await
+            .context("this host cannot be examined; --offline judges the file alone")?
+    };
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if !problems.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    say(&format!("{}: good", check.config.display()))
+}
+
+/// One line on stdout; a closed pipe is an error and no panic.
+fn say(line: &str) -> anyhow::Result<ExitCode> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .context("cannot write to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
