@@ -13,11 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use aya_log::EbpfLogger;
 use causeway_demux::{Attach, Program};
 use causeway_gateway::Command;
 use causeway_routes::{Interface, Snapshot, Watcher, interface, tx_dropped};
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -46,7 +44,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     let nic = interface(&plan.nic.name).await?;
     let object = object::read()?;
     let mut program = Program::load(&object)?;
-    let logger = program.logger();
+    let mut logger = program.logger();
 
     let (publish, mut snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (watcher, watching) = Watcher::start(nic.index, move |snapshot| {
@@ -97,8 +95,6 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
         }
     };
     tokio::pin!(serving);
-    let logging = log_events(logger);
-    tokio::pin!(logging);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -110,7 +106,6 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                 bail!("the watch over routes and neighbours ended");
             }
             ended = &mut serving => return ended.and_then(|()| bail!("the HTTP server ended")),
-            ended = &mut logging => ended?,
             changed = snapshots.changed() => {
                 changed.context("the watch over routes and neighbours ended")?;
                 let snapshot = snapshots.borrow_and_update().clone();
@@ -122,6 +117,10 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
             _ = tick.tick() => {
                 if threads.iter().any(workers::Thread::has_ended) {
                     bail!("a worker's thread ended by itself; see the log for its panic");
+                }
+                if let Some(logger) = &mut logger {
+                    // The kernel program's rare lines: at most one of a kind per second and CPU.
+                    logger.flush();
                 }
                 view.collect_latency();
                 view.nic_dropped(tx_dropped(nic.index).await? - dropped_before);
@@ -146,19 +145,6 @@ fn place(
     view: &View,
 ) -> anyhow::Result<()> {
     remote.resolve(snapshot, watcher, |index, place| view.place(index, place))
-}
-
-/// Passes the kernel program's rare log lines on. Never ends without an error.
-async fn log_events(logger: Option<EbpfLogger<&'static dyn log::Log>>) -> anyhow::Result<()> {
-    let Some(logger) = logger else {
-        return std::future::pending().await;
-    };
-    let mut logger = AsyncFd::new(logger)?;
-    loop {
-        let mut ready = logger.readable_mut().await?;
-        ready.get_inner_mut().flush();
-        ready.clear_ready();
-    }
 }
 
 /// The mode as the status document has it.

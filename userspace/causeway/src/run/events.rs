@@ -74,7 +74,9 @@ fn reserve(desk: &mut Desk, tunnel: usize) {
             let _ = desk.control.send(Command::ReserveUntil { tunnel, until });
         }
         // The worker asks again, and drops packets by name when it has run out.
-        Err(error) => tracing::error!(gateway = desk.gateway, %error, "no sequence numbers reserved"),
+        Err(error) => {
+            tracing::error!(gateway = desk.gateway, %error, "no sequence numbers reserved")
+        }
     }
 }
 

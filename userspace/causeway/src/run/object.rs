@@ -20,7 +20,10 @@ pub fn read() -> anyhow::Result<Vec<u8>> {
             }
         }
     }
-    let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+    let places: Vec<_> = places
+        .iter()
+        .map(|place| place.display().to_string())
+        .collect();
     bail!(
         "the kernel program is absent: looked for {}; build it with `cargo xtask build`, or name it in {VARIABLE}",
         places.join(", then ")

@@ -14,7 +14,7 @@ pub fn tables(plan: &Plan, nic: &Interface) -> Steering {
     let local = plan.gateways.iter().filter(|gateway| gateway.is_local());
     let own = nic.addresses.iter().map(|address| address.addr());
     let workers = plan.workers().flat_map(|(_, worker)| {
-        let spis = worker.tunnels.iter().map(|tunnel| tunnel.inbound.spi);
+        let spis = worker.tunnels.iter().map(|tunnel| tunnel.inbound.spi.get());
         spis.map(|spi| (spi, worker.id))
     });
     Steering {
@@ -51,6 +51,8 @@ struct Remote {
     index: u32,
     address: Ipv4Addr,
     mac: Option<[u8; 6]>,
+    /// The watcher keeps only those fresh that it was asked for.
+    asked: bool,
 }
 
 impl RemoteGateways {
@@ -63,6 +65,7 @@ impl RemoteGateways {
                     index: gateway.id,
                     address: gateway.address,
                     mac: None,
+                    asked: false,
                 })
                 .collect(),
         )
@@ -81,9 +84,9 @@ impl RemoteGateways {
     ) -> anyhow::Result<()> {
         for remote in &mut self.0 {
             let mac = snapshot.neighbour(remote.address);
-            if mac.is_none() {
-                // A full queue of requests: the next tick asks again.
-                watcher.resolve(remote.address);
+            if mac.is_none() || !remote.asked {
+                // Refused while its queue is full: the next tick asks again.
+                remote.asked = watcher.resolve(remote.address);
             }
             if mac != remote.mac {
                 place(remote.index, Place::Remote { mac })?;

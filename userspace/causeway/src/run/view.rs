@@ -40,7 +40,13 @@ struct State {
 
 impl View {
     /// A view of a role whose program is not attached yet.
-    pub fn new(role: Role, plan: &Plan, nic: &Interface, program: Program, seats: Vec<Seat>) -> Self {
+    pub fn new(
+        role: Role,
+        plan: &Plan,
+        nic: &Interface,
+        program: Program,
+        seats: Vec<Seat>,
+    ) -> Self {
         Self {
             role,
             nic: status::Nic {
@@ -49,7 +55,11 @@ impl View {
                 mtu: nic.mtu,
                 tx_dropped: 0,
             },
-            gateways: plan.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
+            gateways: plan
+                .gateways
+                .iter()
+                .map(|gateway| gateway.name.clone())
+                .collect(),
             state: Mutex::new(State {
                 program,
                 mode: XdpMode::Detached,
@@ -81,9 +91,15 @@ impl View {
     pub fn place(&self, index: u32, place: Place) -> anyhow::Result<()> {
         match place {
             Place::Remote { mac: None } => {
-                tracing::warn!(gateway = self.gateways[index as usize], "the gateway does not answer ARP");
+                tracing::warn!(
+                    gateway = self.gateways[index as usize],
+                    "the gateway does not answer ARP"
+                );
             }
-            _ => tracing::info!(gateway = self.gateways[index as usize], "the gateway is resolved"),
+            _ => tracing::info!(
+                gateway = self.gateways[index as usize],
+                "the gateway is resolved"
+            ),
         }
         Ok(self.lock().program.place(index, place)?)
     }
@@ -114,11 +130,15 @@ impl View {
     /// The status document now.
     pub fn status(&self) -> Status {
         let mut state = self.lock();
-        let workers = self.seats.iter().zip(&state.latency).map(|(seat, latency)| {
-            let frames = (seat.monitor.frames_total(), seat.monitor.frames_home());
-            let totals = seat.control.counters.totals();
-            worker(seat, &totals, latency, frames)
-        });
+        let workers = self
+            .seats
+            .iter()
+            .zip(&state.latency)
+            .map(|(seat, latency)| {
+                let frames = (seat.monitor.frames_total(), seat.monitor.frames_home());
+                let totals = seat.control.counters.totals();
+                worker(seat, &totals, latency, frames)
+            });
         let workers = workers.collect();
         self.document(&mut state, workers, false)
     }
@@ -174,10 +194,16 @@ fn steering_of(counters: &Counters, gateways: &[String], nic_dropped: u64) -> st
     // own counter can.
     let refused = nic_dropped.min(counters.to_gateway());
     let drops = Drop::ALL.iter().map(|&reason| {
-        let after = if reason == Drop::NicRingFull { refused } else { 0 };
+        let after = if reason == Drop::NicRingFull {
+            refused
+        } else {
+            0
+        };
         (reason.name(), counters.dropped(reason) + after)
     });
-    let punts = Punt::ALL.iter().map(|&reason| (reason.name(), counters.punted(reason)));
+    let punts = Punt::ALL
+        .iter()
+        .map(|&reason| (reason.name(), counters.punted(reason)));
     let traffic = gateways.iter().zip(&counters.gateways);
     status::Steering {
         received: counters.received(),
@@ -220,7 +246,12 @@ fn worker(
         waiting: totals.waiting,
         sealed: volume(totals.sealed),
         opened: volume(totals.opened),
-        drops: reasons(totals.drops.iter().map(|(reason, count)| (reason.name(), count))),
+        drops: reasons(
+            totals
+                .drops
+                .iter()
+                .map(|(reason, count)| (reason.name(), count)),
+        ),
         kernel_drops: reasons(kernel_drops),
         latency_ns: status::Latency {
             count: latency.len(),

@@ -7,10 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use causeway_demux::Program;
 use causeway_device::{AfXdp, CopyPreference, Device, FrameSize, Monitor, OpenOptions};
-use causeway_esp::{InboundSa, OutboundSa, Outer, Sequence, Spi};
+use causeway_esp::{InboundSa, OutboundSa, Outer, Sequence};
 use causeway_gateway::{Command, Control, DEFAULT_BURST, Finished, Worker, WorkerConfig};
 use causeway_routes::{Interface, Snapshot};
-use ipnet::Ipv4Net;
 
 use super::queues;
 use crate::config::{Encapsulation, Gateway, Plan, Tunnel};
@@ -143,15 +142,13 @@ fn secure(
         },
         ttl: OUTER_TTL,
     };
-    let outbound_spi = Spi::new(tunnel.outbound.spi)?;
-    let inbound_spi = Spi::new(tunnel.inbound.spi)?;
-    let prefixes: Vec<Ipv4Net> = peering.prefixes.clone();
+    let (out, back) = (&tunnel.outbound, &tunnel.inbound);
     let made = causeway_gateway::Tunnel {
         peer: tunnel.peer,
-        peer_prefixes: prefixes,
+        peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
-        outbound: OutboundSa::new(outbound_spi, tunnel.outbound.key.key()?, outer, sequence),
-        inbound: InboundSa::new(inbound_spi, tunnel.inbound.key.key()?, tunnel.replay_window)?,
+        outbound: OutboundSa::new(out.spi, out.key.key()?, outer, sequence),
+        inbound: InboundSa::new(back.spi, back.key.key()?, tunnel.replay_window)?,
     };
     Ok((made, reservation))
 }
@@ -169,7 +166,11 @@ pub fn start(ready: Vec<Ready>) -> anyhow::Result<(Vec<Thread>, Vec<Seat>)> {
                 if let Some(id) = core
                     && !core_affinity::set_for_current(core_affinity::CoreId { id })
                 {
-                    tracing::warn!(gateway, core = id, "the worker could not be pinned to its core");
+                    tracing::warn!(
+                        gateway,
+                        core = id,
+                        "the worker could not be pinned to its core"
+                    );
                 }
                 worker.run()
             })
@@ -199,7 +200,12 @@ pub async fn drain(
     };
     tokio::time::timeout(within + GRACE, all_ended)
         .await
-        .map_err(|_| anyhow!("a worker did not end within {} s", (within + GRACE).as_secs_f32()))?;
+        .map_err(|_| {
+            anyhow!(
+                "a worker did not end within {} s",
+                (within + GRACE).as_secs_f32()
+            )
+        })?;
     threads
         .into_iter()
         .map(|thread| thread.0.join().map_err(|_| anyhow!("a worker panicked")))

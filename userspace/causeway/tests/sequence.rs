@@ -1,0 +1,200 @@
+//! Law 3 on disk: no sequence number is handed out twice, whatever happens to the process.
+
+mod support;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use causeway::key;
+use causeway::sequence::{Reservation, SequenceError, peek, sequence_file};
+use causeway_esp::Cipher;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use support::Directory;
+
+fn fresh_key(directory: &Directory) -> PathBuf {
+    let path = directory.file("a.key");
+    key::new_sa(&path, Cipher::ChaCha20Poly1305).unwrap();
+    path
+}
+
+fn set(key_file: &Path, text: &str) {
+    fs::write(sequence_file(key_file), text).unwrap();
+}
+
+#[test]
+fn a_fresh_key_starts_at_one() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    assert_eq!(fs::read_to_string(sequence_file(&path)).unwrap(), "1\n");
+    assert_eq!(Reservation::open(&path).unwrap().reserve(5).unwrap(), 1..6);
+    assert_eq!(fs::read_to_string(sequence_file(&path)).unwrap(), "6\n");
+}
+
+#[test]
+fn the_disk_is_ahead_of_what_is_used() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    let mut reservation = Reservation::open(&path).unwrap();
+    for count in [1, 1 << 24, 3] {
+        let run = reservation.reserve(count).unwrap();
+        assert_eq!(peek(&path).unwrap(), run.end);
+        assert_eq!(reservation.next(), run.end);
+    }
+}
+
+/// Opened and dropped at random: runs follow one another without overlap.
+#[test]
+fn runs_never_overlap_across_restarts() {
+    let steps = prop::collection::vec((any::<bool>(), 1u64..1 << 40), 1..12);
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    TestRunner::default()
+        .run(&steps, |steps| {
+            set(&path, "1\n");
+            let mut end = 1;
+            let mut reservation = Reservation::open(&path).unwrap();
+            for (restart, count) in steps {
+                if restart {
+                    drop(reservation);
+                    reservation = Reservation::open(&path).unwrap();
+                }
+                let run = reservation.reserve(count).unwrap();
+                prop_assert_eq!(run.start, end);
+                prop_assert_eq!(run.end - run.start, count);
+                end = run.end;
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_last_numbers_can_be_used_and_no_more() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    set(&path, &format!("{}\n", u64::MAX - 2));
+    let mut reservation = Reservation::open(&path).unwrap();
+    let error = reservation.reserve(3).unwrap_err();
+    assert!(matches!(error, SequenceError::Exhausted { .. }), "{error}");
+    assert!(error.to_string().contains("causeway key new"));
+    assert_eq!(reservation.reserve(2).unwrap(), u64::MAX - 2..u64::MAX);
+    assert!(reservation.reserve(1).is_err());
+}
+
+#[test]
+fn what_is_no_reservation_is_refused_with_advice() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    for text in [
+        "",
+        "\n",
+        "1",
+        "0\n",
+        "-1\n",
+        "+1\n",
+        "1 \n",
+        "1\n\n",
+        "0x10\n",
+        "one\n",
+        "18446744073709551616\n",
+        "000000000000000000000001\n",
+    ] {
+        set(&path, text);
+        let error = Reservation::open(&path).unwrap_err();
+        assert!(
+            matches!(error, SequenceError::Malformed { .. })
+                && error.to_string().contains("`causeway key new`"),
+            "{text:?}: {error}"
+        );
+    }
+    fs::remove_file(sequence_file(&path)).unwrap();
+    let error = Reservation::open(&path).unwrap_err();
+    assert!(
+        matches!(error, SequenceError::Missing { .. })
+            && error.to_string().contains("a.key.sequence is missing")
+            && error.to_string().contains("`causeway key new`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn one_key_serves_one_holder() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    let link = directory.file("link.key");
+    symlink(&path, &link).unwrap();
+    let held = Reservation::open(&path).unwrap();
+    for name in [&path, &link] {
+        let error = Reservation::open(name).unwrap_err();
+        assert!(matches!(error, SequenceError::InUse { .. }), "{error}");
+    }
+    drop(held);
+    // The link leads to the key's one reservation.
+    assert_eq!(Reservation::open(&link).unwrap().reserve(4).unwrap(), 1..5);
+    assert_eq!(Reservation::open(&path).unwrap().reserve(1).unwrap(), 5..6);
+}
+
+#[test]
+fn a_disk_that_refuses_hands_out_nothing() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    let mut reservation = Reservation::open(&path).unwrap();
+    // A directory in the place of the temporary file: writing it fails, for root as well.
+    let obstacle = directory.file("a.key.sequence.new");
+    fs::create_dir(&obstacle).unwrap();
+    assert!(reservation.reserve(10).is_err());
+    assert_eq!(peek(&path).unwrap(), 1);
+    fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(reservation.reserve(10).unwrap(), 1..11);
+}
+
+#[test]
+fn key_files_are_private_and_never_overwritten() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    let steering = directory.file("steering.key");
+    key::new_steering(&steering).unwrap();
+    for file in [&path, &sequence_file(&path), &steering] {
+        let mode = fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    let before = fs::read(&path).unwrap();
+    assert!(key::new_sa(&path, Cipher::Aes128Gcm).is_err());
+    assert!(key::new_steering(&path).is_err());
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    // A reservation without its key is evidence of a key that was in use: it stays too.
+    let other = directory.file("b.key");
+    set(&other, "77\n");
+    let error = key::new_sa(&other, Cipher::Aes128Gcm).unwrap_err();
+    assert!(
+        error.to_string().contains("b.key.sequence exists"),
+        "{error}"
+    );
+    assert_eq!(peek_text(&other), "77\n");
+    assert!(!other.exists());
+}
+
+fn peek_text(key_file: &Path) -> String {
+    fs::read_to_string(sequence_file(key_file)).unwrap()
+}
+
+#[test]
+fn keys_are_not_alike() {
+    let directory = Directory::new();
+    let mut seen = VecDeque::new();
+    for cipher in Cipher::ALL {
+        for number in 0..4 {
+            let path = directory.file(&format!("{cipher}-{number}.key"));
+            key::new_sa(&path, cipher).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            let digits = text.split('"').nth(3).unwrap().to_owned();
+            assert_eq!(digits.len(), cipher.key_len() * 2);
+            assert!(!seen.contains(&digits));
+            seen.push_back(digits);
+        }
+    }
+}
