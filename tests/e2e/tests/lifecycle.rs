@@ -93,8 +93,11 @@ fn a_role_says_what_keeps_it_from_starting() -> Result<()> {
 
     let absent = start(&text, "/nowhere/causeway-xdp.o")?;
     ensure!(absent.contains("cargo xtask build"), "{absent}");
-    let nic = start(&text.replace("name = \"eth0\"", "name = \"eth9\""), &object)?;
-    ensure!(nic.contains("eth9") && nic.contains("eth0"), "{nic}");
+    let nic = start(
+        &text.replace("name = \"cwlab0\"\nmode", "name = \"eth9\"\nmode"),
+        &object,
+    )?;
+    ensure!(nic.contains("eth9") && nic.contains("cwlab0"), "{nic}");
     let key = start(&text.replace("mode =", "modus ="), &object)?;
     ensure!(
         key.contains("modus") && key.contains("causeway.toml:3"),
