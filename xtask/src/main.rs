@@ -77,7 +77,11 @@ fn main() -> ExitCode {
 fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
         Task::Setup { check: true } => setup::check(workspace),
-        Task::Setup { check: false } => setup::ensure(workspace).map(|_| true),
+        Task::Setup { check: false } => {
+            setup::ensure(workspace)?;
+            println!("everything is set up");
+            Ok(true)
+        }
         Task::Build => build::both(workspace, &toolchain::require()?).map(|_| true),
         Task::Run { lab, causeway } => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;

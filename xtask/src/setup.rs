@@ -161,7 +161,6 @@ pub fn ensure(workspace: &Workspace) -> Result<Toolchain> {
     if after.missing().next().is_some() {
         bail!("still missing after setup:\n\n{}", table(after.missing()));
     }
-    println!("setup is complete");
     Ok(toolchain)
 }
 
