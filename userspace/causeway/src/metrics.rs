@@ -9,10 +9,8 @@ mod families;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use families::FAMILIES;
@@ -125,6 +123,21 @@ enum Value {
     Real(f64),
 }
 
+impl Value {
+    fn encode(&self, kind: Kind, metric: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        match (kind, self) {
+            (Kind::Counter, Self::Whole(value)) => {
+                metric.encode_counter::<NoLabelSet, _, u64>(value, None)
+            }
+            (Kind::Counter, Self::Real(value)) => {
+                metric.encode_counter::<NoLabelSet, _, u64>(value, None)
+            }
+            (Kind::Gauge, Self::Whole(value)) => metric.encode_gauge(value),
+            (Kind::Gauge, Self::Real(value)) => metric.encode_gauge(value),
+        }
+    }
+}
+
 /// The metrics of a status document.
 ///
 /// # Errors
@@ -158,13 +171,12 @@ impl Collector for Snapshot {
                     .zip(sample.labels.iter().map(String::as_str))
                     .collect();
                 let labels = labels.as_slice();
-                let metric = metric.encode_family(&labels)?;
-                match (family.kind, sample.value) {
-                    (Kind::Counter, Value::Whole(value)) => ConstCounter::new(value).encode(metric),
-                    (Kind::Counter, Value::Real(value)) => ConstCounter::new(value).encode(metric),
-                    (Kind::Gauge, Value::Whole(value)) => ConstGauge::new(value).encode(metric),
-                    (Kind::Gauge, Value::Real(value)) => ConstGauge::new(value).encode(metric),
-                }?;
+                if labels.is_empty() {
+                    sample.value.encode(family.kind, &mut metric)?;
+                } else {
+                    let mut metric = metric.encode_family(&labels)?;
+                    sample.value.encode(family.kind, &mut metric)?;
+                }
             }
         }
         Ok(())

@@ -51,7 +51,7 @@ fn runs_never_overlap_across_restarts() {
     let steps = prop::collection::vec((any::<bool>(), 1u64..1 << 40), 1..12);
     let directory = Directory::new();
     let path = fresh_key(&directory);
-    TestRunner::default()
+    TestRunner::new(ProptestConfig::with_cases(32))
         .run(&steps, |steps| {
             set(&path, "1\n");
             let mut end = 1;

@@ -45,29 +45,22 @@ fn survives_kills() {
     for round in 0..ROUNDS {
         let mut child = spawn(&key_file);
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let killer = thread::spawn(move || {
-            // Moments spread over several reservations, at no multiple of anything.
-            thread::sleep(Duration::from_micros(3_000 + round * 617));
-            kill(child);
-        });
-        for line in lines.lines() {
-            let line = line.unwrap();
-            // The last line may be cut short; its numbers count as handed out all the same, which
-            // the next round's check against the disk covers.
-            let Some((start, next)) = line.split_once(' ') else {
-                continue;
-            };
-            let (Ok(start), Ok(next)) = (start.parse::<u64>(), next.parse::<u64>()) else {
-                continue;
-            };
+        for (number, line) in (1..).zip(lines.lines()) {
+            let (start, next) = run_of(&line.unwrap());
             assert!(
                 start >= end,
                 "round {round}: {start} was handed out before, up to {end}"
             );
             end = end.max(next);
             runs += 1;
+            // After a few reservations, at any moment of the next ones.
+            if number == 1 + round % 4 {
+                thread::sleep(Duration::from_micros(round * 617 % 5_000));
+                // SIGKILL.
+                child.kill().unwrap();
+            }
         }
-        killer.join().unwrap();
+        child.wait().unwrap();
         let on_disk = peek(&key_file).expect("a whole reservation after a kill");
         assert!(
             on_disk >= end,
@@ -90,8 +83,8 @@ fn spawn(key_file: &Path) -> Child {
         .unwrap()
 }
 
-fn kill(mut child: Child) {
-    // Child::kill is SIGKILL.
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// A printed run. A line is one write to a pipe, so a kill cannot cut it.
+fn run_of(line: &str) -> (u64, u64) {
+    let (start, next) = line.split_once(' ').expect("a run");
+    (start.parse().unwrap(), next.parse().unwrap())
 }

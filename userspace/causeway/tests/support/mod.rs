@@ -20,7 +20,7 @@ impl Directory {
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path().join(name)
     }
 }
 

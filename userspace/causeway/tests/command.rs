@@ -1,0 +1,131 @@
+//! The binary itself: `check` and `key`, with their exit statuses and words.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::Directory;
+
+const DEMUX: &str = r#"[nic]
+name = "no-such-nic"
+[vpc]
+prefixes = ["10.1.0.0/24"]
+[steering]
+key-file = "steering.key"
+[[peering]]
+name = "vpc-2"
+prefixes = ["10.2.0.0/24"]
+gateways = ["gateway-1"]
+[[gateway]]
+name = "gateway-1"
+address = "10.1.0.101"
+"#;
+
+fn causeway(directory: &Directory, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_causeway"))
+        .args(arguments)
+        .current_dir(directory.path())
+        .output()
+        .unwrap()
+}
+
+/// A directory with a demux's files, made by the command.
+fn prepared(configuration: &str) -> Directory {
+    let directory = Directory::new();
+    let made = causeway(&directory, &["key", "steering", "steering.key"]);
+    assert!(made.status.success(), "{made:?}");
+    std::fs::write(directory.file("demux.toml"), configuration).unwrap();
+    directory
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_good_file_is_good_for_its_role_only() {
+    let directory = prepared(DEMUX);
+    for role in [&[][..], &["--role", "demux"]] {
+        let arguments = [&["check", "--offline", "--config", "demux.toml"], role].concat();
+        let output = causeway(&directory, &arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(output.stdout, b"demux.toml: good\n");
+    }
+    let output = causeway(
+        &directory,
+        &[
+            "check",
+            "--offline",
+            "--config",
+            "demux.toml",
+            "--role",
+            "gateway",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("demux.toml:11: gateway[0]: has no workers;"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_line() {
+    let directory = prepared(&DEMUX.replace("10.2.0.0/24", "10.1.0.0/16"));
+    for command in [&["check", "--offline"][..], &["check"], &["demux"]] {
+        let output = causeway(&directory, &[command, &["--config", "demux.toml"]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).starts_with(
+                "demux.toml:9: peering[0].prefixes[0]: 10.1.0.0/16 overlaps 10.1.0.0/24 of [vpc] (line 4)"
+            ),
+            "{output:?}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// A check and a start refuse it alike, before anything is touched.
+#[test]
+fn a_nic_that_does_not_exist_is_refused_with_those_that_do() {
+    let directory = prepared(DEMUX);
+    for command in ["check", "demux"] {
+        let output = causeway(&directory, &[command, "--config", "demux.toml"]);
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = stderr(&output);
+        let refusal = stderr
+            .lines()
+            .find(|line| {
+                line.starts_with("demux.toml:2: nic.name: there is no interface no-such-nic")
+            })
+            .unwrap_or_else(|| panic!("{output:?}"));
+        assert!(
+            refusal.contains("there are: ") && refusal.contains("lo"),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
+fn an_sa_key_is_made_with_its_reservation_and_its_bytes_are_not_shown() {
+    let directory = Directory::new();
+    let output = causeway(
+        &directory,
+        &["key", "new", "--cipher", "chacha20-poly1305", "a.key"],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let text = std::fs::read_to_string(directory.file("a.key")).unwrap();
+    assert!(text.starts_with("cipher = \"chacha20-poly1305\"\nkey = \""));
+    assert!(Path::new(&directory.file("a.key.sequence")).exists());
+    let digits = text.split('"').nth(3).unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(!shown.contains(&digits[..8]), "{shown}");
+
+    let again = causeway(&directory, &["key", "new", "a.key"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(
+        stderr(&again),
+        "a.key exists and is not overwritten; choose another name\n"
+    );
+}

@@ -1,0 +1,284 @@
+//! The status document as JSON, as metrics and over HTTP; and `docs/metrics.md` against the code.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use causeway::metrics::{FAMILIES, text};
+use causeway::status::*;
+use causeway::{http, metrics};
+use causeway_steering::{Drop, Punt};
+use tokio::net::TcpListener;
+
+/// A status whose every number is another one.
+fn sample() -> Status {
+    let reasons = |pairs: &[(&str, u64)]| reasons(pairs.iter().copied());
+    Status {
+        role: Role::Gateway,
+        nic: Nic {
+            name: "eth0".to_owned(),
+            xdp_mode: XdpMode::Driver,
+            mtu: 1501,
+            tx_dropped: 1502,
+        },
+        ready: true,
+        drained: false,
+        steering: Steering {
+            received: 1503,
+            to_worker: 1504,
+            to_gateway: 1505,
+            drops: reasons(&[("no-worker", 1506), ("too-big", 0)]),
+            punts: reasons(&[("arp", 1507)]),
+            gateways: vec![Gateway {
+                name: "gateway-1".to_owned(),
+                packets: 1508,
+                bytes: 1509,
+            }],
+        },
+        workers: vec![Worker {
+            gateway: "gateway-1".to_owned(),
+            worker: 3,
+            core: Some(1),
+            copy_mode: CopyMode::ZeroCopy,
+            received: 1510,
+            sent: 1511,
+            originated: 1512,
+            waiting: 1513,
+            sealed: Volume {
+                packets: 1514,
+                bytes: 1515,
+            },
+            opened: Volume {
+                packets: 1516,
+                bytes: 1517,
+            },
+            drops: reasons(&[("replayed", 1518)]),
+            kernel_drops: reasons(&[("rx-ring-full", 1519)]),
+            latency_ns: Latency {
+                count: 1520,
+                p50: 1521,
+                p99: 1522,
+                p999: 1523,
+                max: 1524,
+            },
+            frames: Frames {
+                total: 1525,
+                home: 1526,
+            },
+        }],
+    }
+}
+
+/// The samples of a text, by name and labels.
+fn samples(text: &str) -> HashMap<&str, &str> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .collect()
+}
+
+#[test]
+fn the_document_is_the_one_that_is_promised() {
+    let json = serde_json::to_string(&sample()).unwrap();
+    assert!(!json.contains('\n'));
+    assert_eq!(
+        json,
+        r#"{"role":"gateway","nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
+    );
+    assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
+}
+
+#[test]
+fn every_number_of_the_document_is_a_metric() {
+    let text = text(&sample()).unwrap();
+    let values: Vec<&str> = samples(&text).into_values().collect();
+    for number in (1501..=1520).chain(1525..=1526) {
+        assert!(values.contains(&number.to_string().as_str()), "{number}");
+    }
+    for nanoseconds in 1521..=1524 {
+        let seconds = nanoseconds as f64 / 1e9;
+        assert!(
+            values.contains(&format!("{seconds}").as_str())
+                || values.iter().any(|v| v.parse() == Ok(seconds)),
+            "{seconds}"
+        );
+    }
+}
+
+#[test]
+fn metrics_have_their_names_labels_and_units() {
+    let text = text(&sample()).unwrap();
+    let samples = samples(&text);
+    for (sample, value) in [
+        (format!("causeway_info{{version=\"{}\",role=\"gateway\",nic=\"eth0\",xdp_mode=\"driver\"}}", env!("CARGO_PKG_VERSION")), "1"),
+        ("causeway_ready".to_owned(), "1"),
+        ("causeway_steering_dropped_packets_total{reason=\"no-worker\"}".to_owned(), "1506"),
+        ("causeway_gateway_steered_bytes_total{gateway=\"gateway-1\"}".to_owned(), "1509"),
+        ("causeway_worker_info{gateway=\"gateway-1\",worker=\"3\",core=\"1\",copy_mode=\"zero-copy\"}".to_owned(), "1"),
+        ("causeway_worker_sealed_bytes_total{gateway=\"gateway-1\",worker=\"3\"}".to_owned(), "1515"),
+        ("causeway_worker_dropped_packets_total{gateway=\"gateway-1\",worker=\"3\",reason=\"replayed\"}".to_owned(), "1518"),
+    ] {
+        assert_eq!(samples.get(sample.as_str()), Some(&value), "{sample}\n{text}");
+    }
+    assert!(text.contains("# TYPE causeway_worker_latency_seconds gauge\n# UNIT causeway_worker_latency_seconds seconds\n"));
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn reasons_that_never_occurred_are_exported_at_zero() {
+    let text = text(&sample()).unwrap();
+    let samples = samples(&text);
+    let value = |name: &str, labels: String| {
+        let sample = format!("{name}{{{labels}}}");
+        *samples
+            .get(sample.as_str())
+            .unwrap_or_else(|| panic!("{sample}"))
+    };
+    let worker = "gateway=\"gateway-1\",worker=\"3\"";
+    let mut dropped = 0;
+    for reason in Drop::ALL {
+        let reason = format!("reason=\"{}\"", reason.name());
+        dropped += value("causeway_steering_dropped_packets_total", reason.clone())
+            .parse::<u64>()
+            .unwrap();
+        value(
+            "causeway_worker_dropped_packets_total",
+            format!("{worker},{reason}"),
+        );
+    }
+    assert_eq!(dropped, 1506);
+    for reason in Punt::ALL {
+        value(
+            "causeway_steering_punted_packets_total",
+            format!("reason=\"{}\"", reason.name()),
+        );
+    }
+    for (reason, _) in KERNEL_DROPS {
+        value(
+            "causeway_worker_kernel_dropped_packets_total",
+            format!("{worker},reason=\"{reason}\""),
+        );
+    }
+}
+
+#[test]
+fn no_family_comes_twice() {
+    let mut names: Vec<_> = FAMILIES.iter().map(|family| family.full_name()).collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
+/// The tables between the markers of `docs/metrics.md` are made from the code's lists.
+#[test]
+fn the_documentation_has_the_lists_of_the_code() {
+    let document = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/metrics.md"
+    ))
+    .expect("docs/metrics.md");
+    let mut metrics = "| metric | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let labels: Vec<_> = family
+            .labels()
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        metrics += &format!(
+            "| `{}` | {} | {} | {} |\n",
+            family.full_name(),
+            family.kind(),
+            labels.join(", "),
+            family.help()
+        );
+    }
+    let reasons = |list: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
+        let mut table = "| reason | meaning |\n|---|---|\n".to_owned();
+        for (name, help) in list {
+            table += &format!("| `{name}` | {help} |\n");
+        }
+        table
+    };
+    let drops = reasons(
+        &mut Drop::ALL
+            .iter()
+            .map(|reason| (reason.name(), reason.help())),
+    );
+    let punts = reasons(
+        &mut Punt::ALL
+            .iter()
+            .map(|reason| (reason.name(), reason.help())),
+    );
+    let kernel = reasons(&mut KERNEL_DROPS.into_iter());
+    let mut missing = String::new();
+    for (name, table) in [
+        ("metrics", metrics),
+        ("drop reasons", drops),
+        ("punt reasons", punts),
+        ("kernel drop reasons", kernel),
+    ] {
+        let expected = format!("<!-- list: {name} -->\n{table}<!-- end -->\n");
+        if !document.contains(&expected) {
+            missing += &expected;
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "docs/metrics.md is not what the code says; put this there:\n{missing}"
+    );
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let exchange = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    tokio::task::spawn_blocking(exchange).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_endpoints_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ready = Arc::new(AtomicBool::new(false));
+    let source = ready.clone();
+    let server = tokio::spawn(http::serve_on(listener, move || Status {
+        ready: source.load(SeqCst),
+        ..sample()
+    }));
+    assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 503 "));
+    ready.store(true, SeqCst);
+    assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
+
+    let status = get(address, "/status").await;
+    let (head, body) = status.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("application/json"));
+    assert_eq!(serde_json::from_str::<Status>(body).unwrap(), sample());
+
+    let answer = get(address, "/metrics").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(metrics::CONTENT_TYPE), "{head}");
+    assert_eq!(body, text(&sample()).unwrap());
+
+    assert!(get(address, "/").await.starts_with("HTTP/1.1 404 "));
+    server.abort();
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let error = http::serve(address, sample).await.unwrap_err();
+    let shown = format!("{error:#}");
+    assert!(
+        shown.starts_with(&format!("cannot listen on {address} (http.listen)")),
+        "{shown}"
+    );
+}
