@@ -23,6 +23,7 @@ pub struct Report {
     roles: Vec<Role>,
     tcp: BothWays<Throughput>,
     probe: BothWays<Probe>,
+    probe_under_load: BothWays<Probe>,
     trunk: Option<Trunk>,
     pairs: Option<Vec<FlowPath>>,
     facts: Vec<Fact>,
@@ -92,6 +93,7 @@ impl Report {
             roles: roles(survey),
             tcp: survey.tcp.clone(),
             probe: survey.probe.clone(),
+            probe_under_load: survey.probe_under_load.clone(),
             trunk: survey.trunk.clone(),
             pairs: survey.pairs.clone(),
             facts: survey.facts.clone(),
@@ -260,7 +262,7 @@ fn listed(reasons: &Reasons) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use causeway_lab::measure::survey::Rate;
+    use causeway_lab::measure::busy::Rate;
     use causeway_lab::{Nic, Status};
 
     use super::*;
@@ -290,6 +292,10 @@ mod tests {
             pairs: None,
             trunk: None,
             probe: BothWays {
+                there: None,
+                back: None,
+            },
+            probe_under_load: BothWays {
                 there: None,
                 back: None,
             },

@@ -1,11 +1,35 @@
 //! How traffic spreads over the gateways of a VPC.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 
+use super::busy::Rate;
 use crate::{Lab, Volume, Worker};
 
+/// Waits until no gateway has moved a packet for a while. A TCP sender flushes
+/// what it holds after its test has ended, and a packet on its way when a role
+/// stops would be missing from the sums. Gives up after 5 s: the sums will tell.
+pub fn settle(lab: &Lab) -> Result<()> {
+    const QUIET: Duration = Duration::from_millis(300);
+    const LIMIT: Duration = Duration::from_secs(5);
+    let take = || Ok::<_, anyhow::Error>([Snapshot::take(lab, 1)?, Snapshot::take(lab, 2)?]);
+    let start = Instant::now();
+    let mut last = take()?;
+    while start.elapsed() < LIMIT {
+        thread::sleep(QUIET);
+        let now = take()?;
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    Ok(())
+}
+
 /// What every gateway has sealed and opened, in their order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot(Vec<(Volume, Volume)>);
 
 impl Snapshot {
@@ -19,14 +43,17 @@ impl Snapshot {
         Self(workers.iter().map(|w| (w.sealed, w.opened)).collect())
     }
 
-    /// Gbit/s of inner IP packets per gateway since `earlier`: sealed, opened.
-    pub fn gbit_per_s(&self, earlier: &Self, seconds: f64) -> Vec<(f64, f64)> {
+    /// Gbit/s of inner IP packets per gateway since `earlier`.
+    pub fn gbit_per_s(&self, earlier: &Self, seconds: f64) -> Vec<Rate> {
         let rate = |now: Volume, then: Volume| {
             now.bytes.saturating_sub(then.bytes) as f64 * 8.0 / seconds / 1e9
         };
         let pairs = self.0.iter().zip(&earlier.0);
         pairs
-            .map(|(now, then)| (rate(now.0, then.0), rate(now.1, then.1)))
+            .map(|(now, then)| Rate {
+                sealed: rate(now.0, then.0),
+                opened: rate(now.1, then.1),
+            })
             .collect()
     }
 
@@ -56,7 +83,9 @@ mod tests {
             (volume(1_000_000_100), volume(0)),
             (volume(0), volume(500_000_000)),
         ]);
-        assert_eq!(now.gbit_per_s(&then, 2.0), [(4.0, 0.0), (0.0, 2.0)]);
+        let rate = |sealed, opened| Rate { sealed, opened };
+        let rates = now.gbit_per_s(&then, 2.0);
+        assert_eq!(rates, [rate(4.0, 0.0), rate(0.0, 2.0)]);
         assert!((now.shares().iter().sum::<f64>() - 1.0).abs() < 1e-9);
         assert_eq!(Snapshot(vec![(volume(0), volume(0))]).shares(), [0.0]);
     }

@@ -3,6 +3,7 @@
 //!
 //! [`Fact`]: crate::Fact
 
+pub mod busy;
 pub mod capture;
 pub mod echo;
 pub mod iperf;

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
+use super::busy::{self, Busy, Direction, Rate};
 use super::capture::{self, Trunk};
-use super::iperf::{self, Throughput};
+use super::iperf::Throughput;
 use super::laws;
 use super::links::LinkDrops;
-use super::load::Snapshot;
+use super::load;
 use super::pairs::{self, FlowPath};
 use super::probe::{self, Probe};
 use crate::{Fact, Final, Lab, Nic, Site};
@@ -45,16 +46,6 @@ pub struct BothWays<T> {
     pub back: Option<T>,
 }
 
-/// Gbit/s of inner packets through one gateway, each way measured while
-/// iperf3 sent that way.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rate {
-    /// Sealed.
-    pub sealed: f64,
-    /// Opened.
-    pub opened: f64,
-}
-
 /// All that was measured.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -64,6 +55,8 @@ pub struct Survey {
     pub trunk: Option<Trunk>,
     /// The numbered probe.
     pub probe: BothWays<Probe>,
+    /// A thin probe beside iperf3, judged for order alone.
+    pub probe_under_load: BothWays<Probe>,
     /// iperf3.
     pub tcp: BothWays<Throughput>,
     /// Rates of the gateways of VPC 1 and of VPC 2, in their order.
@@ -108,18 +101,14 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
         back: numbered(lab, plan, &mut facts, "probe-back", (two, one), progress),
     };
 
-    let gateways = usize::from(lab.options().gateways);
-    let mut rates = [
-        vec![Rate::default(); gateways],
-        vec![Rate::default(); gateways],
-    ];
-    let tcp = BothWays {
-        there: throughput(lab, plan, &mut facts, false, &mut rates, progress),
-        back: throughput(lab, plan, &mut facts, true, &mut rates, progress),
-    };
+    let there = busy(lab, plan, Direction::There, &mut facts, progress);
+    let back = busy(lab, plan, Direction::Back, &mut facts, progress);
+    let rates = busy::rates(there.as_ref(), back.as_ref(), lab.options().gateways);
 
-    let in_force = in_force(lab);
     progress("draining");
+    let in_force = in_force(lab);
+    // A role that does not answer any more is judged by its end.
+    let _ = load::settle(lab);
     let finals = lab.stop_roles();
     let links = LinkDrops::read(lab)?;
     facts.push(laws::clean_end(&finals));
@@ -131,7 +120,14 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
         pairs,
         trunk,
         probe,
-        tcp,
+        probe_under_load: BothWays {
+            there: there.as_ref().map(|busy| busy.probe.clone()),
+            back: back.as_ref().map(|busy| busy.probe.clone()),
+        },
+        tcp: BothWays {
+            there: there.map(|busy| busy.tcp),
+            back: back.map(|busy| busy.tcp),
+        },
         rates,
         in_force,
         finals,
@@ -184,41 +180,26 @@ fn numbered(
     Some(probe)
 }
 
-fn throughput(
+/// Fills one direction; its facts, its figures, and the rates it shows.
+fn busy(
     lab: &Lab,
     plan: &Plan,
+    direction: Direction,
     facts: &mut Vec<Fact>,
-    back: bool,
-    rates: &mut [Vec<Rate>; 2],
     progress: &mut dyn FnMut(&str),
-) -> Option<Throughput> {
-    let (one, two) = (Site::host(1, 1), Site::host(2, 1));
-    let (key, from, to) = match back {
-        false => ("tcp-there", one, two),
-        true => ("tcp-back", two, one),
+) -> Option<Busy> {
+    let (tcp_key, order_key) = match direction {
+        Direction::There => ("tcp-there", "order-under-load-there"),
+        Direction::Back => ("tcp-back", "order-under-load-back"),
     };
+    let (from, to) = direction.ends();
     progress(&format!(
-        "iperf3 with {} streams for {} s from {from} to {to}",
+        "iperf3 with {} streams for {} s from {from} to {to}, a thin probe beside it",
         plan.streams, plan.duration
     ));
-    let measured = (|| {
-        let before = [Snapshot::take(lab, 1)?, Snapshot::take(lab, 2)?];
-        let tcp = iperf::run(lab, one, two, plan.streams, plan.duration, back)?;
-        for (vpc, before) in before.iter().enumerate() {
-            let now = Snapshot::take(lab, vpc as u8 + 1)?;
-            let moved = now.gbit_per_s(before, tcp.seconds);
-            for (rate, (sealed, opened)) in rates[vpc].iter_mut().zip(moved) {
-                // VPC 1 is index 0: it seals on the way there and opens on the way back.
-                if (vpc == 0) == back {
-                    rate.opened = opened;
-                } else {
-                    rate.sealed = sealed;
-                }
-            }
-        }
-        Ok(tcp)
-    })();
-    let tcp = keep(facts, key, measured)?;
-    facts.push(tcp.fact(key));
-    Some(tcp)
+    let measured = busy::run(lab, direction, plan.streams, plan.duration);
+    let busy = keep(facts, tcp_key, measured)?;
+    facts.push(busy.tcp.fact(tcp_key));
+    facts.push(busy.probe.order(order_key));
+    Some(busy)
 }
