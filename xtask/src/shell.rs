@@ -54,7 +54,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a probe and gives its standard output, or the last line it had to say.
+/// Runs a probe and gives its standard output, or one line that says why it failed.
 pub fn ask(command: &mut Command) -> Result<String, String> {
     let output = command
         .stdin(Stdio::null())
@@ -64,8 +64,18 @@ pub fn ask(command: &mut Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().rev().find(|line| !line.trim().is_empty());
-    Err(line.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
+    Err(reason(&said).map_or_else(|| output.status.to_string(), str::to_owned))
+}
+
+/// The line of a program's complaint that names the error; else its last line.
+fn reason(said: &str) -> Option<&str> {
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines()
+        .find(|line| {
+            line.get(..5)
+                .is_some_and(|start| start.eq_ignore_ascii_case("error"))
+        })
+        .or_else(|| lines().next_back())
 }
 
 fn shown(command: &Command) -> String {
@@ -146,5 +156,16 @@ mod tests {
             without_cargos(OsStr::new("/work/target/debug"), &folders),
             None
         );
+    }
+
+    #[test]
+    fn the_reason_is_the_error_not_the_advice_after_it() {
+        let rustup = "error: toolchain 'nightly' is not installed\nhelp: run `rustup toolchain install nightly`\n";
+        assert_eq!(
+            reason(rustup),
+            Some("error: toolchain 'nightly' is not installed")
+        );
+        assert_eq!(reason("one\ntwo\n\n"), Some("two"));
+        assert_eq!(reason("\n"), None);
     }
 }
