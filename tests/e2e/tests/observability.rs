@@ -1,0 +1,99 @@
+//! What operators see: metrics that agree with the status, and the kernel program's own words.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use causeway_e2e_tests::{options, turn};
+use causeway_lab::measure::probe;
+use causeway_lab::{Lab, Options, Site};
+
+fn sample(metrics: &str, series: &str) -> Result<u64> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+    let value = line.with_context(|| format!("no {series} in:\n{metrics}"))?;
+    Ok(value.trim().parse()?)
+}
+
+#[test]
+fn metrics_say_what_the_status_says() -> Result<()> {
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 1,
+        ..options()?
+    })?;
+    lab.start_roles()?;
+    probe::run(
+        &lab,
+        Site::host(1, 1),
+        Site::host(2, 1),
+        &probe::Plan::default(),
+    )?;
+    // The counters rest when nothing is sent; ARP may still come.
+    std::thread::sleep(Duration::from_millis(500));
+    let gateway = Site::gateway(1, 1);
+    let status = lab.status(gateway)?;
+    let metrics = lab.metrics(gateway)?;
+    let worker = &status.workers[0];
+    ensure!(worker.sealed.packets > 0, "nothing was sealed: {worker:?}");
+    let labels = "{gateway=\"gateway-1\",worker=\"0\"}";
+    let sealed = sample(
+        &metrics,
+        &format!("causeway_worker_sealed_packets_total{labels}"),
+    )?;
+    ensure!(
+        sealed == worker.sealed.packets,
+        "{sealed} against {worker:?}"
+    );
+    let sent = sample(
+        &metrics,
+        &format!("causeway_worker_sent_packets_total{labels}"),
+    )?;
+    ensure!(sent == worker.sent, "{sent} against {worker:?}");
+    let to_worker = sample(&metrics, "causeway_steering_to_worker_packets_total")?;
+    ensure!(
+        to_worker == status.steering.to_worker,
+        "{to_worker} against {status:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Result<()> {
+    const PACKETS: u64 = 200;
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 1,
+        ..options()?
+    })?;
+    lab.start_roles()?;
+    let gateway = Site::gateway(1, 1);
+    lab.inside(Site::host(1, 1), || {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        let esp = [&0xdead_beef_u32.to_be_bytes()[..], &[0; 60]].concat();
+        for _ in 0..PACKETS {
+            // The kernel that gets the packets answers that nobody listens: not an error here.
+            let _ = socket.send_to(&esp, (gateway.address(), 4500));
+        }
+        Ok(())
+    })?;
+    std::thread::sleep(Duration::from_millis(1000));
+    let status = lab.status(gateway)?;
+    let punted = status
+        .steering
+        .punts
+        .get("unknown-spi")
+        .copied()
+        .unwrap_or(0);
+    // Loopback of the lab may lose a few to a full ring; none may come twice.
+    ensure!(
+        (1..=PACKETS).contains(&punted),
+        "{punted} punted: {status:?}"
+    );
+    let log = std::fs::read_to_string(lab.folder().join(format!("{gateway}.err")))?;
+    let lines = log.matches("unknown SPI").count() as u64;
+    ensure!(
+        (1..punted.min(20)).contains(&lines),
+        "{lines} lines for {punted} packets:\n{log}"
+    );
+    Ok(())
+}
