@@ -217,6 +217,11 @@ pub fn corpus() -> Vec<Case> {
             End::Drop(Drop::EspTruncated),
         ),
         case(
+            "ESP in UDP, longer than its packet",
+            to_own(UDP).frame(&udp(4500, 4500, &esp(SPI))[..17]),
+            End::Drop(Drop::EspTruncated),
+        ),
+        case(
             "UDP cut inside its header",
             to_own(UDP).frame(&[0, 1, 2, 3]),
             End::Drop(Drop::EspTruncated),

@@ -1,19 +1,21 @@
 //! Which path a received frame takes.
 
+use std::ops::Range;
+
 use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, Ethernet};
 use causeway_steering::{Drop, Headers, Inbound, Malformed};
 
 use crate::prefix::Prefixes;
 
 /// The path of a frame, with what was read on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Plaintext for a peer: into this tunnel.
     Seal { headers: Headers, tunnel: usize },
-    /// ESP for this gateway: its header starts `at` so many octets.
+    /// ESP for this gateway, at these octets of the frame.
     Open {
         headers: Headers,
-        at: usize,
+        esp: Range<usize>,
         spi: u32,
     },
 }
@@ -27,11 +29,12 @@ pub(crate) fn classify(frame: &[u8], address: u32, peers: &Prefixes) -> Result<C
     let headers = Headers::parse(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)?;
     if headers.destination == address {
         return match Inbound::of(frame, &headers) {
-            // The words were read up to the packet's end, which may lie in the frame's padding.
-            Inbound::Esp { at, spi } if at + 8 <= headers.l3 + headers.total => {
-                Ok(Class::Open { headers, at, spi })
-            }
-            Inbound::Esp { .. } | Inbound::EspTruncated => Err(Drop::EspTruncated),
+            Inbound::Esp { at, end, spi } => Ok(Class::Open {
+                headers,
+                esp: at..end,
+                spi,
+            }),
+            Inbound::EspTruncated => Err(Drop::EspTruncated),
             Inbound::EspFragment => Err(Drop::EspFragment),
             Inbound::Keepalive => Err(Drop::Keepalive),
             Inbound::Ike | Inbound::Other => Err(Drop::NoTunnel),

@@ -1,6 +1,7 @@
 //! The way in: ESP from a peer becomes plaintext.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::time::Instant;
 
 use causeway_device::Device;
@@ -22,22 +23,22 @@ struct Passed {
 }
 
 impl<D: Device> Worker<D> {
-    /// Opens the ESP packet that stands `at` so many octets in `frame`.
+    /// Opens the ESP packet that stands at the octets `esp` of `frame`.
     #[inline]
     pub(crate) fn open(
         &mut self,
         frame: &D::Frame,
         headers: &Headers,
-        at: usize,
+        esp: Range<usize>,
         spi: u32,
         now: Instant,
     ) -> Result<(), Drop> {
         let Some(&(_, tunnel)) = self.spis.iter().find(|(known, _)| *known == spi) else {
-            self.audit(frame, headers, at, Drop::UnknownSpi, now);
+            self.audit(frame, headers, esp.start, Drop::UnknownSpi, now);
             return Err(Drop::UnknownSpi);
         };
         let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
-        match self.open_into(frame, headers, at, tunnel, &mut out) {
+        match self.open_into(frame, headers, esp.clone(), tunnel, &mut out) {
             Ok(passed) => {
                 let (length, destination) = (passed.length, passed.destination);
                 self.deliver(
@@ -52,7 +53,7 @@ impl<D: Device> Worker<D> {
             }
             Err(reason) => {
                 self.device.release(out);
-                self.audit(frame, headers, at, reason, now);
+                self.audit(frame, headers, esp.start, reason, now);
                 Err(reason)
             }
         }
@@ -63,16 +64,19 @@ impl<D: Device> Worker<D> {
         &mut self,
         frame: &D::Frame,
         headers: &Headers,
-        at: usize,
+        esp: Range<usize>,
         tunnel: usize,
         out: &mut D::Frame,
     ) -> Result<Passed, Drop> {
         let lane = &mut self.lanes[tunnel];
         let bytes = self.device.bytes(frame);
-        let esp = &bytes[at..headers.l3 + headers.total];
         let outer_tos = bytes[headers.l3 + 1];
         let inner = &mut self.device.room(out)[ETHERNET..];
-        let length = match lane.inbound.open(esp, outer_tos, inner).map_err(reason)? {
+        let length = match lane
+            .inbound
+            .open(&bytes[esp], outer_tos, inner)
+            .map_err(reason)?
+        {
             Opened::Packet { len } => len,
             Opened::Dummy => return Err(Drop::Dummy),
         };

@@ -229,7 +229,7 @@ impl<D: Device> Worker<D> {
         let address = u32::from(self.address);
         match classify(self.device.bytes(frame), address, &self.peer_prefixes)? {
             Class::Seal { headers, tunnel } => self.seal(frame, &headers, tunnel, now),
-            Class::Open { headers, at, spi } => self.open(frame, &headers, at, spi, now),
+            Class::Open { headers, esp, spi } => self.open(frame, &headers, esp, spi, now),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use causeway_steering::headers::{ETHERNET, protocol};
-use causeway_steering::{BUCKETS, FlowKey, Headers, SteerHash};
+use causeway_steering::{BUCKETS, FlowKey, Headers, Inbound, SteerHash};
 use proptest::prelude::*;
 use siphasher::sip::SipHasher13;
 
@@ -83,7 +83,7 @@ proptest! {
     fn no_octets_are_read_beyond_the_packet(octets in prop::collection::vec(any::<u8>(), 0..120)) {
         if let Ok(headers) = Headers::parse(&octets[..], ETHERNET) {
             FlowKey::of(&octets[..], &headers);
-            causeway_steering::Inbound::of(&octets[..], &headers);
+            Inbound::of(&octets[..], &headers);
         }
     }
 }
@@ -95,6 +95,39 @@ fn an_echo_and_its_answer_have_one_key() {
     let other = frame(1, 2, protocol::ICMP, 0, &[8, 0, 0, 0, 0, 8, 0, 1]);
     assert_eq!(key(&request), key(&answer));
     assert_ne!(key(&request), key(&other));
+}
+
+/// Ethernet padding and octets behind a UDP datagram are no part of ESP; a datagram that claims
+/// more than its packet has is cut.
+#[test]
+fn esp_ends_where_its_innermost_length_says() {
+    let inbound = |protocol, payload: &[u8], padding: usize| {
+        let mut frame = frame(1, 2, protocol, 0, payload);
+        frame.resize(frame.len() + padding, 0);
+        let headers = Headers::parse(&frame[..], ETHERNET).expect("a proper frame");
+        Inbound::of(&frame[..], &headers)
+    };
+    let esp = [0, 0, 0x10, 1, 0, 0, 0, 1, 9, 9, 9, 9];
+    let udp = |length: u16| {
+        let header = [4500, 4500, length, 0].map(u16::to_be_bytes).concat();
+        [&header[..], &esp].concat()
+    };
+    let found = |at, length| Inbound::Esp {
+        at,
+        end: at + length,
+        spi: 0x1001,
+    };
+    assert_eq!(inbound(protocol::ESP, &esp, 6), found(34, 12));
+    assert_eq!(inbound(protocol::ESP, &esp[..7], 6), Inbound::EspTruncated);
+    assert_eq!(inbound(protocol::UDP, &udp(20), 6), found(42, 12));
+    assert_eq!(inbound(protocol::UDP, &udp(16), 0), found(42, 8));
+    for cut in [0, 7, 8, 15, 21, u16::MAX] {
+        assert_eq!(
+            inbound(protocol::UDP, &udp(cut), 6),
+            Inbound::EspTruncated,
+            "a datagram of {cut}"
+        );
+    }
 }
 
 /// One client with many ports: the largest of ten shares stays near a tenth. A sum of ports

@@ -161,6 +161,18 @@ fn what_is_not_esp_ends_by_its_name() {
     assert_eq!(fate(&[version_6]), (0, vec![(Drop::Ipv4Malformed, 1)]));
 }
 
+/// A UDP datagram may end before the IPv4 packet does; ESP ends with the datagram.
+#[test]
+fn octets_behind_the_datagram_are_left_behind() {
+    let mut sa = outbound(1, 2, u64::MAX);
+    let sealed = seal(&mut sa, &Packet::udp(HOST_1, HOST_2, &[7; 40]).ip());
+    let mut ip = sealed[14..].to_vec();
+    ip.extend_from_slice(&[0xee; 6]);
+    let total = ip.len() as u16;
+    ip[2..4].copy_from_slice(&total.to_be_bytes());
+    assert_eq!(fate(&[frame(&ip)]), (1, vec![]));
+}
+
 #[test]
 fn a_dummy_is_dropped_and_ecn_is_combined() {
     let mut sa = outbound(1, 2, u64::MAX);
