@@ -32,11 +32,13 @@ pub(crate) fn allowed(frame: &[u8], headers: &Headers) -> bool {
     };
     let later_fragment = u16::from_be_bytes([flags, offset]) & 0x1fff != 0;
     let group_mac = frame[0] & 1 != 0;
+    // Not the frame's padding, whose zeros read as an echo reply.
+    let packet = frame.get(..headers.l3 + headers.total).unwrap_or(frame);
     let icmp_error = headers.protocol == protocol::ICMP
         // An echo or another question may be answered with an error; all that is not known to be
         // one counts as an error itself.
         && !matches!(
-            frame.get(headers.l4),
+            packet.get(headers.l4),
             Some(0 | 8 | 9 | 10 | 13 | 14 | 15 | 16 | 17 | 18)
         );
     let source = Ipv4Addr::from(headers.source);
@@ -189,7 +191,10 @@ mod tests {
             !is_allowed(&frame(1, &[3, 4, 0, 0, 0, 0, 0, 0])),
             "about an error"
         );
-        assert!(!is_allowed(&frame(1, &[])), "about ICMP without a type");
+        let mut untyped = frame(1, &[]);
+        assert!(!is_allowed(&untyped), "about ICMP without a type");
+        untyped.resize(60, 0);
+        assert!(!is_allowed(&untyped), "about ICMP without a type, padded");
         let mut group = frame(17, &[]);
         group[0] = 0xff;
         assert!(!is_allowed(&group), "about a link-layer broadcast");
