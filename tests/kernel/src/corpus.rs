@@ -3,7 +3,7 @@
 use causeway_steering::{Drop, Punt};
 
 use crate::packet::{HOST_MAC, Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
-use crate::world::{ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, HOST, OWN, SPI, SPI_WITHOUT_SOCKET};
+use crate::world::{ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, SPI, SPI_WITHOUT_SOCKET};
 
 /// How a packet must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,11 @@ pub fn corpus() -> Vec<Case> {
             "a gateway without a MAC",
             Ipv4::new(HOST, FAR_UNRESOLVED, TCP).frame(&tcp(1, 2)),
             End::Drop(Drop::GatewayUnresolved),
+        ),
+        case(
+            "a local gateway without a socket",
+            Ipv4::new(HOST, FAR_WITHOUT_SOCKET, TCP).frame(&tcp(1, 2)),
+            End::Drop(Drop::NoWorker),
         ),
         case(
             "no peer's prefix",

@@ -19,6 +19,8 @@ pub const FAR: [u8; 4] = [10, 2, 0, 10];
 pub const FAR_LOCAL: [u8; 4] = [10, 2, 7, 10];
 /// A host of a peer whose only gateway is not resolved.
 pub const FAR_UNRESOLVED: [u8; 4] = [10, 3, 0, 10];
+/// A host of a peer whose gateway is local and has no socket.
+pub const FAR_WITHOUT_SOCKET: [u8; 4] = [10, 4, 0, 10];
 /// A host of no peer.
 pub const ELSEWHERE: [u8; 4] = [192, 0, 2, 1];
 /// The SPI of worker 1.
@@ -45,6 +47,7 @@ pub fn steering() -> Steering {
             Peering::over(vec![net("10.2.0.0/16")], &[0, 1]),
             Peering::over(vec![net("10.2.7.0/24")], &[2, 3]),
             Peering::over(vec![net("10.3.0.0/16")], &[4]),
+            Peering::over(vec![net("10.4.0.0/16")], &[5]),
         ],
         gateways: vec![
             Place::Remote {
@@ -56,6 +59,7 @@ pub fn steering() -> Steering {
             local(0),
             local(1),
             Place::Remote { mac: None },
+            local(9),
         ],
         workers: HashMap::from([(SPI, 1), (SPI_WITHOUT_SOCKET, 9)]),
     }

@@ -31,6 +31,8 @@ struct Kernel {
 struct Ended {
     action: u32,
     end: Option<End>,
+    /// The gateway that counted it, by index.
+    gateway: Option<usize>,
     frame: Vec<u8>,
 }
 
@@ -70,6 +72,11 @@ impl Kernel {
         Ok(Ended {
             action: result.return_value,
             end: ended(&before, &after)?,
+            gateway: after
+                .gateways
+                .iter()
+                .zip(&before.gateways)
+                .position(|(after, before)| after.packets == before.packets + 1),
             frame: output,
         })
     }
@@ -97,20 +104,25 @@ fn expected(frame: &[u8], verdict: Verdict) -> Ended {
     let unchanged = |action, end| Ended {
         action,
         end: Some(end),
+        gateway: None,
         frame: frame.to_vec(),
     };
     match verdict {
         Verdict::Punt(reason) => unchanged(XDP_PASS, End::Punt(reason)),
         Verdict::Drop(reason) => unchanged(XDP_DROP, End::Drop(reason)),
-        Verdict::Open { worker } | Verdict::Local { worker, .. } => {
-            if WORKERS_WITH_SOCKETS.contains(&worker) {
-                unchanged(XDP_REDIRECT, End::AnyWorker)
-            } else {
-                unchanged(XDP_DROP, End::Drop(Drop::NoWorker))
-            }
+        Verdict::Open { worker } | Verdict::Local { worker, .. }
+            if !WORKERS_WITH_SOCKETS.contains(&worker) =>
+        {
+            unchanged(XDP_DROP, End::Drop(Drop::NoWorker))
         }
+        Verdict::Open { .. } => unchanged(XDP_REDIRECT, End::AnyWorker),
+        Verdict::Local { gateway, .. } => Ended {
+            gateway: Some(gateway as usize),
+            ..unchanged(XDP_REDIRECT, End::AnyWorker)
+        },
         Verdict::Remote { gateway, .. } => {
             let mut ended = unchanged(XDP_REDIRECT, End::AnyGateway);
+            ended.gateway = Some(gateway as usize);
             ended.frame[..6].copy_from_slice(&GATEWAY_MACS[gateway as usize]);
             ended.frame[6..12].copy_from_slice(&OWN_MAC);
             ended

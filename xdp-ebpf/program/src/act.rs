@@ -22,8 +22,12 @@ pub fn act(ctx: &XdpContext, verdict: Verdict) -> u32 {
         Verdict::Drop(reason) => dropped(reason),
         Verdict::Open { worker } => to_worker(ctx, worker),
         Verdict::Local { gateway, worker } => {
-            maps::count_gateway(gateway, Packet(ctx).length() as u64);
-            to_worker(ctx, worker)
+            let action = to_worker(ctx, worker);
+            // What has no socket ended as a drop and never came to the gateway.
+            if action == XDP_REDIRECT {
+                maps::count_gateway(gateway, Packet(ctx).length() as u64);
+            }
+            action
         }
         Verdict::Remote { gateway, mac } => to_gateway(ctx, gateway, mac),
     }
