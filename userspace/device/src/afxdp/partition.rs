@@ -6,6 +6,9 @@
 
 use super::OpenOptions;
 
+/// The most packets that a driver receives in one poll (`NAPI_POLL_WEIGHT`).
+const NAPI_BUDGET: u32 = 64;
+
 /// The split of one queue's frames, by their number in the UMEM: first those that receive, then
 /// an equal share for each worker that transmits on this queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +46,11 @@ impl Partition {
         }
     }
 
-    /// Entries of the fill ring: every frame that receives has a place.
+    /// Entries of the fill ring: every frame that receives has a place, and so has every packet of
+    /// one poll. For the kernel hands packets out before it frees their places (`xsk_flush`), and a
+    /// worker may be back with the frames in between.
     pub(super) fn fill_ring(&self) -> u32 {
-        self.receive.next_power_of_two()
+        (self.receive + NAPI_BUDGET).next_power_of_two()
     }
 
     /// Entries of the completion ring: every frame that transmits has a place, so that it is
@@ -103,7 +108,8 @@ mod tests {
         fn every_frame_has_one_owner_and_every_ring_has_room(
             queues in 1u32..9,
             workers in 1usize..33,
-            spare in 0u32..20_000,
+            // Powers of two of frames are what a caller chooses.
+            spare in prop_oneof![0u32..20_000, (0u32..14).prop_map(|power| 1 << power)],
             ring in 6u32..13,
         ) {
             let options = OpenOptions {
@@ -134,7 +140,7 @@ mod tests {
                 prop_assert!(split.receive_ring >= 64);
                 prop_assert!(split.receive_ring * workers as u32 + 64 <= split.receive);
                 prop_assert!(split.receive_ring <= options.ring_size);
-                prop_assert!(split.fill_ring() >= split.receive);
+                prop_assert!(split.fill_ring() >= split.receive + 64);
                 prop_assert!(split.transmit_ring() >= split.quota.max(1));
                 prop_assert!(split.completion_ring() >= (split.quota * split.homes).max(1));
             }
