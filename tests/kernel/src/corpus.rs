@@ -3,7 +3,10 @@
 use causeway_steering::{Drop, Punt};
 
 use crate::packet::{HOST_MAC, Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
-use crate::world::{ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, SPI, SPI_WITHOUT_SOCKET};
+use crate::world::{
+    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, SPI,
+    SPI_WITHOUT_SOCKET,
+};
 
 /// How a packet must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
