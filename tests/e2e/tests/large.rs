@@ -54,12 +54,11 @@ fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
         "expected {INNER_MTU}, got: {route}"
     );
     ensure!(originated(&lab)? > 0, "no worker sent an ICMP error");
-    let dropped = lab
-        .workers(1)?
+    let workers = lab.workers(1)?;
+    let dropped: u64 = workers
         .iter()
-        .map(|worker| worker.drops.get("too-big").copied())
-        .flatten()
-        .sum::<u64>();
+        .filter_map(|worker| worker.drops.get("too-big"))
+        .sum();
     ensure!(dropped > 0, "no packet was counted as too big");
     Ok(())
 }

@@ -52,13 +52,13 @@ impl Tables for Maps<'_> {
     #[inline(always)]
     fn is_own(&self, address: u32) -> bool {
         // SAFETY: the value is read before anything could replace the element.
-        unsafe { OWN_ADDRESSES.get(&address) }.is_some()
+        unsafe { OWN_ADDRESSES.get(address) }.is_some()
     }
 
     #[inline(always)]
     fn worker_of(&self, spi: u32) -> Option<u32> {
         // SAFETY: as above; a word is copied out at once.
-        unsafe { WORKER_OF_SPI.get(&spi) }.copied()
+        unsafe { WORKER_OF_SPI.get(spi) }.copied()
     }
 
     #[inline(always)]
