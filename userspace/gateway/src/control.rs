@@ -44,7 +44,8 @@ pub enum Command {
 /// From the worker to control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Packets wait for this neighbour's MAC address. Asked again while they wait.
+    /// Packets wait for this neighbour's MAC address: asked again while they wait. Or packets go
+    /// there, and it must be kept fresh: a sample of at most ten a second.
     Resolve(Ipv4Addr),
     /// A tunnel's outbound SA has used three quarters of its reservation. Asked again while that is
     /// so.

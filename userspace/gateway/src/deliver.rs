@@ -44,7 +44,10 @@ impl<D: Device> Worker<D> {
         }
         let outgoing = Outgoing { frame, origin };
         match hop {
-            Lookup::Ready(mac) => self.send(outgoing, mac),
+            Lookup::Ready(mac) => {
+                self.in_use = Some(destination);
+                self.send(outgoing, mac);
+            }
             Lookup::Unresolved(hop) => self.waiting.push(outgoing, destination, hop, now),
             Lookup::Unreachable => self.discard(outgoing, Drop::Unreachable),
         }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use causeway_device::Device;
 use causeway_esp::TAIL_ROOM;
@@ -23,6 +23,9 @@ use crate::waiting::Waiting;
 
 /// Packets that a worker takes at once unless told otherwise.
 pub const DEFAULT_BURST: usize = 64;
+/// How often control is told of a next hop in use: a sample in which every busy neighbour appears
+/// before long, and once is enough.
+const CONFIRM: Duration = Duration::from_millis(100);
 /// RFC 791 section 3.2: every link carries an IPv4 packet of 68 octets whole.
 const SMALLEST_TUNNEL: usize = 68;
 
@@ -106,6 +109,9 @@ pub struct Worker<D: Device> {
     pub(crate) lanes: Vec<Lane>,
     pub(crate) routes: Arc<Snapshot>,
     pub(crate) last_hop: Option<(Ipv4Addr, Lookup)>,
+    /// Where a packet of this batch went whose next hop was known.
+    pub(crate) in_use: Option<Ipv4Addr>,
+    confirmed: Instant,
     pub(crate) received: Vec<D::Frame>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.
     pub(crate) pieces: Vec<(D::Frame, usize)>,
@@ -168,6 +174,8 @@ impl<D: Device> Worker<D> {
                 .collect(),
             routes: config.routes,
             last_hop: None,
+            in_use: None,
+            confirmed: now,
             received: Vec::with_capacity(config.burst),
             pieces: Vec::with_capacity(16),
             // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
@@ -238,6 +246,15 @@ impl<D: Device> Worker<D> {
         let events = &self.port.events;
         self.waiting
             .ask(now, |hop| events.try_send(Event::Resolve(hop)).is_ok());
+        // The kernel keeps an entry that it knew before us as it is, right or wrong, until somebody
+        // asks: it sees none of our traffic.
+        if let Some(destination) = self.in_use.take()
+            && now.saturating_duration_since(self.confirmed) >= CONFIRM
+            && let Some(hop) = self.routes.next_hop(destination)
+        {
+            let _ = events.try_send(Event::Resolve(hop));
+            self.confirmed = now;
+        }
         for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
             lane.ask_for_numbers(now, || {
                 events.try_send(Event::ReserveMore { tunnel }).is_ok()

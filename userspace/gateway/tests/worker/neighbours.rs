@@ -144,6 +144,33 @@ fn the_tunnel_itself_waits_for_its_router() {
     b.finish();
 }
 
+/// The kernel sees none of the traffic: without a word it would keep a MAC address that it knew
+/// before us for ever, right or wrong.
+#[test]
+fn a_neighbour_in_use_is_asked_for_now_and_then() {
+    let (mut a, mut b) = both(&Setup::default());
+    let resolve = |address: [u8; 4]| vec![Event::Resolve(address.into())];
+    for time in [0, 99, 1, 99, 1].map(Duration::from_millis) {
+        a.pass(time);
+        b.pass(time);
+        assert_eq!(arrive(&mut a, &mut b, &[(2, 1), (3, 2)]).len(), 2);
+        let due = time == Duration::from_millis(1);
+        assert_eq!(
+            events(&a),
+            if due { resolve([10, 1, 0, 1]) } else { vec![] }
+        );
+        assert_eq!(
+            events(&b),
+            if due { resolve([10, 2, 0, 3]) } else { vec![] }
+        );
+    }
+    a.pass(Duration::from_secs(1));
+    a.work();
+    assert_eq!(events(&a), [], "nothing goes there");
+    a.finish();
+    b.finish();
+}
+
 #[test]
 fn without_a_route_they_are_dropped() {
     let (mut a, mut b) = both(&Setup::default());
