@@ -123,7 +123,8 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                     logger.flush();
                 }
                 view.collect_latency();
-                view.nic_dropped(tx_dropped(nic.index).await? - dropped_before);
+                // A driver may start its count anew with the link.
+                view.nic_dropped(tx_dropped(nic.index).await?.saturating_sub(dropped_before));
                 let snapshot = snapshots.borrow().clone();
                 place(&mut remote, &snapshot, &watcher, &view)?;
             }
@@ -134,7 +135,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     view.detach()?;
     tokio::time::sleep(IN_FLIGHT).await;
     let finished = workers::drain(view.workers(), threads, DRAIN).await?;
-    view.nic_dropped(tx_dropped(nic.index).await? - dropped_before);
+    view.nic_dropped(tx_dropped(nic.index).await?.saturating_sub(dropped_before));
     Ok(view.last_words(finished))
 }
 
