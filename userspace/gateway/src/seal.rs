@@ -163,8 +163,9 @@ impl<D: Device> Worker<D> {
     }
 }
 
-/// Takes one from the TTL of the packet, which is at least 2: RFC 1812 section 5.3.1, once for the
-/// tunnel as a whole (RFC 4301 section 5.1.2.1, note 2).
+/// Takes one from the TTL of the packet, which is at least 2: RFC 1812 section 5.3.1. The far end
+/// takes none, where RFC 4301 section 5.1.2.1, note 2, has every router take its own: the two
+/// gateways of a tunnel count as one hop.
 fn decrement_ttl(packet: &mut [u8]) {
     let word = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
     let (old, sum) = (word(TTL), word(CHECKSUM));
