@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::key::SALT_LEN;
+
 /// An AEAD for ESP, always with a 4-octet salt, an 8-octet IV and a 16-octet ICV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cipher {
@@ -38,6 +40,11 @@ impl Cipher {
             Cipher::Aes128Gcm => 20,
             Cipher::Aes256Gcm | Cipher::ChaCha20Poly1305 => 36,
         }
+    }
+
+    /// Length in bytes of the key alone.
+    pub(crate) const fn secret_len(self) -> usize {
+        self.key_len() - SALT_LEN
     }
 }
 

@@ -40,12 +40,12 @@ impl Key {
     }
 
     pub(crate) fn secret(&self) -> &[u8] {
-        &self.material[..self.material.len() - SALT_LEN]
+        &self.material[..self.cipher.secret_len()]
     }
 
     pub(crate) fn salt(&self) -> Zeroizing<[u8; SALT_LEN]> {
         let mut salt = Zeroizing::new([0; SALT_LEN]);
-        salt.copy_from_slice(&self.material[self.material.len() - SALT_LEN..]);
+        salt.copy_from_slice(&self.material[self.cipher.secret_len()..]);
         salt
     }
 }

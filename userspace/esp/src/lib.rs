@@ -1,5 +1,5 @@
-//! ESP in tunnel mode (RFC 4303) as pure functions over byte slices: no I/O, no clock, no
-//! allocation per packet, no `unsafe`.
+//! ESP in tunnel mode (RFC 4303) as pure functions over byte slices: no I/O, no allocation per
+//! packet, no `unsafe`, and a clock only to find the faster backend ([`BackendChoice::Auto`]).
 //!
 //! # The order of things
 //!
@@ -31,6 +31,7 @@ mod sequence;
 mod spi;
 mod window;
 
+pub use aead::{Backend, BackendChoice};
 pub use cipher::{Cipher, UnknownCipher};
 pub use key::{Key, KeyError};
 pub use open::{InboundSa, OpenError, Opened};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::aead::{Aead, Authentic, Forged, ICV_LEN, IV_LEN};
+use crate::aead::{Aead, Authentic, BackendChoice, Forged, ICV_LEN, IV_LEN};
 use crate::ecn;
 use crate::ipv4;
 use crate::key::Key;
@@ -32,14 +32,27 @@ pub enum Opened {
 
 impl InboundSa {
     /// An SA that has received nothing yet, with a replay window of `window_bits` packets,
-    /// 64 to 16384.
+    /// 64 to 16384. The AEAD's backend is the faster one on this CPU.
     ///
     /// # Errors
     /// [`WindowError`] if the window is narrower or wider than that.
     pub fn new(spi: Spi, key: Key, window_bits: u32) -> Result<InboundSa, WindowError> {
+        InboundSa::with_backend(spi, key, window_bits, BackendChoice::Auto)
+    }
+
+    /// The same with a backend of choice.
+    ///
+    /// # Errors
+    /// As for [`InboundSa::new`].
+    pub fn with_backend(
+        spi: Spi,
+        key: Key,
+        window_bits: u32,
+        choice: BackendChoice,
+    ) -> Result<InboundSa, WindowError> {
         Ok(InboundSa {
             spi,
-            aead: Aead::new(&key),
+            aead: Aead::new(&key, choice),
             window: ReplayWindow::new(window_bits)?,
         })
     }
@@ -49,8 +62,9 @@ impl InboundSa {
     /// (`esp.len() - 32`). `outer_tos` is the TOS byte of the header it came in.
     ///
     /// # Errors
-    /// [`OpenError`]. Up to and including [`OpenError::BadIcv`] the packet is not authentic, `out` is
-    /// untouched and the SA unchanged; the errors after it come from the peer that holds the key.
+    /// [`OpenError`]. Up to and including [`OpenError::BadIcv`] the packet is not authentic, no byte of
+    /// it gets into `out` (which stays as it was or is zeroed) and the SA is unchanged; the errors
+    /// after it come from the peer that holds the key.
     #[inline]
     pub fn open(&mut self, esp: &[u8], outer_tos: u8, out: &mut [u8]) -> Result<Opened, OpenError> {
         let packet = Packet::split(esp).ok_or(OpenError::TooShort)?;

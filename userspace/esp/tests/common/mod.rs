@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use causeway_esp::{
-    Cipher, Encapsulation, InboundSa, Key, OpenError, Opened, OutboundSa, Outer, SealError,
-    Sequence, Spi, TAIL_ROOM,
+    Backend, BackendChoice, Cipher, Encapsulation, InboundSa, Key, OpenError, Opened, OutboundSa,
+    Outer, SealError, Sequence, Spi, TAIL_ROOM,
 };
 
 pub const RAW: Encapsulation = Encapsulation::Esp;
@@ -21,7 +21,23 @@ pub fn key(cipher: Cipher) -> Key {
     Key::new(cipher, &material).unwrap()
 }
 
+/// Every backend, and whichever is the faster one.
+pub const CHOICES: [BackendChoice; 3] = [
+    BackendChoice::Auto,
+    BackendChoice::Only(Backend::RustCrypto),
+    BackendChoice::Only(Backend::AwsLc),
+];
+
 pub fn outbound(cipher: Cipher, encapsulation: Encapsulation, next: u64) -> OutboundSa {
+    outbound_by(BackendChoice::Auto, cipher, encapsulation, next)
+}
+
+pub fn outbound_by(
+    choice: BackendChoice,
+    cipher: Cipher,
+    encapsulation: Encapsulation,
+    next: u64,
+) -> OutboundSa {
     let outer = Outer {
         source: Ipv4Addr::new(10, 1, 0, 101),
         destination: Ipv4Addr::new(10, 2, 0, 101),
@@ -30,11 +46,15 @@ pub fn outbound(cipher: Cipher, encapsulation: Encapsulation, next: u64) -> Outb
     };
     let mut sequence = Sequence::new(next);
     sequence.reserve_until(u64::MAX);
-    OutboundSa::new(spi(), key(cipher), outer, sequence)
+    OutboundSa::with_backend(spi(), key(cipher), outer, sequence, choice)
 }
 
 pub fn inbound(cipher: Cipher, window_bits: u32) -> InboundSa {
-    InboundSa::new(spi(), key(cipher), window_bits).unwrap()
+    inbound_by(BackendChoice::Auto, cipher, window_bits)
+}
+
+pub fn inbound_by(choice: BackendChoice, cipher: Cipher, window_bits: u32) -> InboundSa {
+    InboundSa::with_backend(spi(), key(cipher), window_bits, choice).unwrap()
 }
 
 /// A pair of AES-128-GCM over raw ESP, window 64.
@@ -96,6 +116,12 @@ pub fn esp(sealed: &[u8]) -> &[u8] {
     } else {
         &sealed[20..]
     }
+}
+
+/// Whether a frame of 0xcc that a packet was not opened into holds no byte of it.
+pub fn holds_nothing(out: &[u8]) -> bool {
+    let zeroed = out.iter().take_while(|&&byte| byte == 0).count();
+    out[zeroed..].iter().all(|&byte| byte == 0xcc)
 }
 
 /// Opens an ESP packet and returns the inner one; a dummy is empty.

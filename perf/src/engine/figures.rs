@@ -1,0 +1,163 @@
+//! Samples by round, their medians, and comparisons within a round.
+
+use causeway_esp::{Backend, Cipher};
+use serde::Serialize;
+
+use super::workload::Workload;
+
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    Seal,
+    Open,
+}
+
+impl Direction {
+    /// In this order: what is opened has to be sealed first.
+    pub const BOTH: [Direction; 2] = [Direction::Seal, Direction::Open];
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// From inner to outer packet or back.
+    Esp,
+    /// The AEAD alone.
+    Aead,
+}
+
+/// What a figure is about; without a backend it is about the default choice.
+pub type Subject = (Cipher, Workload, Direction, What, Option<Backend>);
+
+/// Nanoseconds per packet of every subject, by round.
+#[derive(Default)]
+pub struct Figures(Vec<(Subject, Vec<f64>)>);
+
+impl Figures {
+    /// Notes a sample of a round, counted from 1.
+    pub fn add(&mut self, subject: Subject, round: u32, ns: f64) {
+        let at = self.0.iter().position(|(known, _)| *known == subject);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((subject, Vec::new()));
+            self.0.len() - 1
+        });
+        let samples = &mut self.0[at].1;
+        assert_eq!(samples.len() + 1, round as usize, "one sample a round");
+        samples.push(ns);
+    }
+
+    /// The samples of a subject, by round.
+    pub fn samples(&self, subject: Subject) -> &[f64] {
+        self.0
+            .iter()
+            .find(|(known, _)| *known == subject)
+            .map_or(&[], |(_, samples)| samples)
+    }
+
+    /// The median of what `compare` makes of two subjects in each round.
+    pub fn within_rounds(
+        &self,
+        one: Subject,
+        other: Subject,
+        compare: impl Fn(f64, f64) -> f64,
+    ) -> f64 {
+        let pairs = self.samples(one).iter().zip(self.samples(other));
+        median(pairs.map(|(&one, &other)| compare(one, other)).collect())
+    }
+
+    /// The backend whose ESP is the faster one.
+    pub fn best(&self, cipher: Cipher, workload: Workload, direction: Direction) -> Backend {
+        let [one, other] = Backend::ALL;
+        let subject = |backend| (cipher, workload, direction, What::Esp, Some(backend));
+        let ratio = self.within_rounds(subject(one), subject(other), |one, other| one / other);
+        if ratio <= 1.0 { one } else { other }
+    }
+
+    /// Everything, for print and JSON.
+    pub fn cells(&self) -> Vec<Cell> {
+        self.0
+            .iter()
+            .map(
+                |&((cipher, workload, direction, what, backend), ref samples)| {
+                    let ns = median(samples.clone());
+                    Cell {
+                        cipher: cipher.name(),
+                        size: workload.to_string(),
+                        direction,
+                        what,
+                        backend: backend.map_or("auto", Backend::name),
+                        ns,
+                        ns_min: samples.iter().copied().fold(f64::INFINITY, f64::min),
+                        ns_max: samples.iter().copied().fold(0.0, f64::max),
+                        gbit_per_s: workload.mean_len() * 8.0 / ns,
+                    }
+                },
+            )
+            .collect()
+    }
+}
+
+/// A figure.
+#[derive(Serialize)]
+pub struct Cell {
+    pub cipher: &'static str,
+    /// Inner bytes, or `imix`.
+    pub size: String,
+    pub direction: Direction,
+    pub what: What,
+    pub backend: &'static str,
+    /// Nanoseconds per packet: median, fastest and slowest round.
+    pub ns: f64,
+    pub ns_min: f64,
+    pub ns_max: f64,
+    /// Inner bits by the median.
+    pub gbit_per_s: f64,
+}
+
+/// The median; not a number for no samples at all.
+pub fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    let middle = samples.len() / 2;
+    match samples.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => samples[middle],
+        _ => (samples[middle - 1] + samples[middle]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn subject(backend: Option<Backend>) -> Subject {
+        let size = Workload::Size(64);
+        (Cipher::Aes128Gcm, size, Direction::Seal, What::Esp, backend)
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(vec![]).is_nan());
+    }
+
+    /// A round in which the machine was busy must not decide.
+    #[test]
+    fn comparisons_stay_within_a_round() {
+        let (one, other) = (Some(Backend::RustCrypto), Some(Backend::AwsLc));
+        let mut figures = Figures::default();
+        for (round, busy) in (1..).zip([1.0, 5.0, 1.0]) {
+            figures.add(subject(one), round, 200.0 * busy);
+            figures.add(subject(other), round, 100.0 * busy);
+        }
+        let ratio = figures.within_rounds(subject(one), subject(other), |a, b| a / b);
+        assert_eq!(ratio, 2.0);
+        let best = figures.best(Cipher::Aes128Gcm, Workload::Size(64), Direction::Seal);
+        assert_eq!(best, Backend::AwsLc);
+        let cells = figures.cells();
+        assert_eq!((cells[0].ns, cells[0].ns_max), (200.0, 1000.0));
+        assert_eq!(cells[1].gbit_per_s, 64.0 * 8.0 / 100.0);
+    }
+}

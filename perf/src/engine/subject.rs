@@ -1,0 +1,149 @@
+//! What is measured: a pass of ESP or of the bare AEAD over all frames.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use causeway_esp::{
+    Backend, BackendChoice, Cipher, Encapsulation, InboundSa, Key, Opened, OutboundSa, Outer,
+    Sequence, Spi,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::bare::{Bare, ICV_LEN};
+use super::figures::Direction;
+use super::workload::{FRAMES, Frames};
+
+/// Bytes from the outer IP header to the ESP header, over UDP.
+const ESP_AT: usize = 20 + 8;
+/// Bytes from the outer IP header to the ciphertext.
+const CIPHERTEXT_AT: usize = ESP_AT + 8 + 8;
+/// The default width of a replay window, in packets.
+const WINDOW: u32 = 4096;
+
+/// One thing to measure, in both directions.
+pub enum Subject {
+    /// Both ends of a tunnel.
+    Esp(Box<OutboundSa>, Box<InboundSa>),
+    /// The AEAD alone, with as many bytes as ESP gives it and at the same places.
+    Bare(Bare),
+}
+
+impl Subject {
+    pub fn esp(cipher: Cipher, choice: BackendChoice) -> Result<Subject> {
+        let spi = Spi::new(4097).context("an SPI")?;
+        let key = || Key::new(cipher, &vec![0x5a; cipher.key_len()]);
+        let outer = Outer {
+            source: Ipv4Addr::new(10, 1, 0, 101),
+            destination: Ipv4Addr::new(10, 2, 0, 101),
+            encapsulation: Encapsulation::Udp { source_port: 4500 },
+            ttl: 64,
+        };
+        let mut sequence = Sequence::new(1);
+        sequence.reserve_until(u64::MAX);
+        Ok(Subject::Esp(
+            Box::new(OutboundSa::with_backend(
+                spi,
+                key()?,
+                outer,
+                sequence,
+                choice,
+            )),
+            Box::new(InboundSa::with_backend(spi, key()?, WINDOW, choice)?),
+        ))
+    }
+
+    pub fn bare(cipher: Cipher, backend: Backend) -> Result<Subject> {
+        Ok(Subject::Bare(Bare::new(cipher, backend)?))
+    }
+
+    /// Seals every plaintext frame, or opens every sealed one.
+    ///
+    /// # Errors
+    /// A packet that is refused.
+    pub fn pass(&mut self, direction: Direction, frames: &mut Frames) -> Result<Duration> {
+        let start = thread_time()?;
+        let refused = match (self, direction) {
+            (Subject::Esp(sa, _), Direction::Seal) => seal_all(sa, frames),
+            (Subject::Esp(_, sa), Direction::Open) => open_all(sa, frames),
+            (Subject::Bare(key), Direction::Seal) => encrypt_all(key, frames),
+            (Subject::Bare(key), Direction::Open) => decrypt_all(key, frames),
+        };
+        let time = thread_time()?.saturating_sub(start);
+        ensure!(refused == 0, "{refused} packets were refused");
+        Ok(time)
+    }
+}
+
+/// Time that this thread has had a core, so that whoever shares the core does not count.
+fn thread_time() -> Result<Duration> {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).context("the thread's clock is before its start")
+}
+
+#[inline(never)]
+fn seal_all(sa: &mut OutboundSa, frames: &mut Frames) -> usize {
+    let mut refused = 0;
+    for n in 0..FRAMES {
+        let len = frames.plain.lens[n];
+        match sa.seal(frames.plain.packet(n), len, frames.sealed.packet(n)) {
+            Ok(len) => frames.sealed.lens[n] = len,
+            Err(_) => refused += 1,
+        }
+    }
+    refused
+}
+
+#[inline(never)]
+fn open_all(sa: &mut InboundSa, frames: &mut Frames) -> usize {
+    let mut refused = 0;
+    for n in 0..FRAMES {
+        let len = frames.sealed.lens[n];
+        let sealed = &frames.sealed.packet(n)[..len];
+        match sa.open(&sealed[ESP_AT..], sealed[1], frames.opened.packet(n)) {
+            Ok(Opened::Packet { len }) => frames.opened.lens[n] = len,
+            Ok(Opened::Dummy) | Err(_) => refused += 1,
+        }
+    }
+    refused
+}
+
+#[inline(never)]
+fn encrypt_all(key: &Bare, frames: &mut Frames) -> usize {
+    let mut refused = 0;
+    for n in 0..FRAMES {
+        // Pad length, next header and padding to 4 bytes.
+        let len = (frames.plain.lens[n] + 2).next_multiple_of(4);
+        let input = &frames.plain.packet(n)[..len];
+        let output = &mut frames.sealed.packet(n)[CIPHERTEXT_AT..];
+        refused += usize::from(!key.seal(nonce(n), &aad(n), input, output));
+        frames.sealed.lens[n] = CIPHERTEXT_AT + len + ICV_LEN;
+    }
+    refused
+}
+
+#[inline(never)]
+fn decrypt_all(key: &Bare, frames: &mut Frames) -> usize {
+    let mut refused = 0;
+    for n in 0..FRAMES {
+        let len = frames.sealed.lens[n];
+        let input = &frames.sealed.packet(n)[CIPHERTEXT_AT..len];
+        let plaintext_len = input.len() - ICV_LEN;
+        let output = &mut frames.opened.packet(n)[..plaintext_len];
+        refused += usize::from(!key.open(nonce(n), &aad(n), input, output));
+        frames.opened.lens[n] = plaintext_len;
+    }
+    refused
+}
+
+fn nonce(n: usize) -> [u8; 12] {
+    let mut nonce = [0x5a; 12];
+    nonce[4..].copy_from_slice(&n.to_be_bytes());
+    nonce
+}
+
+fn aad(n: usize) -> [u8; 12] {
+    let mut aad = [0; 12];
+    aad[4..].copy_from_slice(&n.to_be_bytes());
+    aad
+}

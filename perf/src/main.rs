@@ -1,0 +1,27 @@
+//! Measures Causeway: `cargo xtask perf <command>`.
+
+mod engine;
+mod machine;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures Causeway on this machine.
+#[derive(Parser)]
+#[command(name = "cargo xtask perf", bin_name = "cargo xtask perf")]
+struct Perf {
+    #[command(subcommand)]
+    command: Measurement,
+}
+
+#[derive(Subcommand)]
+enum Measurement {
+    /// Seals and opens on one core, without a NIC: each cipher, backend and size
+    Engine(engine::Args),
+}
+
+fn main() -> Result<()> {
+    match Perf::parse().command {
+        Measurement::Engine(args) => engine::run(&args),
+    }
+}
