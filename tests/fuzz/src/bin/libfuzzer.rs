@@ -1,0 +1,19 @@
+//! libFuzzer over the target that `CAUSEWAY_FUZZ_TARGET` names; `cargo xtask fuzz` runs it.
+#![no_main]
+
+use std::sync::OnceLock;
+
+use causeway_fuzz::{TARGETS, Target};
+use libfuzzer_sys::fuzz_target;
+
+static TARGET: OnceLock<Target> = OnceLock::new();
+
+fn chosen() -> Target {
+    let name = std::env::var("CAUSEWAY_FUZZ_TARGET").unwrap_or_default();
+    match TARGETS.into_iter().find(|target| target.name == name) {
+        Some(target) => target,
+        None => panic!("CAUSEWAY_FUZZ_TARGET names no target: {name:?}"),
+    }
+}
+
+fuzz_target!(|data: &[u8]| (TARGET.get_or_init(chosen).run)(data));

@@ -1,0 +1,94 @@
+//! Headers, flow key, what ESP there is, and the verdict, over any frame.
+
+use std::net::Ipv4Addr;
+
+use causeway_demux::steering::{Peering, Place, Steering};
+use causeway_steering::headers::{ETHERNET, protocol};
+use causeway_steering::{BUCKETS, FlowKey, Headers, Inbound, SteerHash, Verdict, decide};
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
+
+fn tables() -> Steering {
+    Steering {
+        mac: MAC,
+        own: [Ipv4Addr::new(10, 1, 0, 101)].into(),
+        hash: SteerHash::new(*b"a key for fuzzes"),
+        peerings: vec![Peering::over(
+            vec!["10.2.0.0/16".parse().expect("a prefix")],
+            &[0, 1, 2],
+        )],
+        gateways: vec![
+            Place::Local {
+                first_worker: 3,
+                workers: 2,
+            },
+            Place::Remote {
+                mac: Some([2, 0, 0, 0, 1, 102]),
+            },
+            Place::Remote { mac: None },
+        ],
+        workers: [(0x2000, 3)].into(),
+    }
+}
+
+/// The first octet says whether the frame is for the NIC whatever its first six octets are.
+pub(crate) fn run(input: &[u8]) {
+    thread_local!(static TABLES: Steering = tables());
+    let Some((&for_us, frame)) = input.split_first() else {
+        return;
+    };
+    let mut frame = frame.to_vec();
+    if for_us & 1 != 0 && frame.len() >= ETHERNET {
+        frame[..6].copy_from_slice(&MAC);
+        frame[12..14].copy_from_slice(&[8, 0]);
+    }
+    TABLES.with(|tables| judge(&frame, tables));
+}
+
+fn judge(frame: &[u8], tables: &Steering) {
+    let verdict = decide(frame, tables);
+    if !frame.starts_with(&MAC) {
+        assert!(
+            matches!(verdict, Verdict::Punt(_) | Verdict::Drop(_)),
+            "steered a frame for another: {verdict:?}"
+        );
+    }
+    let Ok(headers) = Headers::parse(frame, ETHERNET) else {
+        return;
+    };
+    assert!(headers.l4 <= headers.l3 + headers.total && headers.l3 + headers.total <= frame.len());
+    if let Inbound::Esp { at, spi, .. } = Inbound::of(frame, &headers) {
+        assert_eq!(frame[at..at + 4], spi.to_be_bytes());
+        assert!(!headers.fragment && frame.len() >= at + 8);
+    }
+    let key = FlowKey::of(frame, &headers);
+    assert!(key.low <= key.high && tables.hash.bucket(&key) < BUCKETS);
+    if headers.protocol != protocol::ICMP {
+        let answer = turned(frame, &headers);
+        assert_eq!(key, FlowKey::of(&answer[..], &headers_of(&answer)));
+    }
+    // Octets behind the packet, such as Ethernet padding, decide nothing about its way.
+    if frame.starts_with(&MAC) && frame.len() == headers.l3 + headers.total {
+        let longer = [frame, &[0xee; 8]].concat();
+        if !matches!(verdict, Verdict::Drop(_)) {
+            assert_eq!(decide(&longer[..], tables), verdict);
+        }
+    }
+}
+
+/// The packet as its answer: addresses exchanged, and the two words where ports stand.
+fn turned(frame: &[u8], headers: &Headers) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[headers.l3 + 12..headers.l3 + 20].rotate_left(4);
+    if let Some(ports) = frame.get_mut(headers.l4..headers.l4 + 4) {
+        ports.rotate_left(2);
+    }
+    frame
+}
+
+fn headers_of(frame: &[u8]) -> Headers {
+    match Headers::parse(frame, ETHERNET) {
+        Ok(headers) => headers,
+        Err(error) => panic!("a packet with exchanged addresses is {error:?}"),
+    }
+}
