@@ -161,6 +161,11 @@ pub fn corpus() -> Vec<Case> {
             End::Punt(Punt::OwnAddress),
         ),
         case(
+            "an own address that a peer's prefix covers",
+            Ipv4::new(HOST, OWN_UNDER_PEER, TCP).frame(&tcp(50000, 22)),
+            End::Punt(Punt::OwnAddress),
+        ),
+        case(
             "UDP to the host itself",
             to_own(UDP).frame(&udp(50000, 53, &[0; 9])),
             End::Punt(Punt::OwnAddress),

@@ -1,6 +1,6 @@
 //! The tables under which the corpus is judged.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use causeway_demux::Steering;
@@ -11,6 +11,8 @@ use crate::packet::OWN_MAC;
 
 /// The address of the NIC under test.
 pub const OWN: [u8; 4] = [10, 1, 0, 100];
+/// A second address of the NIC, which a peer's prefix covers.
+pub const OWN_UNDER_PEER: [u8; 4] = [10, 2, 9, 9];
 /// A host of the own VPC.
 pub const HOST: [u8; 4] = [10, 1, 0, 10];
 /// A host of a peer whose gateways are remote.
@@ -41,7 +43,7 @@ pub fn steering() -> Steering {
     };
     Steering {
         mac: OWN_MAC,
-        own: HashSet::from([Ipv4Addr::from(OWN)]),
+        own: [OWN, OWN_UNDER_PEER].map(Ipv4Addr::from).into(),
         hash: SteerHash::new(*b"a key for tests."),
         peerings: vec![
             Peering::over(vec![net("10.2.0.0/16")], &[0, 1]),

@@ -130,6 +130,7 @@ fn expected(frame: &[u8], verdict: Verdict) -> Ended {
     }
 }
 
+/// Standard: esp-fragment, udp-ike, udp-keepalive, udp-esp
 #[test]
 fn the_host_ends_every_packet_of_the_corpus_as_it_should() {
     let steering = steering();
@@ -144,6 +145,7 @@ fn the_host_ends_every_packet_of_the_corpus_as_it_should() {
     }
 }
 
+/// Standard: esp-fragment, udp-ike, udp-keepalive, udp-esp
 #[test]
 fn the_kernel_agrees_with_the_host_on_the_corpus() -> anyhow::Result<()> {
     let steering = steering();

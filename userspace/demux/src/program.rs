@@ -145,11 +145,6 @@ impl Program {
         too_many("peerings", steering.peerings.len(), MAX_PEERINGS)?;
         too_many("gateways", steering.gateways.len(), MAX_GATEWAYS)?;
 
-        let mut own: HashMap<_, u32, u8> = self.map("OWN_ADDRESSES")?;
-        for address in &steering.own {
-            own.insert(address.to_bits(), 1, 0)
-                .map_err(in_map("OWN_ADDRESSES"))?;
-        }
         let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
         for (spi, worker) in &steering.workers {
             workers
@@ -167,15 +162,13 @@ impl Program {
                     .map_err(in_map("GATEWAY_OF_BUCKET"))?;
             }
         }
-        let mut prefixes: LpmTrie<_, u32, u32> = self.map("PEERING_OF_PREFIX")?;
-        for (peering, entry) in (0..).zip(&steering.peerings) {
-            for prefix in &entry.prefixes {
-                let network = prefix.network().to_bits().to_be();
-                let key = Key::new(u32::from(prefix.prefix_len()), network);
-                prefixes
-                    .insert(&key, peering, 0)
-                    .map_err(in_map("PEERING_OF_PREFIX"))?;
-            }
+        let mut destinations: LpmTrie<_, u32, u32> = self.map("DESTINATIONS")?;
+        for (prefix, destination) in steering.destinations() {
+            let network = prefix.network().to_bits().to_be();
+            let key = Key::new(u32::from(prefix.prefix_len()), network);
+            destinations
+                .insert(&key, u32::from(destination), 0)
+                .map_err(in_map("DESTINATIONS"))?;
         }
         let mut nic: DevMap<_> = self.map("NIC")?;
         nic.set(0, nic_index, None, 0).map_err(in_map("NIC"))?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
-use causeway_steering::maps::{Gateway, Host};
+use causeway_steering::maps::{Destination, Gateway, Host};
 use causeway_steering::{BUCKETS, SteerHash, Tables};
 use ipnet::Ipv4Net;
 
@@ -96,6 +96,17 @@ impl Steering {
             reserved: 0,
         }
     }
+
+    /// Every prefix that is told apart, and what it stands for. The NIC's own addresses are the
+    /// longest there can be, so they win over a peer's prefix that covers them.
+    pub fn destinations(&self) -> impl Iterator<Item = (Ipv4Net, Destination)> + '_ {
+        let own = self.own.iter().map(|&own| (own.into(), Destination::Own));
+        let peers = self.peerings.iter().zip(0..).flat_map(|(peering, index)| {
+            let prefixes = peering.prefixes.iter();
+            prefixes.map(move |&prefix| (prefix, Destination::Peering(index)))
+        });
+        peers.chain(own)
+    }
 }
 
 impl Tables for Steering {
@@ -103,28 +114,17 @@ impl Tables for Steering {
         Some(Steering::host(self))
     }
 
-    fn is_own(&self, address: u32) -> bool {
-        self.own.contains(&Ipv4Addr::from_bits(address))
-    }
-
     fn worker_of(&self, spi: u32) -> Option<u32> {
         self.workers.get(&spi).copied()
     }
 
-    fn peering_of(&self, destination: u32) -> Option<u32> {
-        let destination = Ipv4Addr::from_bits(destination);
-        let prefixes = self
-            .peerings
-            .iter()
-            .enumerate()
-            .flat_map(|(index, peering)| {
-                let covers = |prefix: &&Ipv4Net| prefix.contains(&destination);
-                let lengths = peering.prefixes.iter().filter(covers);
-                lengths.map(move |prefix| (prefix.prefix_len(), index as u32))
-            });
-        prefixes
-            .max_by_key(|(length, _)| *length)
-            .map(|(_, index)| index)
+    fn destination(&self, address: u32) -> Option<Destination> {
+        let address = Ipv4Addr::from_bits(address);
+        let covers = |(prefix, _): &(Ipv4Net, Destination)| prefix.contains(&address);
+        let longest = self.destinations().filter(covers);
+        longest
+            .max_by_key(|(prefix, _)| prefix.prefix_len())
+            .map(|(_, destination)| destination)
     }
 
     fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32> {

@@ -12,18 +12,17 @@ use aya_ebpf::{
 use causeway_steering::{
     BUCKETS, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES, MAX_SAS,
     MAX_WORKERS, Tables,
-    maps::{Gateway, Host, Traffic},
+    maps::{Destination, Gateway, Host, Traffic},
     reason::counter,
 };
 
 #[map]
 static HOST: Array<Host> = Array::with_max_entries(1, 0);
 #[map]
-static OWN_ADDRESSES: HashMap<u32, u8> = HashMap::with_max_entries(MAX_ADDRESSES, 0);
-#[map]
 static WORKER_OF_SPI: HashMap<u32, u32> = HashMap::with_max_entries(MAX_SAS, 0);
 #[map]
-static PEERING_OF_PREFIX: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+static DESTINATIONS: LpmTrie<u32, u32> =
+    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
 #[map]
 static GATEWAY_OF_BUCKET: Array<u32> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
 #[map]
@@ -50,23 +49,16 @@ impl Tables for Maps<'_> {
     }
 
     #[inline(always)]
-    fn is_own(&self, address: u32) -> bool {
-        // SAFETY: the value is read before anything could replace the element.
-        unsafe { OWN_ADDRESSES.get(address) }.is_some()
-    }
-
-    #[inline(always)]
     fn worker_of(&self, spi: u32) -> Option<u32> {
-        // SAFETY: as above; a word is copied out at once.
+        // SAFETY: a word is copied out before anything could replace the element.
         unsafe { WORKER_OF_SPI.get(spi) }.copied()
     }
 
     #[inline(always)]
-    fn peering_of(&self, destination: u32) -> Option<u32> {
+    fn destination(&self, address: u32) -> Option<Destination> {
         // A trie compares octets from the first on, so the address stands in network order.
-        PEERING_OF_PREFIX
-            .get(Key::new(32, destination.to_be()))
-            .copied()
+        let value = DESTINATIONS.get(Key::new(32, address.to_be()))?;
+        Some((*value).into())
     }
 
     #[inline(always)]

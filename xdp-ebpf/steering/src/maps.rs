@@ -39,6 +39,38 @@ impl Gateway {
     pub const UNRESOLVED: u16 = 3;
 }
 
+/// What stands behind a destination: one trie over prefixes and own addresses answers for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// An address of the NIC.
+    Own,
+    /// A prefix of the peering with this index.
+    Peering(u32),
+}
+
+impl Destination {
+    const OWN: u32 = u32::MAX;
+}
+
+impl From<Destination> for u32 {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::Own => Destination::OWN,
+            Destination::Peering(index) => index,
+        }
+    }
+}
+
+impl From<u32> for Destination {
+    #[inline(always)]
+    fn from(value: u32) -> Self {
+        match value {
+            Self::OWN => Self::Own,
+            index => Self::Peering(index),
+        }
+    }
+}
+
 /// What went to one gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]

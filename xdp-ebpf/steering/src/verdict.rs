@@ -3,19 +3,17 @@
 use crate::bytes::Bytes;
 use crate::flow::FlowKey;
 use crate::headers::{ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, Headers, Inbound};
-use crate::maps::{Gateway, Host};
+use crate::maps::{Destination, Gateway, Host};
 use crate::reason::{Drop, Punt};
 
 /// What the verdict depends on besides the packet.
 pub trait Tables {
     /// The host's own facts; `None` before the tables are filled.
     fn host(&self) -> Option<Host>;
-    /// Whether `address` belongs to the NIC.
-    fn is_own(&self, address: u32) -> bool;
     /// The worker that holds the inbound SA with this SPI.
     fn worker_of(&self, spi: u32) -> Option<u32>;
-    /// The peering whose longest prefix covers `destination`.
-    fn peering_of(&self, destination: u32) -> Option<u32>;
+    /// What the longest prefix that covers `address` stands for.
+    fn destination(&self, address: u32) -> Option<Destination>;
     /// The index of the gateway that carries a bucket of a peering.
     fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32>;
     /// The gateway at an index.
@@ -77,11 +75,10 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
     let Ok(headers) = Headers::parse(packet, ETHERNET) else {
         return Verdict::Drop(Drop::Ipv4Malformed);
     };
-    if tables.is_own(headers.destination) {
-        return own(packet, &headers, tables);
-    }
-    let Some(peering) = tables.peering_of(headers.destination) else {
-        return Verdict::Punt(Punt::NoPeering);
+    let peering = match tables.destination(headers.destination) {
+        Some(Destination::Own) => return own(packet, &headers, tables),
+        Some(Destination::Peering(peering)) => peering,
+        None => return Verdict::Punt(Punt::NoPeering),
     };
     let bucket = host.hash.bucket(&FlowKey::of(packet, &headers));
     let Some(index) = tables.gateway_of(peering, bucket) else {
