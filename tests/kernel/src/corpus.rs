@@ -4,7 +4,7 @@ use causeway_steering::{Drop, Punt};
 
 use crate::packet::{HOST_MAC, Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
 use crate::world::{
-    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, SPI,
+    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, OWN_UNDER_PEER, SPI,
     SPI_WITHOUT_SOCKET,
 };
 
