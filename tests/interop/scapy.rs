@@ -166,6 +166,7 @@ fn both_ways(cipher: Cipher, encapsulation: Encapsulation) {
 
 const UDP: Encapsulation = Encapsulation::Udp { source_port: 4511 };
 
+/// Standard: must-gcm, gcm-key
 #[test]
 fn aes_128_gcm_raw() {
     both_ways(Cipher::Aes128Gcm, Encapsulation::Esp);
@@ -181,6 +182,7 @@ fn aes_256_gcm_raw() {
     both_ways(Cipher::Aes256Gcm, Encapsulation::Esp);
 }
 
+/// Standard: must-gcm, gcm-sizes
 #[test]
 fn aes_256_gcm_udp() {
     both_ways(Cipher::Aes256Gcm, UDP);
@@ -191,6 +193,7 @@ fn chacha20_poly1305_raw() {
     both_ways(Cipher::ChaCha20Poly1305, Encapsulation::Esp);
 }
 
+/// Standard: should-chacha
 #[test]
 fn chacha20_poly1305_udp() {
     both_ways(Cipher::ChaCha20Poly1305, UDP);

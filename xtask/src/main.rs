@@ -3,12 +3,14 @@
 mod apt;
 mod build;
 mod compiler;
+mod fuzz;
 mod linker;
 mod needs;
 mod report;
 mod run;
 mod setup;
 mod shell;
+mod standards;
 mod test;
 mod toolchain;
 mod unsafety;
@@ -59,6 +61,19 @@ enum Task {
     },
     /// Runs every check and every test, the privileged ones too; needs root
     Test,
+    /// Fuzzes what reads octets from outside, guided by coverage, for as long as is said
+    Fuzz(fuzz::Args),
+    /// Runs the tests of one promise and prints what each of its points rests on; needs root
+    Verify {
+        #[command(subcommand)]
+        what: Promise,
+    },
+}
+
+#[derive(Subcommand)]
+enum Promise {
+    /// What the standards demand of an ESP data path (docs/standards.toml)
+    Standards,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +105,13 @@ fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
             }
             let error = shell::command(&built.causeway).args(causeway).exec();
             Err(error).with_context(|| format!("cannot start {}", built.causeway.display()))
+        }
+        Task::Fuzz(args) => fuzz::run(&args, workspace).map(|()| true),
+        Task::Verify {
+            what: Promise::Standards,
+        } => {
+            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            standards::verify(workspace, &built)
         }
         Task::Test => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;

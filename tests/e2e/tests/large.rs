@@ -41,6 +41,7 @@ fn originated(lab: &Lab) -> Result<u64> {
     Ok(lab.workers(1)?.iter().map(|worker| worker.originated).sum())
 }
 
+/// Standard: pmtu-inner
 #[test]
 fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
     let _turn = turn();

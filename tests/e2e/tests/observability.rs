@@ -57,6 +57,7 @@ fn metrics_say_what_the_status_says() -> Result<()> {
     Ok(())
 }
 
+/// Standard: unknown-spi, audit-log
 #[test]
 fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Result<()> {
     const PACKETS: u64 = 200;

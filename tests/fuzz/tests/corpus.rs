@@ -149,6 +149,7 @@ fn steering() {
     hold("steering", 20_000);
 }
 
+/// Standard: no-early-plaintext, window-after-icv
 #[test]
 fn open() {
     hold("open", 1_000);

@@ -33,6 +33,7 @@ fn a_fresh_key_starts_at_one() {
     assert_eq!(fs::read_to_string(sequence_file(&path)).unwrap(), "6\n");
 }
 
+/// Standard: counter-kept
 #[test]
 fn the_disk_is_ahead_of_what_is_used() {
     let directory = Directory::new();
@@ -46,6 +47,7 @@ fn the_disk_is_ahead_of_what_is_used() {
 }
 
 /// Opened and dropped at random: runs follow one another without overlap.
+/// Standard: counter-kept, gcm-iv
 #[test]
 fn runs_never_overlap_across_restarts() {
     let steps = prop::collection::vec((any::<bool>(), 1u64..1 << 40), 1..12);

@@ -107,6 +107,7 @@ fn every_number_of_the_document_is_a_metric() {
     }
 }
 
+/// Standard: units, labels, no-secrets
 #[test]
 fn metrics_have_their_names_labels_and_units() {
     let text = text(&sample()).unwrap();
@@ -126,6 +127,7 @@ fn metrics_have_their_names_labels_and_units() {
     assert!(text.ends_with("# EOF\n"));
 }
 
+/// Standard: drop-counters
 #[test]
 fn reasons_that_never_occurred_are_exported_at_zero() {
     let text = text(&sample()).unwrap();

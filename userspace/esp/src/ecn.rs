@@ -31,6 +31,7 @@ mod tests {
 
     /// RFC 6040 figure 4, all sixteen cells: rows are the inner field, columns the outer one, in
     /// the order Not-ECT, ECT(0), ECT(1), CE.
+    /// Standard: ecn-out, ecn-not-ect
     #[test]
     fn figure_4() {
         let fields = [NOT_ECT, ECT_0, ECT_1, CE];

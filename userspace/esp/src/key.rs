@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(format!("{key:?}"), "Key(aes-128-gcm, redacted)");
     }
 
+    /// Standard: gcm-key, chacha-layout
     #[test]
     fn the_salt_is_the_last_four_bytes() {
         let material: Vec<u8> = (0..36).collect();

@@ -97,6 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// RFC 4303 section 2.2.
+    /// Standard: first-number
     #[test]
     fn the_first_number_is_one() {
         let mut sequence = Sequence::new(0);
@@ -119,6 +120,7 @@ mod tests {
     }
 
     /// RFC 4303 section 3.3.3: sending stops before the counter cycles.
+    /// Standard: counter-stops
     #[test]
     fn the_counter_stops_at_its_last_value() {
         let mut sequence = Sequence::new(u64::MAX - 1);
@@ -132,6 +134,7 @@ mod tests {
 
     proptest! {
         /// Law 3: whatever is reserved and asked for in whatever order, numbers only rise.
+        /// Standard: gcm-iv
         #[test]
         fn numbers_never_repeat(
             start in prop_oneof![0..50u64, u64::MAX - 50..=u64::MAX],

@@ -53,6 +53,7 @@ mod tests {
     }
 
     /// RFC 4303 section 2.1, RFC 3948 section 2.2.
+    /// Standard: spi-not-zero
     #[test]
     fn reserved_spis_name_no_sa() {
         assert_eq!(peek(&[0; 8]), None);

@@ -37,6 +37,7 @@ fn any_cipher() -> impl Strategy<Value = Cipher> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
+    /// Standard: inner-ipv4
     #[test]
     fn any_packet_comes_back(
         cipher in any_cipher(),

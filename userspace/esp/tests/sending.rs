@@ -7,6 +7,7 @@ use common::*;
 use proptest::prelude::*;
 
 /// RFC 4303 section 2.2: the first packet of an SA carries sequence number 1.
+/// Standard: first-number
 #[test]
 fn the_first_packet_carries_one() {
     let sealed = seal(&mut outbound(Cipher::Aes128Gcm, RAW, 0), &packet(100)).unwrap();
@@ -14,6 +15,7 @@ fn the_first_packet_carries_one() {
 }
 
 /// RFC 4303 section 3.3.3: sending stops before the counter would cycle.
+/// Standard: counter-stops
 #[test]
 fn the_last_number_ends_the_sa() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, u64::MAX - 1);
@@ -45,6 +47,7 @@ fn an_unreserved_number_is_not_used() {
 
 /// RFC 4106 section 3.1: the IV never repeats under a key. It is the 64-bit number, whose low half
 /// is the number on the wire (RFC 4303 section 2.2.1).
+/// Standard: esn-wire, gcm-iv
 #[test]
 fn the_iv_is_the_extended_number() {
     let start = (3 << 32) - 2;
@@ -58,6 +61,7 @@ fn the_iv_is_the_extended_number() {
 
 /// RFC 4303 section 2.4: payload and trailer end on a 4-byte boundary; the overhead over IPv4 is
 /// 54 to 57 bytes, in UDP 8 more.
+/// Standard: overhead, gcm-icv
 #[test]
 fn overhead_and_alignment() {
     for (encapsulation, header) in [(RAW, 20), (UDP, 28)] {
@@ -74,6 +78,7 @@ fn overhead_and_alignment() {
 
 /// RFC 4303 sections 2.4 to 2.6: padding 1, 2, 3, its length, next header 4 for IPv4 and 59 for a
 /// dummy, all of it encrypted.
+/// Standard: padding-made, dummy-made
 #[test]
 fn the_trailer() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
@@ -96,6 +101,7 @@ fn the_trailer() {
     }
 }
 
+/// Standard: inner-mtu
 #[test]
 fn the_tunnel_mtu() {
     let raw = outbound(Cipher::Aes128Gcm, RAW, 1);
@@ -115,6 +121,7 @@ proptest! {
     /// The outer header: lengths, addresses, TTL and a right checksum; DSCP and ECN copied
     /// (RFC 6040 section 4.1, normal mode), DF copied (RFC 4301 section 8.1); UDP from the worker's port to 4500
     /// with checksum 0 (RFC 3948 section 2.1).
+    /// Standard: udp-no-checksum, udp-source-port, ecn-in, dscp-copied, df-copied
     #[test]
     fn the_outer_header(len in 20..2000usize, tos: u8, df: bool, udp: bool, number in 1..u64::MAX) {
         let mut inner = packet_with_tos(len, tos);

@@ -188,18 +188,21 @@ fn check_with(vector: &Vector, backend: Backend) {
     assert_eq!(back, plaintext, "{backend:?}");
 }
 
+/// Standard: gcm-sizes
 #[test]
 fn gcm_of_nist() {
     NIST_GCM.iter().for_each(check);
 }
 
 /// RFC 4106.
+/// Standard: gcm-icv, gcm-sizes, gcm-aad
 #[test]
 fn gcm_in_esp() {
     ESP_GCM.iter().for_each(check);
 }
 
 /// RFC 8439 and RFC 7634.
+/// Standard: chacha-layout, chacha-worked
 #[test]
 fn chacha20_poly1305() {
     CHACHA.iter().for_each(check);
@@ -207,6 +210,7 @@ fn chacha20_poly1305() {
 
 /// RFC 4106 section 5: with ESN the AAD is SPI and 64-bit number, high half first; the receiver
 /// has the high half from its window and the IV from the packet.
+/// Standard: esn-wire, gcm-aad-esn
 #[test]
 fn the_aad_holds_the_extended_sequence_number() {
     let vector = &ESP_GCM[0];

@@ -73,6 +73,7 @@ proptest! {
 
     /// Law 7, RFC 4303 section 3.4.3 and appendix A: any width, reordering inside and outside the
     /// window, losses of up to 2^32 and so several wraps of the low half.
+    /// Standard: esn-inferred, ring
     #[test]
     fn the_window_is_a_set(
         bits in prop_oneof![64..=200u32, 64..=16384u32],
@@ -97,6 +98,7 @@ proptest! {
     }
 
     /// Checking, however often, changes nothing: only an authentic packet moves the window.
+    /// Standard: window-after-icv
     #[test]
     fn a_check_leaves_no_trace(lows: Vec<u32>, top in 0..u64::MAX) {
         let window = ReplayWindow::with_top(top);
@@ -109,6 +111,7 @@ proptest! {
 }
 
 /// RFC 4303 section 3.4.3: the exact edge is inside, the next is not.
+/// Standard: window-edge
 #[test]
 fn the_edge_is_accepted() {
     for bits in [64, 65, 127, 128, 4096, 16384] {
@@ -123,6 +126,7 @@ fn the_edge_is_accepted() {
 }
 
 /// RFC 4303 section 3.3.3 and appendix A: 0xFFFFFFFE to 1 of the next round, reordered.
+/// Standard: esn-boundary
 #[test]
 fn numbers_cross_the_32_bit_boundary_in_any_order() {
     for round in 0..4 {
@@ -151,6 +155,16 @@ fn the_last_numbers() {
     let mut window = ReplayWindow::with_top(u64::MAX - 3);
     assert_eq!(receive(&mut window, u64::MAX - 1), Answer::Accepted);
     assert_eq!(window.check(5), Err(Refusal::Old));
+}
+
+/// RFC 6479 section 2: the ring has at least a word more than the window.
+/// Standard: ring-word
+#[test]
+fn the_ring_has_a_word_to_spare() {
+    for bits in MIN_BITS..=MAX_BITS {
+        let ring = ReplayWindow::new(bits).unwrap().ring.len() * u64::BITS as usize;
+        assert!(ring >= (bits + u64::BITS) as usize, "{bits}");
+    }
 }
 
 #[test]

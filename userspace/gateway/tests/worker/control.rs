@@ -95,6 +95,7 @@ fn the_histogram_is_swapped_and_holds_every_packet_sent() {
     assert_eq!(a.control.latency.try_recv().map(|h| h.len()), Ok(3));
 }
 
+/// Standard: unknown-spi, bad-icv, audit-log
 #[test]
 fn auditable_events_are_told_at_a_limited_rate() {
     let (mut a, mut b) = both(&Setup::default());

@@ -48,6 +48,7 @@ fn fate(frames: &[Vec<u8>]) -> (usize, Vec<(Drop, u64)>) {
     )
 }
 
+/// Standard: selectors
 #[test]
 fn a_peer_speaks_for_its_own_prefixes_and_to_ours() {
     let mut sa = outbound(1, 2, u64::MAX);
@@ -99,6 +100,7 @@ fn a_peer_does_not_speak_for_a_longer_prefix_of_another() {
     assert_eq!(totals.drops[Drop::Unreachable], 1, "no route to 10.3.0.101");
 }
 
+/// Standard: esp-fragment, udp-keepalive
 #[test]
 fn what_is_not_esp_ends_by_its_name() {
     let udp = |port: u16, data: &[u8]| {
@@ -173,6 +175,19 @@ fn octets_behind_the_datagram_are_left_behind() {
     assert_eq!(fate(&[frame(&ip)]), (1, vec![]));
 }
 
+/// RFC 3948 section 2.1: what stands in the UDP checksum of a packet that came is nobody's matter.
+/// Standard: udp-checksum-ignored
+#[test]
+fn the_udp_checksum_is_not_relied_on() {
+    for sum in [0u16, 0xffff, 0x1234] {
+        let mut sa = outbound(1, 2, u64::MAX);
+        let mut sealed = seal(&mut sa, &Packet::udp(HOST_1, HOST_2, &[]).ip());
+        sealed[40..42].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(fate(&[sealed]), (1, vec![]));
+    }
+}
+
+/// Standard: dummy-dropped, ecn-ce, ecn-not-ect
 #[test]
 fn a_dummy_is_dropped_and_ecn_is_combined() {
     let mut sa = outbound(1, 2, u64::MAX);

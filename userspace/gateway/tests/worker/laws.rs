@@ -235,6 +235,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// Two gateways do to every packet what the model says, in the order that it says.
+    /// Standard: duplicate, bad-icv
     #[test]
     fn every_packet_ends_where_it_must(steps in prop::collection::vec(step(), 1..50)) {
         let (mut a, mut b) = both(&Setup::default());

@@ -31,6 +31,7 @@ fn icmp(frame: &[u8], cause: &Packet) -> (u8, u8, u16, Vec<u8>) {
     (ip[20], ip[21], word(ip, 26), ip[28..].to_vec())
 }
 
+/// Standard: ttl-once
 #[test]
 fn a_packet_goes_through_with_its_ttl_one_lower() {
     let (mut a, mut b) = both(&Setup::default());
@@ -54,6 +55,7 @@ fn a_packet_goes_through_with_its_ttl_one_lower() {
     assert_eq!((a.sent, a.originated, b.sent, b.originated), (1, 0, 1, 0));
 }
 
+/// Standard: ttl-exceeded
 #[test]
 fn ttl_1_is_answered_with_time_exceeded() {
     for ttl in [0, 1] {
@@ -73,6 +75,7 @@ fn ttl_1_is_answered_with_time_exceeded() {
     }
 }
 
+/// Standard: pmtu-inner
 #[test]
 fn too_big_with_df_is_answered_with_the_mtu() {
     let mut a = Side::new(1, &Setup::default());
@@ -216,6 +219,7 @@ fn tcp_sum(ip: &[u8]) -> u16 {
     ones_sum(&bytes)
 }
 
+/// Standard: mss-clamp
 #[test]
 fn the_mss_is_clamped_on_either_side() {
     for (clamp_a, clamp_b) in [(true, false), (false, true)] {
