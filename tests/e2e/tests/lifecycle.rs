@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{has_xdp, options, turn};
-use causeway_lab::measure::probe;
+use causeway_lab::measure::{laws, probe};
 use causeway_lab::{Lab, Options, Placement, Site};
 
 fn crosses(lab: &Lab) -> Result<probe::Probe> {
@@ -38,6 +38,54 @@ fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
     let probe = crosses(&lab)?;
     let fact = probe.fact("probe");
     ensure!(fact.holds, "{fact:?}");
+    Ok(())
+}
+
+/// The kernel forgets neighbours and routes of a NIC that goes down; sockets and program stay.
+#[test]
+fn a_nic_that_was_down_carries_again() -> Result<()> {
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 1,
+        ..options()?
+    })?;
+    lab.start_roles()?;
+    ensure!(
+        crosses(&lab)?.fact("probe").holds,
+        "the probe does not cross"
+    );
+    let ip = |site, line: &str| -> Result<String> {
+        let output = Command::new("ip")
+            .args(["-n", &lab.namespace(site)])
+            .args(line.split(' '))
+            .output()?;
+        ensure!(output.status.success(), "ip {line}: {output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    for site in [Site::demux(1), Site::gateway(1, 1)] {
+        let routes = ip(site, "route show dev cwlab0 scope global")?;
+        ip(site, "link set cwlab0 down")?;
+        ensure!(
+            !crosses(&lab)?.fact("probe").holds,
+            "the probe crosses while the NIC of {site} is down"
+        );
+        ip(site, "link set cwlab0 up")?;
+        // What the kernel does not bring back itself.
+        for route in routes.lines() {
+            ip(site, &format!("route add {} dev cwlab0", route.trim()))?;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        let fact = crosses(&lab)?.fact("probe");
+        ensure!(fact.holds, "after {site}: {fact:?}");
+    }
+    let finals = lab.stop_roles();
+    for fact in [
+        laws::clean_end(&finals),
+        laws::counters(&finals),
+        laws::frames_home(&finals),
+    ] {
+        ensure!(fact.holds, "{fact:?}");
+    }
     Ok(())
 }
 
