@@ -1,7 +1,7 @@
 //! What a crash, a restart and a wrong start leave behind.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{has_xdp, options, turn};
@@ -17,6 +17,16 @@ fn crosses(lab: &Lab) -> Result<probe::Probe> {
     // The first round resolves neighbours.
     probe::run(lab, Site::host(1, 1), Site::host(2, 1), &plan)?;
     probe::run(lab, Site::host(1, 1), Site::host(2, 1), &plan)
+}
+
+/// What `ip` says inside a machine of the lab.
+fn ip(lab: &Lab, site: Site, line: &str) -> Result<String> {
+    let output = Command::new("ip")
+        .args(["-n", &lab.namespace(site)])
+        .args(line.split(' '))
+        .output()?;
+    ensure!(output.status.success(), "ip {line}: {output:?}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[test]
@@ -54,25 +64,21 @@ fn a_nic_that_was_down_carries_again() -> Result<()> {
         crosses(&lab)?.fact("probe").holds,
         "the probe does not cross"
     );
-    let ip = |site, line: &str| -> Result<String> {
-        let output = Command::new("ip")
-            .args(["-n", &lab.namespace(site)])
-            .args(line.split(' '))
-            .output()?;
-        ensure!(output.status.success(), "ip {line}: {output:?}");
-        Ok(String::from_utf8(output.stdout)?)
-    };
     for site in [Site::demux(1), Site::gateway(1, 1)] {
-        let routes = ip(site, "route show dev cwlab0 scope global")?;
-        ip(site, "link set cwlab0 down")?;
+        let routes = ip(&lab, site, "route show dev cwlab0 scope global")?;
+        ip(&lab, site, "link set cwlab0 down")?;
         ensure!(
             !crosses(&lab)?.fact("probe").holds,
             "the probe crosses while the NIC of {site} is down"
         );
-        ip(site, "link set cwlab0 up")?;
+        ip(&lab, site, "link set cwlab0 up")?;
         // What the kernel does not bring back itself.
         for route in routes.lines() {
-            ip(site, &format!("route add {} dev cwlab0", route.trim()))?;
+            ip(
+                &lab,
+                site,
+                &format!("route add {} dev cwlab0", route.trim()),
+            )?;
         }
         std::thread::sleep(Duration::from_secs(1));
         let fact = crosses(&lab)?.fact("probe");
@@ -85,6 +91,30 @@ fn a_nic_that_was_down_carries_again() -> Result<()> {
         laws::frames_home(&finals),
     ] {
         ensure!(fact.holds, "{fact:?}");
+    }
+    Ok(())
+}
+
+/// A host was replaced while its gateway was away: the kernel still has the old MAC address, and
+/// nothing but a question will tell it.
+#[test]
+fn a_host_that_was_replaced_is_found_again() -> Result<()> {
+    let _turn = turn();
+    let mut lab = Lab::new(Options {
+        gateways: 1,
+        ..options()?
+    })?;
+    let entry = "neigh replace 10.2.0.10 lladdr 02:00:00:00:09:09 dev cwlab0 nud stale";
+    ip(&lab, Site::gateway(2, 1), entry)?;
+    lab.start_roles()?;
+    ensure!(
+        !crosses(&lab)?.fact("probe").holds,
+        "the old address still leads somewhere"
+    );
+    // The kernel doubts an entry for 5 s and then asks three times, a second apart.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !crosses(&lab)?.fact("probe").holds {
+        ensure!(Instant::now() < deadline, "the host is not found again");
     }
     Ok(())
 }
