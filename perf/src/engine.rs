@@ -35,6 +35,16 @@ pub struct Args {
     /// How often everything is measured; the figures are medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=1000))]
     rounds: u32,
+    /// Frames of each of the three rings. The default is larger than the caches; with some 64 the
+    /// frames stay in them, which shows what the instructions cost
+    #[arg(long, default_value_t = FRAMES, value_parser = frame_count)]
+    frames: usize,
+}
+
+fn frame_count(text: &str) -> Result<usize> {
+    let count = text.parse()?;
+    ensure!((16..=1 << 20).contains(&count), "expected 16 to 1048576");
+    Ok(count)
 }
 
 /// The document of `--json`.
@@ -58,7 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let core = pin(args.core)?;
     let load_before = machine::load();
-    let mut frames = Frames::new();
+    let mut frames = Frames::new(args.frames);
     let mut figures = Figures::default();
     for cipher in Cipher::ALL {
         for workload in Workload::ALL {
@@ -72,7 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
         load: [load_before, machine::load()],
         core,
         rounds: args.rounds,
-        frames: FRAMES,
+        frames: args.frames,
         frame_bytes: FRAME_LEN,
         goals: goals::all(&figures),
         figures: figures.cells(),
@@ -125,7 +135,7 @@ fn measure(
             for direction in Direction::BOTH {
                 let time = subject.pass(direction, frames)?;
                 if round > 0 {
-                    let ns = time.as_nanos() as f64 / FRAMES as f64;
+                    let ns = time.as_nanos() as f64 / frames.count() as f64;
                     figures.add((cipher, workload, direction, *what, *backend), round, ns);
                 }
             }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod machine;
+mod steering;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -18,10 +19,13 @@ struct Perf {
 enum Measurement {
     /// Seals and opens on one core, without a NIC: each cipher, backend and size
     Engine(engine::Args),
+    /// Runs the XDP program over each kind of packet, in the kernel but without a NIC
+    Steering(steering::Args),
 }
 
 fn main() -> Result<()> {
     match Perf::parse().command {
         Measurement::Engine(args) => engine::run(&args),
+        Measurement::Steering(args) => steering::run(&args),
     }
 }

@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::bare::{Bare, ICV_LEN};
 use super::figures::Direction;
-use super::workload::{FRAMES, Frames};
+use super::workload::Frames;
 
 /// Bytes from the outer IP header to the ESP header, over UDP.
 const ESP_AT: usize = 20 + 8;
@@ -84,7 +84,7 @@ fn thread_time() -> Result<Duration> {
 #[inline(never)]
 fn seal_all(sa: &mut OutboundSa, frames: &mut Frames) -> usize {
     let mut refused = 0;
-    for n in 0..FRAMES {
+    for n in 0..frames.count() {
         let len = frames.plain.lens[n];
         match sa.seal(frames.plain.packet(n), len, frames.sealed.packet(n)) {
             Ok(len) => frames.sealed.lens[n] = len,
@@ -97,7 +97,7 @@ fn seal_all(sa: &mut OutboundSa, frames: &mut Frames) -> usize {
 #[inline(never)]
 fn open_all(sa: &mut InboundSa, frames: &mut Frames) -> usize {
     let mut refused = 0;
-    for n in 0..FRAMES {
+    for n in 0..frames.count() {
         let len = frames.sealed.lens[n];
         let sealed = &frames.sealed.packet(n)[..len];
         match sa.open(&sealed[ESP_AT..], sealed[1], frames.opened.packet(n)) {
@@ -111,7 +111,7 @@ fn open_all(sa: &mut InboundSa, frames: &mut Frames) -> usize {
 #[inline(never)]
 fn encrypt_all(key: &Bare, frames: &mut Frames) -> usize {
     let mut refused = 0;
-    for n in 0..FRAMES {
+    for n in 0..frames.count() {
         // Pad length, next header and padding to 4 bytes.
         let len = (frames.plain.lens[n] + 2).next_multiple_of(4);
         let input = &frames.plain.packet(n)[..len];
@@ -125,7 +125,7 @@ fn encrypt_all(key: &Bare, frames: &mut Frames) -> usize {
 #[inline(never)]
 fn decrypt_all(key: &Bare, frames: &mut Frames) -> usize {
     let mut refused = 0;
-    for n in 0..FRAMES {
+    for n in 0..frames.count() {
         let len = frames.sealed.lens[n];
         let input = &frames.sealed.packet(n)[CIPHERTEXT_AT..len];
         let plaintext_len = input.len() - ICV_LEN;

@@ -4,12 +4,15 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 
-/// Frames of a ring: 32 MiB, and 1 MiB of cache lines touched even by packets of 64 bytes.
+/// Frames of a ring unless asked otherwise: 32 MiB, and 1 MiB of cache lines touched even by
+/// packets of 64 bytes.
 pub const FRAMES: usize = 8192;
 /// Bytes of a frame.
 pub const FRAME_LEN: usize = 4096;
 /// Where a packet starts in its frame: behind the headroom of XDP and the Ethernet header.
 pub const PACKET_AT: usize = 256 + 14;
+
+const IMIX: [usize; 12] = [64, 576, 64, 64, 576, 64, 1408, 64, 576, 64, 64, 576];
 
 /// Which inner packets are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,16 +38,16 @@ impl Workload {
 
     /// Length of the n-th packet in bytes.
     fn len(self, n: usize) -> usize {
-        const IMIX: [usize; 12] = [64, 576, 64, 64, 576, 64, 1408, 64, 576, 64, 64, 576];
         match self {
             Workload::Size(len) => len,
             Workload::Imix => IMIX[n % IMIX.len()],
         }
     }
 
-    /// Inner bytes of a packet on average over a ring.
+    /// Inner bytes of a packet on average.
     pub fn mean_len(self) -> f64 {
-        (0..FRAMES).map(|n| self.len(n)).sum::<usize>() as f64 / FRAMES as f64
+        let lens = (0..IMIX.len()).map(|n| self.len(n));
+        lens.sum::<usize>() as f64 / IMIX.len() as f64
     }
 }
 
@@ -65,18 +68,23 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Rings without packets, all of their memory touched.
-    pub fn new() -> Frames {
+    /// Rings of `count` frames without packets, all of their memory touched.
+    pub fn new(count: usize) -> Frames {
         Frames {
-            plain: Ring::new(),
-            sealed: Ring::new(),
-            opened: Ring::new(),
+            plain: Ring::new(count),
+            sealed: Ring::new(count),
+            opened: Ring::new(count),
         }
+    }
+
+    /// Frames of a ring.
+    pub fn count(&self) -> usize {
+        self.plain.lens.len()
     }
 
     /// Writes the packets of a workload.
     pub fn fill(&mut self, workload: Workload) {
-        for n in 0..FRAMES {
+        for n in 0..self.count() {
             let len = workload.len(n);
             let packet = self.plain.packet(n);
             packet.fill(n as u8);
@@ -88,7 +96,7 @@ impl Frames {
 
     /// Asks whether what was opened is what was sealed.
     pub fn check(&mut self) -> Result<()> {
-        for n in 0..FRAMES {
+        for n in 0..self.count() {
             let len = self.plain.lens[n];
             ensure!(
                 self.opened.lens[n] >= len
@@ -107,10 +115,10 @@ pub struct Ring {
 }
 
 impl Ring {
-    fn new() -> Ring {
+    fn new(count: usize) -> Ring {
         Ring {
-            memory: vec![0xee; FRAMES * FRAME_LEN],
-            lens: vec![0; FRAMES],
+            memory: vec![0xee; count * FRAME_LEN],
+            lens: vec![0; count],
         }
     }
 

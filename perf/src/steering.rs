@@ -1,0 +1,303 @@
+//! `steering`: what a packet costs in the XDP program, by BPF_PROG_TEST_RUN.
+//!
+//! The kernel runs the loaded program over one packet again and again and tells the mean: no NIC,
+//! no redirect carried out, caches warm. So these are the program's own costs, to be compared with
+//! each other within a run.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use aya::programs::{TestRun, TestRunOptions};
+use causeway_demux::steering::{Peering, Place};
+use causeway_demux::{Program, Steering};
+use causeway_kernel_tests::packet::{Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
+use causeway_kernel_tests::world::{ELSEWHERE, FAR, HOST, OWN, SPI, steering};
+use causeway_steering::{MAX_GATEWAYS, Verdict, decide};
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, SocketType};
+use serde::Serialize;
+
+use crate::machine::{self, Machine};
+
+/// Runs of the program for one figure.
+const REPEAT: u32 = 200_000;
+/// Loopback's index: nothing is sent in a test run.
+const LOOPBACK: u32 = 1;
+const GOAL_NS: f64 = 60.0;
+
+/// Options of `steering`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How often everything is measured; the figures are medians
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=1000))]
+    rounds: u32,
+    /// The kernel program's object file
+    #[arg(
+        long,
+        env = "CAUSEWAY_XDP_OBJECT",
+        default_value = "target/causeway-xdp.o"
+    )]
+    object: PathBuf,
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document {
+    /// Raised when a key changes its meaning.
+    version: u32,
+    machine: Machine,
+    /// Load average of one minute, before and after.
+    load: [Option<f64>; 2],
+    rounds: u32,
+    /// Instructions that the verifier walked.
+    verified_instructions: Option<u32>,
+    /// Octets of the program in the kernel, translated and compiled.
+    translated_bytes: Option<u32>,
+    compiled_bytes: u32,
+    packets: Vec<Figure>,
+    gateways: Vec<Figure>,
+    prefixes: Vec<Figure>,
+}
+
+/// Nanoseconds per packet.
+#[derive(Serialize)]
+struct Figure {
+    what: String,
+    /// The median of the rounds.
+    ns: f64,
+    /// The fastest and the slowest round.
+    spread: [f64; 2],
+}
+
+/// Measures, prints and writes.
+pub fn run(args: &Args) -> Result<()> {
+    let object = std::fs::read(&args.object).with_context(|| {
+        let path = args.object.display();
+        format!("no {path}: build it with `cargo xtask build`")
+    })?;
+    let load_before = machine::load();
+    let mut loaded = Loaded::new(&object, &tables(2, 1))?;
+    let info = loaded.program.xdp()?.info()?;
+    let packets = packets();
+    let mut by_packet = Vec::new();
+    for _ in 0..args.rounds {
+        by_packet.push(
+            packets
+                .iter()
+                .map(|(_, frame)| loaded.time(frame))
+                .collect::<Result<Vec<_>>>()?,
+        );
+    }
+    let names = packets.iter().map(|(name, _)| (*name).to_owned());
+    let document = Document {
+        version: 1,
+        machine: Machine::this(),
+        rounds: args.rounds,
+        verified_instructions: info.verified_instruction_count(),
+        translated_bytes: info.size_translated(),
+        compiled_bytes: info.size_jitted(),
+        packets: figures(names, &by_packet),
+        gateways: sweep(
+            &object,
+            args.rounds,
+            &[1, 4, 16, MAX_GATEWAYS],
+            "gateways",
+            |count| tables(count, 1),
+        )?,
+        prefixes: sweep(
+            &object,
+            args.rounds,
+            &[1, 10, 100, 1000],
+            "prefixes",
+            |count| tables(2, count),
+        )?,
+        load: [load_before, machine::load()],
+    };
+    print(&document);
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&document)? + "\n";
+        std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A loaded program with a socket for the worker of the tables' SA.
+struct Loaded {
+    program: Program,
+    _socket: OwnedFd,
+}
+
+impl Loaded {
+    fn new(object: &[u8], steering: &Steering) -> Result<Self> {
+        let mut program = Program::load(object).context("this needs root")?;
+        program.fill(LOOPBACK, steering)?;
+        let socket = rustix::net::socket(AddressFamily::XDP, SocketType::RAW, None)?;
+        let worker = steering.workers[&SPI];
+        program.bind(0, worker, &socket)?;
+        Ok(Self {
+            program,
+            _socket: socket,
+        })
+    }
+
+    /// Mean nanoseconds of one run.
+    fn time(&mut self, frame: &[u8]) -> Result<f64> {
+        let before = self.program.counters()?;
+        let result = self.program.xdp()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: REPEAT,
+            ..TestRunOptions::default()
+        })?;
+        let after = self.program.counters()?;
+        // A figure of another path than the first run's would be a wrong figure.
+        let ran = u64::from(REPEAT);
+        ensure!(
+            after.received() - before.received() == ran,
+            "the program did not run {ran} times"
+        );
+        Ok(result.duration.as_nanos() as f64)
+    }
+}
+
+/// Tables with `gateways` remote gateways and `prefixes` prefixes of one peer. The gateways have the
+/// NIC's own MAC address, so that a packet that was rewritten is steered again in the next run.
+fn tables(gateways: u32, prefixes: u32) -> Steering {
+    let cluster: Vec<u32> = (0..gateways).collect();
+    let others = (1..prefixes).map(|n| format!("172.{}.{}.0/24", 16 + n / 256, n % 256));
+    let prefixes = std::iter::once("10.2.0.0/16".to_owned()).chain(others);
+    let prefixes = prefixes
+        .map(|text| text.parse().expect("a prefix of this file"))
+        .collect();
+    Steering {
+        peerings: vec![Peering::over(prefixes, &cluster)],
+        gateways: cluster
+            .iter()
+            .map(|_| Place::Remote { mac: Some(OWN_MAC) })
+            .collect(),
+        ..steering()
+    }
+}
+
+fn packets() -> Vec<(&'static str, Vec<u8>)> {
+    let far = |protocol| Ipv4::new(HOST, FAR, protocol);
+    let quoted = Ipv4::new(FAR, HOST, 17).packet(&udp(53, 5353, &[0; 8]));
+    let fragment = Ipv4 {
+        fragment: 0x2003,
+        ..far(17)
+    };
+    vec![
+        (
+            "TCP/IPv4 to a remote gateway",
+            far(6).frame(&tcp(1234, 443)),
+        ),
+        (
+            "UDP/IPv4 to a remote gateway",
+            far(17).frame(&udp(1234, 443, &[0; 20])),
+        ),
+        ("a later fragment", fragment.frame(&[7; 24])),
+        (
+            "an ICMP error",
+            far(1).frame(&icmp(3, 4, [0, 0, 5, 0xdc], &quoted)),
+        ),
+        ("ESP to a worker", Ipv4::new(FAR, OWN, 50).frame(&esp(SPI))),
+        (
+            "ESP in UDP to a worker",
+            Ipv4::new(FAR, OWN, 17).frame(&udp(4501, 4500, &esp(SPI))),
+        ),
+        (
+            "not ours: no peer's prefix",
+            Ipv4::new(HOST, ELSEWHERE, 6).frame(&tcp(1, 2)),
+        ),
+        (
+            "not ours: the host itself",
+            Ipv4::new(FAR, OWN, 6).frame(&tcp(50_000, 22)),
+        ),
+        ("not ours: ARP", ethernet([0xff; 6], 0x0806, &[0; 28])),
+        (
+            "not steered yet: TCP/IPv6",
+            ethernet(OWN_MAC, 0x86dd, &[0x60; 60]),
+        ),
+        (
+            "not steered yet: a VLAN tag",
+            ethernet(OWN_MAC, 0x8100, &[0; 60]),
+        ),
+    ]
+}
+
+/// TCP/IPv4 under tables of several sizes, all loaded at once and measured in turn.
+fn sweep(
+    object: &[u8],
+    rounds: u32,
+    sizes: &[u32],
+    what: &str,
+    tables: impl Fn(u32) -> Steering,
+) -> Result<Vec<Figure>> {
+    let (_, frame) = packets().swap_remove(0);
+    let mut programs = Vec::new();
+    for &size in sizes {
+        let tables = tables(size);
+        let verdict = decide(&frame[..], &tables);
+        ensure!(matches!(verdict, Verdict::Remote { .. }), "{verdict:?}");
+        programs.push(Loaded::new(object, &tables)?);
+    }
+    let mut measured = Vec::new();
+    for _ in 0..rounds {
+        measured.push(
+            programs
+                .iter_mut()
+                .map(|loaded| loaded.time(&frame))
+                .collect::<Result<Vec<_>>>()?,
+        );
+    }
+    Ok(figures(
+        sizes.iter().map(|size| format!("{size} {what}")),
+        &measured,
+    ))
+}
+
+/// The medians of rounds of figures.
+fn figures(names: impl Iterator<Item = String>, rounds: &[Vec<f64>]) -> Vec<Figure> {
+    names
+        .enumerate()
+        .map(|(at, what)| {
+            let mut ns: Vec<f64> = rounds.iter().map(|round| round[at]).collect();
+            ns.sort_by(f64::total_cmp);
+            Figure {
+                what,
+                ns: ns[ns.len() / 2],
+                spread: [ns[0], ns[ns.len() - 1]],
+            }
+        })
+        .collect()
+}
+
+fn print(document: &Document) {
+    println!(
+        "XDP program on {}, kernel {}: {} instructions verified, {} octets compiled\n",
+        document.machine.cpu,
+        document.machine.kernel,
+        document
+            .verified_instructions
+            .map_or("unknown".to_owned(), |count| count.to_string()),
+        document.compiled_bytes
+    );
+    println!(
+        "{:<32} {:>6}  fastest..slowest of {} rounds",
+        "ns per packet", "median", document.rounds
+    );
+    let groups = [&document.packets, &document.gateways, &document.prefixes];
+    for figure in groups.into_iter().flatten() {
+        println!(
+            "{:<32} {:>6.0}  {:.0}..{:.0}",
+            figure.what, figure.ns, figure.spread[0], figure.spread[1]
+        );
+    }
+    let tcp = document.packets[0].ns;
+    let verdict = if tcp <= GOAL_NS { "met" } else { "missed" };
+    println!(
+        "\ngoal: TCP/IPv4 to a remote gateway in at most {GOAL_NS:.0} ns: {tcp:.0} ns, {verdict}"
+    );
+}
