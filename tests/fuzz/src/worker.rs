@@ -64,15 +64,16 @@ fn check(sent: &[Vec<u8>]) {
 /// A frame that may get past the first checks, as far as the input wants that.
 fn frame(input: &mut Input) -> Vec<u8> {
     let kind = input.octet();
+    let shape = kind & 3;
     let length = usize::from(input.word()) % 2000;
     let literal = input.octets(length.min(256));
     let mut frame = Vec::with_capacity(2048);
-    if kind % 4 > 0 {
+    if shape > 0 {
         frame.extend_from_slice(&gateway_mac(1));
         frame.extend_from_slice(&[2, 0, 0, 0, 0, 0x99, 0x08, 0x00]);
     }
-    if kind % 4 > 1 {
-        let to_gateway = kind % 4 == 3;
+    if shape > 1 {
+        let to_gateway = shape == 3;
         let esp = if to_gateway { 16 } else { 0 };
         let tail = if kind & 8 == 0 { literal.len() } else { length };
         let total = (20 + esp + tail) as u16;
