@@ -6,6 +6,7 @@ mod compiler;
 mod fuzz;
 mod linker;
 mod needs;
+mod perf;
 mod report;
 mod run;
 mod setup;
@@ -63,6 +64,17 @@ enum Task {
     Test,
     /// Fuzzes what reads octets from outside, guided by coverage, for as long as is said
     Fuzz(fuzz::Args),
+    /// Measures Causeway; `cargo xtask perf help` lists what
+    #[command(disable_help_flag = true)]
+    Perf {
+        /// What to hand to the harness
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGUMENTS"
+        )]
+        arguments: Vec<OsString>,
+    },
     /// Runs the tests of one promise and prints what each of its points rests on; needs root
     Verify {
         #[command(subcommand)]
@@ -107,6 +119,10 @@ fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
             Err(error).with_context(|| format!("cannot start {}", built.causeway.display()))
         }
         Task::Fuzz(args) => fuzz::run(&args, workspace).map(|()| true),
+        Task::Perf { arguments } => {
+            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            perf::run(workspace, &built, &arguments).map(|()| true)
+        }
         Task::Verify {
             what: Promise::Standards,
         } => {
