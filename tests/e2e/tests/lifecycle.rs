@@ -104,6 +104,11 @@ fn a_host_that_was_replaced_is_found_again() -> Result<()> {
         gateways: 1,
         ..options()?
     })?;
+    // A host that asks for its demux would give itself away to the whole subnet.
+    let link = ip(&lab, Site::demux(2), "-br link show cwlab0")?;
+    let demux = link.split_whitespace().nth(2).context("no MAC address")?;
+    let silent = format!("neigh replace 10.2.0.100 lladdr {demux} dev cwlab0 nud permanent");
+    ip(&lab, Site::host(2, 1), &silent)?;
     let entry = "neigh replace 10.2.0.10 lladdr 02:00:00:00:09:09 dev cwlab0 nud stale";
     ip(&lab, Site::gateway(2, 1), entry)?;
     lab.start_roles()?;
