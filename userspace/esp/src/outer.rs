@@ -89,7 +89,12 @@ impl Template {
         let fragment = if dont_fragment { DONT_FRAGMENT } else { 0 };
         let changed = [u16::from(tos), total_len, identification, fragment];
         let checksum = !fold(self.sum + changed.map(u32::from).iter().sum::<u32>());
-        out.copy_from_slice(&self.header[..self.len]);
+        // Copies of fixed length, which are a few moves; one of a length that is known only here
+        // would be a call.
+        match out.first_chunk_mut() {
+            Some(whole) => *whole = self.header,
+            None => out.copy_from_slice(&self.header[..HEADER_LEN]),
+        }
         out[1] = tos;
         out[2..4].copy_from_slice(&total_len.to_be_bytes());
         out[4..6].copy_from_slice(&identification.to_be_bytes());

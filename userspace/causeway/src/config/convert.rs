@@ -6,11 +6,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use causeway_esp::{Backend, BackendChoice};
 use causeway_steering as limits;
 use toml::Spanned;
 
 use super::error::Report;
-use super::file::{self, File};
+use super::file::{self, CryptoBackend, File};
 use super::plan::{Nic, Peering, Plan, SteeringKey};
 use super::{cluster, prefixes, tunnels};
 use crate::key;
@@ -45,6 +46,7 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         http: http?,
         vpc_prefixes: prefixes.vpc,
         steering_key: steering_key?,
+        crypto: crypto(file.crypto.backend),
         peerings,
         gateways: gateways?,
     })
@@ -84,6 +86,14 @@ fn listen(text: &Spanned<String>, report: &mut Report<'_>) -> Option<SocketAddr>
         );
     }
     listen.ok()
+}
+
+fn crypto(backend: CryptoBackend) -> BackendChoice {
+    match backend {
+        CryptoBackend::Auto => BackendChoice::Auto,
+        CryptoBackend::RustCrypto => BackendChoice::Only(Backend::RustCrypto),
+        CryptoBackend::AwsLc => BackendChoice::Only(Backend::AwsLc),
+    }
 }
 
 fn steering_key(path: &Spanned<String>, report: &mut Report<'_>) -> Option<SteeringKey> {

@@ -18,6 +18,9 @@ pub struct File {
     pub vpc: Vpc,
     /// The steering hash.
     pub steering: Steering,
+    /// The AEADs' implementation; absent: the faster one.
+    #[serde(default)]
+    pub crypto: Crypto,
     /// The VPCs this one is joined with.
     #[serde(default)]
     pub peering: Vec<Spanned<Peering>>,
@@ -72,6 +75,29 @@ pub struct Vpc {
 pub struct Steering {
     /// The file with the hash key, the same in both VPCs.
     pub key_file: Spanned<String>,
+}
+
+/// `[crypto]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Crypto {
+    /// Which implementation of the AEADs the workers use.
+    #[serde(default)]
+    pub backend: CryptoBackend,
+}
+
+/// `crypto.backend`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CryptoBackend {
+    /// For each cipher and packet length the one that is faster on this CPU.
+    #[default]
+    Auto,
+    /// Pure Rust.
+    #[serde(rename = "rustcrypto")]
+    RustCrypto,
+    /// C and assembly.
+    AwsLc,
 }
 
 /// `[[peering]]`

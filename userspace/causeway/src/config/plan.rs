@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use causeway_esp::Spi;
+use causeway_esp::{BackendChoice, Spi};
 use ipnet::Ipv4Net;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,8 @@ pub struct Plan {
     pub vpc_prefixes: Vec<Ipv4Net>,
     /// The key of the steering hash.
     pub steering_key: SteeringKey,
+    /// Which implementation of the AEADs the workers use.
+    pub crypto: BackendChoice,
     /// The peerings; a peering's id is its place in this list.
     pub peerings: Vec<Peering>,
     /// The gateways; a gateway's id is its place in this list.

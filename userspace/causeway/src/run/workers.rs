@@ -147,8 +147,13 @@ fn secure(
         peer: tunnel.peer,
         peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
-        outbound: OutboundSa::new(out.spi, out.key.key()?, outer, sequence),
-        inbound: InboundSa::new(back.spi, back.key.key()?, tunnel.replay_window)?,
+        outbound: OutboundSa::with_backend(out.spi, out.key.key()?, outer, sequence, plan.crypto),
+        inbound: InboundSa::with_backend(
+            back.spi,
+            back.key.key()?,
+            tunnel.replay_window,
+            plan.crypto,
+        )?,
     };
     Ok((made, reservation))
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use causeway::config::{Encapsulation, NicMode};
-use causeway_esp::{Cipher, InboundSa, Key, Spi};
+use causeway_esp::{Backend, BackendChoice, Cipher, InboundSa, Key, Spi};
 
 use super::{LOCAL, REMOTE, changed, keys, load, refused};
 
@@ -19,10 +19,22 @@ fn a_demux_becomes_a_plan() {
     assert_eq!(plan.peerings[0].gateways, [0, 1]);
     assert_eq!(plan.peerings[0].prefixes.len(), 2);
     assert!(!plan.peerings[0].clamp_mss);
+    assert_eq!(plan.crypto, BackendChoice::Auto);
     assert_eq!(plan.gateways[1].id, 1);
     assert_eq!(plan.gateways[1].address, Ipv4Addr::new(10, 1, 0, 102));
     assert!(!plan.gateways[1].is_local());
     assert!(config.warnings().is_empty());
+}
+
+#[test]
+fn the_backend_of_the_cipher_can_be_chosen() {
+    let directory = keys();
+    let backends = Backend::ALL.map(|backend| (backend.name(), BackendChoice::Only(backend)));
+    for (name, choice) in [("auto", BackendChoice::Auto)].into_iter().chain(backends) {
+        let chosen = format!("[crypto]\nbackend = \"{name}\"\n\n[steering]");
+        let config = load(directory.path(), &changed(LOCAL, "[steering]", &chosen)).unwrap();
+        assert_eq!(config.plan().crypto, choice);
+    }
 }
 
 #[test]
@@ -94,6 +106,13 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
             "\"fast\"",
             "3:8:",
             "nic.mode: unknown variant `fast`, expected one of `auto`, `driver`, `skb`",
+        ),
+        (
+            LOCAL,
+            "[steering]",
+            "[crypto]\nbackend = \"openssl\"\n[steering]",
+            "12:11:",
+            "crypto.backend: unknown variant `openssl`, expected one of `auto`, `rustcrypto`, `aws-lc`",
         ),
         (
             LOCAL,
