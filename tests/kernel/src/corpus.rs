@@ -48,6 +48,7 @@ pub fn corpus() -> Vec<Case> {
         ..to_far(protocol)
     };
     let quoted = Ipv4::new(FAR, HOST, UDP).packet(&udp(53, 5353, &[0; 8]));
+    let quoted_echo = Ipv4::new(FAR, HOST, ICMP).packet(&icmp(8, 0, [0, 7, 0, 1], &[]));
     let case = |name, frame, end| Case { name, frame, end };
     vec![
         case(
@@ -128,6 +129,11 @@ pub fn corpus() -> Vec<Case> {
         case(
             "an ICMP error",
             to_far(ICMP).frame(&icmp(3, 4, [0, 0, 5, 0xdc], &quoted)),
+            End::AnyGateway,
+        ),
+        case(
+            "an ICMP error about an echo",
+            to_far(ICMP).frame(&icmp(11, 0, [0; 4], &quoted_echo)),
             End::AnyGateway,
         ),
         case(

@@ -61,29 +61,35 @@ impl FlowKey {
 
     #[inline(always)]
     fn of_icmp<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
-        if let Some([kind, _, identifier, _]) = packet.words::<4>(headers.l4) {
-            match kind >> 8 {
-                // Unreachable, source quench, redirect, time exceeded, parameter problem.
-                3 | 4 | 5 | 11 | 12 => {
-                    if let Ok(quoted) = Headers::parse_quoted(packet, headers.l4 + ICMP) {
-                        return Self::of_transport(packet, &quoted);
-                    }
-                }
-                // Echo and its answer share an identifier.
-                0 | 8 => {
-                    return Self::new(
-                        protocol::ICMP,
-                        (headers.source, identifier),
-                        (headers.destination, identifier),
-                    );
-                }
-                _ => {}
+        // Unreachable, source quench, redirect, time exceeded, parameter problem.
+        if let Some(3 | 4 | 5 | 11 | 12) = icmp_type(packet, headers)
+            && let Ok(quoted) = Headers::parse_quoted(packet, headers.l4 + ICMP)
+        {
+            if quoted.protocol == protocol::ICMP && !quoted.fragment {
+                return Self::of_echo(packet, &quoted);
             }
+            return Self::of_transport(packet, &quoted);
         }
+        Self::of_echo(packet, headers)
+    }
+
+    /// Echo and its answer share an identifier, which stands for the ports; other messages have none.
+    #[inline(always)]
+    fn of_echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
+        let identifier = match icmp_type(packet, headers) {
+            Some(0 | 8) => packet.words::<1>(headers.l4 + 4),
+            _ => None,
+        };
+        let [identifier] = identifier.unwrap_or([0]);
         Self::new(
             protocol::ICMP,
-            (headers.source, 0),
-            (headers.destination, 0),
+            (headers.source, identifier),
+            (headers.destination, identifier),
         )
     }
+}
+
+#[inline(always)]
+fn icmp_type<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<u16> {
+    packet.words::<1>(headers.l4).map(|[kind]| kind >> 8)
 }

@@ -95,6 +95,10 @@ fn an_echo_and_its_answer_have_one_key() {
     let other = frame(1, 2, protocol::ICMP, 0, &[8, 0, 0, 0, 0, 8, 0, 1]);
     assert_eq!(key(&request), key(&answer));
     assert_ne!(key(&request), key(&other));
+
+    let quote = [&[11, 0, 0, 0, 0, 0, 0, 0][..], &request[ETHERNET..]].concat();
+    let error = frame(3, 1, protocol::ICMP, 0, &quote);
+    assert_eq!(key(&request), key(&error));
 }
 
 /// Ethernet padding and octets behind a UDP datagram are no part of ESP; a datagram that claims
