@@ -91,7 +91,9 @@ impl InboundSa {
         }
         // Traffic flow confidentiality padding (RFC 4303 section 2.7) lies behind the inner
         // packet and is left there.
-        let inner = ipv4::parse(payload).ok_or(OpenError::InnerMalformed)?;
+        let Some(inner) = ipv4::parse(payload) else {
+            return Err(OpenError::InnerMalformed);
+        };
         let tos = ecn::decapsulate(inner.tos, outer_tos).ok_or(OpenError::EcnCeOverNotEct)?;
         if tos != inner.tos {
             ipv4::set_tos(payload, tos);

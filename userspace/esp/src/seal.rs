@@ -76,9 +76,11 @@ impl OutboundSa {
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         let came = frame.get(..inner_len).ok_or(SealError::NoTailRoom)?;
-        let inner = ipv4::parse(came).ok_or(SealError::NotIpv4)?;
+        let Some(inner) = ipv4::parse(came) else {
+            return Err(SealError::NotIpv4);
+        };
         if inner.len != inner_len {
-            return self.seal_part(frame, &inner, out);
+            return self.seal_part(frame, inner.len, inner.tos, inner.dont_fragment, out);
         }
         // With the length that came, which equals the one in the header: the CPU gets on with the
         // cipher, and with the next packet, while this one's header is still on its way to the cache.
@@ -92,23 +94,19 @@ impl OutboundSa {
         )
     }
 
-    /// Seals a packet that is shorter than what came.
+    /// Seals a packet that is shorter than what came. Takes its header's fields one by one: behind
+    /// a reference they would have to be in memory on the usual way too.
     #[cold]
     #[inline(never)]
     fn seal_part(
         &mut self,
         frame: &mut [u8],
-        inner: &ipv4::Inner,
+        len: usize,
+        tos: u8,
+        dont_fragment: bool,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        self.encapsulate(
-            frame,
-            inner.len,
-            NEXT_IPV4,
-            inner.tos,
-            inner.dont_fragment,
-            out,
-        )
+        self.encapsulate(frame, len, NEXT_IPV4, tos, dont_fragment, out)
     }
 
     /// Makes a dummy packet (RFC 4303 section 2.6), which the peer drops silently. The first
