@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a lab with the binary that `cargo xtask build` made.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,9 +11,44 @@ use causeway_lab::{Lab, Options, Process, Site};
 /// Labs share the machine's cores: one at a time in a test binary, or they measure each other.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Waits for this test's turn. Hold it while the lab lives.
-pub fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// A lab whose turn it is.
+pub struct Turn {
+    // Dropped in this order: the next lab starts when this one is gone.
+    lab: Lab,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for Turn {
+    type Target = Lab;
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut Lab {
+        &mut self.lab
+    }
+}
+
+/// Waits for this test's turn and lays a lab out.
+///
+/// # Errors
+/// Where the lab cannot be laid out.
+pub fn laid_out(options: Options) -> Result<Turn> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = Lab::new(options)?;
+    Ok(Turn { lab, _turn: turn })
+}
+
+/// As [`laid_out`], with all roles running.
+///
+/// # Errors
+/// Where a role does not start.
+pub fn running(options: Options) -> Result<Turn> {
+    let mut lab = laid_out(options)?;
+    lab.start_roles()?;
+    Ok(lab)
 }
 
 /// The lab's defaults over the built binary and kernel program.

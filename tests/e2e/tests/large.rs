@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{options, output, turn};
+use causeway_e2e_tests::{options, output, running};
 use causeway_lab::{Lab, Site};
 
 /// The largest datagram of an Ethernet link: 1500 octets with its IP and UDP headers.
@@ -44,9 +44,7 @@ fn originated(lab: &Lab) -> Result<u64> {
 /// Standard: pmtu-inner
 #[test]
 fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(options()?)?;
-    lab.start_roles()?;
+    let lab = running(options()?)?;
     deliver(&lab)?;
     let far = Site::host(2, 1).address().to_string();
     let route = output(&lab, Site::host(1, 1), "ip", &["route", "get", &far])?;
@@ -66,9 +64,7 @@ fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
 
 #[test]
 fn packets_that_may_be_fragmented_arrive_whole() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(options()?)?;
-    lab.start_roles()?;
+    let lab = running(options()?)?;
     lab.inside(Site::host(1, 1), || {
         std::fs::write("/proc/sys/net/ipv4/ip_no_pmtu_disc", "1").context("cannot clear DF")
     })?;

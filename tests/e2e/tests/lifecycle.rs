@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{has_xdp, options, turn};
+use causeway_e2e_tests::{has_xdp, laid_out, options, running};
 use causeway_lab::measure::{laws, probe};
 use causeway_lab::{Lab, Options, Placement, Site};
 
@@ -31,12 +31,10 @@ fn ip(lab: &Lab, site: Site, line: &str) -> Result<String> {
 
 #[test]
 fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let mut lab = running(Options {
         gateways: 2,
         ..options()?
     })?;
-    lab.start_roles()?;
     for role in [Site::demux(1), Site::gateway(1, 1), Site::gateway(2, 2)] {
         ensure!(has_xdp(&lab, role)?, "{role} runs without its program");
         lab.kill_role(role)?;
@@ -54,12 +52,10 @@ fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
 /// The kernel forgets neighbours and routes of a NIC that goes down; sockets and program stay.
 #[test]
 fn a_nic_that_was_down_carries_again() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let mut lab = running(Options {
         gateways: 1,
         ..options()?
     })?;
-    lab.start_roles()?;
     ensure!(
         crosses(&lab)?.fact("probe").holds,
         "the probe does not cross"
@@ -99,8 +95,7 @@ fn a_nic_that_was_down_carries_again() -> Result<()> {
 /// nothing but a question will tell it.
 #[test]
 fn a_host_that_was_replaced_is_found_again() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let mut lab = laid_out(Options {
         gateways: 1,
         ..options()?
     })?;
@@ -126,12 +121,10 @@ fn a_host_that_was_replaced_is_found_again() -> Result<()> {
 
 #[test]
 fn nothing_crosses_without_the_demux() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let mut lab = running(Options {
         gateways: 1,
         ..options()?
     })?;
-    lab.start_roles()?;
     ensure!(
         crosses(&lab)?.fact("probe").holds,
         "the probe does not cross"
@@ -146,8 +139,7 @@ fn nothing_crosses_without_the_demux() -> Result<()> {
 
 #[test]
 fn a_role_says_what_keeps_it_from_starting() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let mut lab = laid_out(Options {
         gateways: 1,
         placement: Placement::Local,
         ..options()?

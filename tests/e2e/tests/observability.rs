@@ -4,9 +4,9 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{options, turn};
+use causeway_e2e_tests::{options, running};
 use causeway_lab::measure::probe;
-use causeway_lab::{Lab, Options, Site};
+use causeway_lab::{Options, Site};
 
 fn sample(metrics: &str, series: &str) -> Result<u64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series));
@@ -16,12 +16,10 @@ fn sample(metrics: &str, series: &str) -> Result<u64> {
 
 #[test]
 fn metrics_say_what_the_status_says() -> Result<()> {
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let lab = running(Options {
         gateways: 1,
         ..options()?
     })?;
-    lab.start_roles()?;
     probe::run(
         &lab,
         Site::host(1, 1),
@@ -61,12 +59,10 @@ fn metrics_say_what_the_status_says() -> Result<()> {
 #[test]
 fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Result<()> {
     const PACKETS: u64 = 200;
-    let _turn = turn();
-    let mut lab = Lab::new(Options {
+    let lab = running(Options {
         gateways: 1,
         ..options()?
     })?;
-    lab.start_roles()?;
     let gateway = Site::gateway(1, 1);
     lab.inside(Site::host(1, 1), || {
         let socket = UdpSocket::bind("0.0.0.0:0")?;

@@ -2,14 +2,12 @@
 //! encapsulation.
 
 use anyhow::Result;
-use causeway_e2e_tests::{options, turn};
+use causeway_e2e_tests::{options, running};
 use causeway_lab::measure::survey::{self, Plan, Survey};
-use causeway_lab::{Cipher, Encapsulation, Lab, NicMode, Options, Placement};
+use causeway_lab::{Cipher, Encapsulation, NicMode, Options, Placement};
 
 fn survey(options: Options) -> Result<Survey> {
-    let _turn = turn();
-    let mut lab = Lab::new(options)?;
-    lab.start_roles()?;
+    let mut lab = running(options)?;
     let plan = Plan {
         duration: 1,
         ..Plan::default()
