@@ -150,7 +150,7 @@ pub struct Worker {
     pub received: u64,
     /// Received packets that were transmitted.
     pub sent: u64,
-    /// Packets the worker made itself (ICMP errors); in no other sum.
+    /// Packets the worker sent beyond those: ICMP errors, and the fragments of a packet but the last.
     pub originated: u64,
     /// Packets that wait for a neighbour's address.
     pub waiting: u64,
@@ -162,6 +162,9 @@ pub struct Worker {
     pub drops: Reasons,
     /// Packets the kernel dropped before the worker saw them, by the names of [`KERNEL_DROPS`].
     pub kernel_drops: Reasons,
+    /// Sequence numbers that the worker's outbound SAs have left before they need new keys: of the
+    /// one that has least.
+    pub sequence_numbers_remaining: u64,
     /// From receive to transmit.
     pub latency_ns: Latency,
     /// The UMEM's frames.

@@ -120,7 +120,7 @@ pub const FAMILIES: &[Family] = &[
         "worker_originated",
         PACKETS,
         WORKER,
-        "ICMP errors that the worker made itself; in no other sum.",
+        "Packets that the worker sent beyond those: ICMP errors, and the fragments of a packet but the last.",
         WorkerCount(|worker| worker.originated),
     ),
     gauge(
@@ -188,6 +188,13 @@ pub const FAMILIES: &[Family] = &[
         &["gateway", "worker", "quantile"],
         "Time from receive to transmit since the start: quantiles 0.5, 0.99, 0.999, and 1 for the longest.",
         Worker(latency),
+    ),
+    gauge(
+        "worker_sequence_numbers_remaining",
+        None,
+        WORKER,
+        "Sequence numbers that the worker's outbound SAs have left before they need new keys: of the one that has least.",
+        WorkerCount(|worker| worker.sequence_numbers_remaining),
     ),
     gauge(
         "worker_frames",

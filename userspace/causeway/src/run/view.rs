@@ -228,6 +228,7 @@ fn worker(
     (total, home): (usize, usize),
 ) -> status::Worker {
     let stats = seat.monitor.stats();
+    let sequences = seat.control.counters.sequences_remaining();
     let kernel_drops = [
         ("rx-ring-full", stats.rx_ring_full),
         ("fill-ring-empty", stats.rx_dropped),
@@ -253,6 +254,7 @@ fn worker(
                 .map(|(reason, count)| (reason.name(), count)),
         ),
         kernel_drops: reasons(kernel_drops),
+        sequence_numbers_remaining: sequences.into_iter().min().unwrap_or(0),
         latency_ns: status::Latency {
             count: latency.len(),
             p50: latency.value_at_quantile(0.5),
