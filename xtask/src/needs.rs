@@ -30,12 +30,14 @@ enum Proof {
 }
 
 const LIBXDP: &str = "builds libxdp and libbpf, which the AF_XDP sockets (xsk-rs) link";
+const GCC: &str =
+    "builds libxdp and libbpf for the AF_XDP sockets (xsk-rs), and AWS-LC for ESP (aws-lc-rs)";
 const LIBXDP_CONFIGURE: &str = "libxdp's configure script stops without it";
 const LIBXDP_BPF: &str = "compiles the BPF programs inside libxdp";
 
 /// Everything, in the order in which it is shown.
 pub const NEEDS: [Need; 15] = [
-    need("gcc", LIBXDP, Proof::Program(&["gcc"])),
+    need("gcc", GCC, Proof::Program(&["gcc"])),
     need("make", LIBXDP, Proof::Program(&["make"])),
     need("pkg-config", LIBXDP, Proof::Program(&["pkg-config"])),
     need("libelf-dev", LIBXDP, Proof::Header("libelf.h")),
