@@ -1,7 +1,7 @@
 //! What a packet belongs to: the key on which steering hashes, without a direction.
 
 use crate::bytes::Bytes;
-use crate::headers::{Headers, protocol};
+use crate::headers::{Headers, IPV4, protocol};
 
 /// ICMP's own header, in front of the packet that an error quotes.
 const ICMP: usize = 8;
@@ -37,17 +37,30 @@ impl FlowKey {
     /// that a flow's "too big" takes the flow's own way.
     #[inline(always)]
     pub fn of<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
-        if headers.protocol == protocol::ICMP && !headers.fragment {
-            return Self::of_icmp(packet, headers);
+        // What a frame carries behind the packet, such as Ethernet padding, tells nothing about it.
+        let end = headers.l3 + headers.total;
+        if headers.protocol != protocol::ICMP || headers.fragment {
+            return Self::of_transport(packet, headers, end);
         }
-        Self::of_transport(packet, headers)
+        // Unreachable, source quench, redirect, time exceeded, parameter problem.
+        let quote = headers.l4 + ICMP;
+        if let Some(3 | 4 | 5 | 11 | 12) = icmp_type(packet, headers, end)
+            && quote + IPV4 <= end
+            && let Ok(quoted) = Headers::parse_quoted(packet, quote)
+        {
+            if quoted.protocol == protocol::ICMP && !quoted.fragment {
+                return Self::of_echo(packet, &quoted, end);
+            }
+            return Self::of_transport(packet, &quoted, end);
+        }
+        Self::of_echo(packet, headers, end)
     }
 
     #[inline(always)]
-    fn of_transport<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
+    fn of_transport<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Self {
         let ports = match headers.protocol {
             protocol::TCP | protocol::UDP | protocol::SCTP if !headers.fragment => {
-                packet.words::<2>(headers.l4)
+                words(packet, headers.l4, end)
             }
             _ => None,
         };
@@ -59,25 +72,11 @@ impl FlowKey {
         )
     }
 
-    #[inline(always)]
-    fn of_icmp<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
-        // Unreachable, source quench, redirect, time exceeded, parameter problem.
-        if let Some(3 | 4 | 5 | 11 | 12) = icmp_type(packet, headers)
-            && let Ok(quoted) = Headers::parse_quoted(packet, headers.l4 + ICMP)
-        {
-            if quoted.protocol == protocol::ICMP && !quoted.fragment {
-                return Self::of_echo(packet, &quoted);
-            }
-            return Self::of_transport(packet, &quoted);
-        }
-        Self::of_echo(packet, headers)
-    }
-
     /// Echo and its answer share an identifier, which stands for the ports; other messages have none.
     #[inline(always)]
-    fn of_echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
-        let identifier = match icmp_type(packet, headers) {
-            Some(0 | 8) => packet.words::<1>(headers.l4 + 4),
+    fn of_echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Self {
+        let identifier = match icmp_type(packet, headers, end) {
+            Some(0 | 8) => words(packet, headers.l4 + 4, end),
             _ => None,
         };
         let [identifier] = identifier.unwrap_or([0]);
@@ -90,6 +89,15 @@ impl FlowKey {
 }
 
 #[inline(always)]
-fn icmp_type<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<u16> {
-    packet.words::<1>(headers.l4).map(|[kind]| kind >> 8)
+fn icmp_type<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<u16> {
+    words(packet, headers.l4, end).map(|[kind]| kind >> 8)
+}
+
+/// Words of a packet that ends at `end`.
+#[inline(always)]
+fn words<const N: usize, B: Bytes + ?Sized>(packet: &B, at: usize, end: usize) -> Option<[u16; N]> {
+    if at + 2 * N > end {
+        return None;
+    }
+    packet.words(at)
 }

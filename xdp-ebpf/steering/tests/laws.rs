@@ -134,6 +134,14 @@ fn esp_ends_where_its_innermost_length_says() {
     }
 }
 
+#[test]
+fn ports_are_not_read_from_the_padding_behind_a_packet() {
+    let mut cut = frame(1, 2, protocol::TCP, 0, &[0x12]);
+    let alone = key(&cut);
+    cut.extend([0xee; 24]);
+    assert_eq!(key(&cut), alone);
+}
+
 /// One client with many ports: the largest of ten shares stays near a tenth. A sum of ports
 /// instead of a hash would fail here.
 #[test]
