@@ -21,8 +21,7 @@ static HOST: Array<Host> = Array::with_max_entries(1, 0);
 #[map]
 static WORKER_OF_SPI: HashMap<u32, u32> = HashMap::with_max_entries(MAX_SAS, 0);
 #[map]
-static DESTINATIONS: LpmTrie<u32, u32> =
-    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
+static DESTINATIONS: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
 #[map]
 static GATEWAY_OF_BUCKET: Array<u32> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
 #[map]
