@@ -29,6 +29,7 @@ mod outer;
 mod seal;
 mod sequence;
 mod spi;
+mod table;
 mod window;
 
 pub use aead::{Backend, BackendChoice};
@@ -39,4 +40,5 @@ pub use outer::{Encapsulation, NAT_T_PORT, Outer};
 pub use seal::{OutboundSa, SealError, TAIL_ROOM};
 pub use sequence::{Nonce, Sequence, SequenceError};
 pub use spi::{Spi, peek};
+pub use table::SaTable;
 pub use window::WindowError;

@@ -1,27 +1,31 @@
 //! The name of an SA on the wire.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// A security parameters index (RFC 4303 section 2.1), 256 or more: 0 is never sent (on UDP port
 /// 4500 it marks IKE, RFC 3948 section 2.2) and 1 to 255 are reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Spi(u32);
+pub struct Spi(NonZeroU32);
 
 impl Spi {
     /// The SPI of this value, or `None` if it is one of the reserved 0 to 255.
     pub const fn new(value: u32) -> Option<Spi> {
-        if value > 255 { Some(Spi(value)) } else { None }
+        match NonZeroU32::new(value) {
+            Some(value) if value.get() > 255 => Some(Spi(value)),
+            _ => None,
+        }
     }
 
     /// The value, in host byte order.
     pub const fn get(self) -> u32 {
-        self.0
+        self.0.get()
     }
 }
 
 impl fmt::Display for Spi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#010x}", self.0)
+        write!(f, "{:#010x}", self.get())
     }
 }
 
@@ -48,7 +52,7 @@ mod tests {
     #[test]
     fn peek_reads_spi_and_number() {
         let esp = [0, 0, 0x10, 1, 0xff, 0, 0, 2, 9];
-        assert_eq!(peek(&esp), Some((Spi(0x1001), 0xff00_0002)));
+        assert_eq!(peek(&esp), Some((Spi::new(0x1001).unwrap(), 0xff00_0002)));
         assert_eq!(peek(&esp[..7]), None);
     }
 
