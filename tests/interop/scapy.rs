@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use causeway_esp::{
-    Cipher, Encapsulation, InboundSa, Key, Opened, OutboundSa, Outer, Sequence, Spi, TAIL_ROOM,
+    Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Opened, OutboundConfig, OutboundSa,
+    Outer, Sequence, Spi, TAIL_ROOM,
 };
 
 const ROUND: u64 = 1 << 32;
@@ -127,21 +128,20 @@ fn both_ways(cipher: Cipher, encapsulation: Encapsulation) {
     let spi = Spi::new(0x0001_0001).unwrap();
     let material: Vec<u8> = (0..cipher.key_len()).map(|i| (i * 13 + 7) as u8).collect();
     let key = || Key::new(cipher, &material).unwrap();
-    let outer = Outer {
+    let ends = Ends::V4 {
         source: Ipv4Addr::new(10, 1, 0, 101),
         destination: Ipv4Addr::new(10, 2, 0, 102),
-        encapsulation,
-        ttl: 64,
     };
+    let outer = Outer::new(ends, encapsulation, 64);
     let mut scapy = Scapy::start();
-    let mut receiver = InboundSa::new(spi, key(), 4096).unwrap();
+    let mut receiver = InboundSa::new(InboundConfig::new(spi, key(), 4096)).unwrap();
 
     for (at, number) in NUMBERS.into_iter().enumerate() {
         // Four lengths in a row meet every padding.
         let inner = inner_packet(at * 150 + at);
         let mut sequence = Sequence::new(number);
         sequence.reserve_until(number + 1);
-        let mut sender = OutboundSa::new(spi, key(), outer, sequence);
+        let mut sender = OutboundSa::new(OutboundConfig::new(spi, key(), outer, sequence));
         let mut frame = inner.clone();
         frame.resize(inner.len() + TAIL_ROOM, 0);
         let mut sealed = vec![0; 2048];

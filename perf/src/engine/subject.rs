@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_esp::{
-    Backend, BackendChoice, Cipher, Encapsulation, InboundSa, Key, Opened, OutboundSa, Outer,
-    Sequence, Spi,
+    Backend, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Opened,
+    OutboundConfig, OutboundSa, Outer, Sequence, Spi,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -33,23 +33,22 @@ impl Subject {
     pub fn esp(cipher: Cipher, choice: BackendChoice) -> Result<Subject> {
         let spi = Spi::new(4097).context("an SPI")?;
         let key = || Key::new(cipher, &vec![0x5a; cipher.key_len()]);
-        let outer = Outer {
+        let ends = Ends::V4 {
             source: Ipv4Addr::new(10, 1, 0, 101),
             destination: Ipv4Addr::new(10, 2, 0, 101),
-            encapsulation: Encapsulation::Udp { source_port: 4500 },
-            ttl: 64,
         };
+        let outer = Outer::new(ends, Encapsulation::Udp { source_port: 4500 }, 64);
         let mut sequence = Sequence::new(1);
         sequence.reserve_until(u64::MAX);
         Ok(Subject::Esp(
-            Box::new(OutboundSa::with_backend(
-                spi,
-                key()?,
-                outer,
-                sequence,
-                choice,
-            )),
-            Box::new(InboundSa::with_backend(spi, key()?, WINDOW, choice)?),
+            Box::new(OutboundSa::new(OutboundConfig {
+                backend: choice,
+                ..OutboundConfig::new(spi, key()?, outer, sequence)
+            })),
+            Box::new(InboundSa::new(InboundConfig {
+                backend: choice,
+                ..InboundConfig::new(spi, key()?, WINDOW)
+            })?),
         ))
     }
 

@@ -50,12 +50,14 @@ pub(crate) struct Aead {
     /// The longest plaintext for `short`, in bytes.
     limit: usize,
     salt: Zeroizing<[u8; SALT_LEN]>,
+    esn: bool,
 }
 
 impl Aead {
-    pub(crate) fn new(key: &Key, choice: BackendChoice) -> Aead {
+    pub(crate) fn new(key: &Key, esn: bool, choice: BackendChoice) -> Aead {
         Aead::split(
             key,
+            esn,
             match choice {
                 BackendChoice::Auto => fastest::fastest(key.cipher()),
                 BackendChoice::Only(backend) => Split::only(backend),
@@ -63,13 +65,14 @@ impl Aead {
         )
     }
 
-    fn split(key: &Key, split: Split) -> Aead {
+    fn split(key: &Key, esn: bool, split: Split) -> Aead {
         let keyed = |backend| Keyed::new(backend, key.cipher(), key.secret());
         Aead {
             short: keyed(split.short),
             long: (split.long != split.short).then(|| keyed(split.long)),
             limit: split.limit,
             salt: key.salt(),
+            esn,
         }
     }
 
@@ -85,9 +88,10 @@ impl Aead {
         icv: &mut [u8; ICV_LEN],
     ) -> Result<[u8; IV_LEN], Error> {
         let iv = nonce.number().to_be_bytes();
-        let aad = aad(spi, nonce.number());
+        let aad = Aad::new(spi, nonce.number(), self.esn);
+        let aad = aad.bytes();
         self.keyed(plaintext.len())
-            .encrypt(&self.nonce(&iv), &aad, plaintext, ciphertext, icv)?;
+            .encrypt(&self.nonce(&iv), aad, plaintext, ciphertext, icv)?;
         Ok(iv)
     }
 
@@ -103,9 +107,9 @@ impl Aead {
         icv: &[u8; ICV_LEN],
         plaintext: &mut [u8],
     ) -> Result<Authentic, Forged> {
-        let aad = aad(spi, candidate.number());
+        let aad = Aad::new(spi, candidate.number(), self.esn);
         self.keyed(ciphertext.len())
-            .decrypt(&self.nonce(iv), &aad, ciphertext, icv, plaintext)
+            .decrypt(&self.nonce(iv), aad.bytes(), ciphertext, icv, plaintext)
             .map_err(|_| Forged)?;
         Ok(Authentic(candidate))
     }
@@ -127,13 +131,33 @@ impl Aead {
     }
 }
 
-/// What the ICV covers beside the ciphertext: SPI and 64-bit number (RFC 4106 section 5, RFC 7634
-/// section 2.1).
-fn aad(spi: Spi, number: u64) -> [u8; 12] {
-    let mut aad = [0; 12];
-    aad[..4].copy_from_slice(&spi.get().to_be_bytes());
-    aad[4..].copy_from_slice(&number.to_be_bytes());
-    aad
+/// What the ICV covers beside the ciphertext: the SPI and the 64-bit number, without ESN the SPI and
+/// the 32-bit number (RFC 4106 section 5, RFC 7634 section 2.1).
+struct Aad {
+    bytes: [u8; 12],
+    len: usize,
+}
+
+impl Aad {
+    #[inline]
+    fn new(spi: Spi, number: u64, esn: bool) -> Aad {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&spi.get().to_be_bytes());
+        if esn {
+            bytes[4..].copy_from_slice(&number.to_be_bytes());
+        } else {
+            bytes[4..8].copy_from_slice(&(number as u32).to_be_bytes());
+        }
+        Aad {
+            bytes,
+            len: if esn { 12 } else { 8 },
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 #[cfg(test)]

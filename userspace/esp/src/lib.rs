@@ -4,11 +4,12 @@
 //! # The order of things
 //!
 //! Sending, [`OutboundSa::seal`]:
-//! 1. the inner packet is measured ([`SealError`] names what does not fit),
+//! 1. the inner packet, IPv4 or IPv6, is measured and held against the SA's [`Lifetime`]
+//!    ([`SealError`] names what does not fit),
 //! 2. [`Sequence::issue`] gives a [`Nonce`], which can be used once because it is consumed,
 //! 3. padding and next header are written behind the inner packet, in its own frame,
 //! 4. the AEAD reads that frame and writes the other one: encryption is the copy,
-//! 5. the outer header comes ready from the SA; only length, identification, TOS, DF and checksum change.
+//! 5. the outer header, IPv4 or IPv6, comes ready from the SA; only length, identification, TOS, DF and checksum change.
 //!
 //! Receiving, [`InboundSa::open`], in the order of RFC 4303 section 3.4:
 //! 1. the replay window infers the 64-bit number and checks it: a *candidate*,
@@ -16,14 +17,16 @@
 //! 3. the window advances, which takes the authentic number: it cannot move on a forged packet,
 //! 4. padding, next header and inner length are inspected, the ECN fields combined (RFC 6040).
 //!
-//! Extended sequence numbers are always on. The 8-octet IV is the 64-bit sequence number, so one
-//! counter rules both replay and nonces (RFC 4106 section 3.1, RFC 7634 section 2).
+//! Extended sequence numbers (ESN) are on unless the SA says otherwise. The 8-octet IV is the sequence
+//! number, with ESN or without, so one counter rules both replay and nonces (RFC 4106 section 3.1,
+//! RFC 7634 section 2).
 
 mod aead;
 mod cipher;
 mod ecn;
-mod ipv4;
+mod inner;
 mod key;
+mod lifetime;
 mod open;
 mod outer;
 mod seal;
@@ -35,9 +38,10 @@ mod window;
 pub use aead::{Backend, BackendChoice};
 pub use cipher::{Cipher, UnknownCipher};
 pub use key::{Key, KeyError};
-pub use open::{InboundSa, OpenError, Opened};
-pub use outer::{Encapsulation, NAT_T_PORT, Outer};
-pub use seal::{OutboundSa, SealError, TAIL_ROOM};
+pub use lifetime::{Lifetime, Limits, Stage, Usage};
+pub use open::{InboundConfig, InboundSa, OpenError, Opened};
+pub use outer::{DontFragment, Dscp, Encapsulation, Ends, MixedFamilies, NAT_T_PORT, Outer};
+pub use seal::{OutboundConfig, OutboundSa, SealError, TAIL_ROOM, Tfc};
 pub use sequence::{Nonce, Sequence, SequenceError};
 pub use spi::{Spi, peek};
 pub use table::SaTable;

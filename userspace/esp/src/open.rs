@@ -1,20 +1,54 @@
 //! Opening: an ESP packet in one frame becomes its inner packet in another.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::aead::{Aead, Authentic, BackendChoice, Forged, ICV_LEN, IV_LEN};
 use crate::ecn;
-use crate::ipv4;
+use crate::inner::{self, Family};
 use crate::key::Key;
-use crate::seal::{NEXT_DUMMY, NEXT_IPV4, TRAILER_LEN};
+use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
+use crate::seal::{NEXT_DUMMY, TRAILER_LEN};
 use crate::spi::Spi;
 use crate::window::{Candidate, Refusal, ReplayWindow, WindowError};
+
+/// What an inbound SA is made of.
+#[derive(Debug)]
+pub struct InboundConfig {
+    /// Our name for the SA.
+    pub spi: Spi,
+    /// Cipher and key. No other SA may have it.
+    pub key: Key,
+    /// Width of the replay window in packets, 64 to 16384.
+    pub window: u32,
+    /// Whether numbers have 64 bits (RFC 4303 section 2.2.1) or 32, as the peer has it.
+    pub esn: bool,
+    /// How long it may live.
+    pub lifetime: Lifetime,
+    /// The AEAD's implementation.
+    pub backend: BackendChoice,
+}
+
+impl InboundConfig {
+    /// With ESN, no limit, and the fastest backend.
+    pub fn new(spi: Spi, key: Key, window: u32) -> InboundConfig {
+        InboundConfig {
+            spi,
+            key,
+            window,
+            esn: true,
+            lifetime: Lifetime::default(),
+            backend: BackendChoice::Auto,
+        }
+    }
+}
 
 /// The receiving end of a tunnel-mode SA.
 pub struct InboundSa {
     spi: Spi,
     aead: Aead,
     window: ReplayWindow,
+    ledger: Ledger,
 }
 
 /// What an authentic packet held.
@@ -31,29 +65,16 @@ pub enum Opened {
 }
 
 impl InboundSa {
-    /// An SA that has received nothing yet, with a replay window of `window_bits` packets,
-    /// 64 to 16384. The AEAD's backend is the faster one on this CPU.
+    /// An SA that has received nothing yet.
     ///
     /// # Errors
-    /// [`WindowError`] if the window is narrower or wider than that.
-    pub fn new(spi: Spi, key: Key, window_bits: u32) -> Result<InboundSa, WindowError> {
-        InboundSa::with_backend(spi, key, window_bits, BackendChoice::Auto)
-    }
-
-    /// The same with a backend of choice.
-    ///
-    /// # Errors
-    /// As for [`InboundSa::new`].
-    pub fn with_backend(
-        spi: Spi,
-        key: Key,
-        window_bits: u32,
-        choice: BackendChoice,
-    ) -> Result<InboundSa, WindowError> {
+    /// [`WindowError`] if the window is narrower than 64 packets or wider than 16384.
+    pub fn new(config: InboundConfig) -> Result<InboundSa, WindowError> {
         Ok(InboundSa {
-            spi,
-            aead: Aead::new(&key, choice),
-            window: ReplayWindow::new(window_bits)?,
+            spi: config.spi,
+            aead: Aead::new(&config.key, config.esn, config.backend),
+            window: ReplayWindow::new(config.window, config.esn)?,
+            ledger: Ledger::new(config.lifetime),
         })
     }
 
@@ -76,29 +97,52 @@ impl InboundSa {
         if packet.spi != self.spi.get() {
             return Err(OpenError::BadIcv);
         }
+        self.ledger.admit(packet.ciphertext.len())?;
         let candidate = self.window.check(packet.low)?;
         let authentic = match self.authenticate(candidate, &packet, plaintext) {
             Ok(authentic) => authentic,
             Err(_) => self.resynchronise(&packet, plaintext)?,
         };
         self.window.advance(authentic);
+        self.ledger.add(packet.ciphertext.len());
 
         let (payload, next_header) = strip_trailer(plaintext)?;
+        const IPV4: u8 = Family::V4.next_header();
+        const IPV6: u8 = Family::V6.next_header();
         match next_header {
-            NEXT_IPV4 => {}
+            IPV4 | IPV6 => {}
             NEXT_DUMMY => return Ok(Opened::Dummy),
             _ => return Err(OpenError::NextHeader),
         }
         // Traffic flow confidentiality padding (RFC 4303 section 2.7) lies behind the inner
         // packet and is left there.
-        let Some(inner) = ipv4::parse(payload) else {
+        let Some(inner) = inner::parse(payload) else {
             return Err(OpenError::InnerMalformed);
         };
+        if inner.family.next_header() != next_header {
+            return Err(OpenError::InnerMalformed);
+        }
         let tos = ecn::decapsulate(inner.tos, outer_tos).ok_or(OpenError::EcnCeOverNotEct)?;
         if tos != inner.tos {
-            ipv4::set_tos(payload, tos);
+            inner::set_tos(payload, tos);
         }
         Ok(Opened::Packet { len: inner.len })
+    }
+
+    /// What this SA has opened: authentic packets, whatever was in them.
+    pub fn usage(&self) -> Usage {
+        self.ledger.usage()
+    }
+
+    /// The limits of this SA.
+    pub fn lifetime(&self) -> Lifetime {
+        self.ledger.lifetime()
+    }
+
+    /// Where this SA stands in its life at `age` since it was installed. Once it has been told an age
+    /// past its hard limit, it opens nothing more.
+    pub fn stage(&mut self, age: Duration) -> Stage {
+        self.ledger.stage(age)
     }
 
     /// The SPI that this SA answers to.
@@ -210,6 +254,9 @@ pub enum OpenError {
     /// The plaintext does not fit into the output.
     #[error("the plaintext does not fit into the output frame")]
     OutputTooSmall,
+    /// A hard limit of the SA's [`Lifetime`] is reached.
+    #[error("a hard limit of the SA's lifetime is reached: it needs a new key")]
+    Expired,
     /// This number was received before (RFC 4303 section 3.4.3).
     #[error("the sequence number was received before")]
     Replayed,
@@ -222,16 +269,22 @@ pub enum OpenError {
     /// The padding is not 1, 2, 3, ... or longer than the packet.
     #[error("the padding is not what the standard asks for")]
     BadPadding,
-    /// The payload is neither IPv4 (4) nor a dummy (59); IPv6 (41) is not supported.
-    #[error("the payload is neither IPv4 nor a dummy")]
+    /// The payload is neither IPv4 (4) nor IPv6 (41) nor a dummy (59).
+    #[error("the payload is neither IPv4 nor IPv6 nor a dummy")]
     NextHeader,
-    /// The inner packet is not a whole IPv4 packet.
-    #[error("the inner packet is not a whole IPv4 packet")]
+    /// The inner packet is not a whole IP packet, or of another version than the next header says.
+    #[error("the inner packet is not a whole IP packet of the version that the trailer names")]
     InnerMalformed,
     /// Congestion was experienced outside, but the inner packet is not ECN-capable
     /// (RFC 6040 section 4.2).
     #[error("congestion experienced over an inner packet that is not ECN-capable")]
     EcnCeOverNotEct,
+}
+
+impl From<Expired> for OpenError {
+    fn from(Expired: Expired) -> OpenError {
+        OpenError::Expired
+    }
 }
 
 impl From<Refusal> for OpenError {

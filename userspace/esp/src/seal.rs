@@ -1,10 +1,12 @@
-//! Sealing: an inner IPv4 packet in one frame becomes an outer one in another.
+//! Sealing: an inner IP packet in one frame becomes an outer one in another.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::aead::{Aead, BackendChoice, ICV_LEN, IV_LEN};
-use crate::ipv4;
+use crate::inner::{self, Family, Inner};
 use crate::key::Key;
+use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
 use crate::outer::{Outer, Template};
 use crate::sequence::{Sequence, SequenceError};
 use crate::spi::Spi;
@@ -13,14 +15,60 @@ use crate::spi::Spi;
 const ESP_LEN: usize = 8;
 /// Length of pad length and next header, in bytes.
 pub(crate) const TRAILER_LEN: usize = 2;
-/// Next header of an IPv4 packet in tunnel mode.
-pub(crate) const NEXT_IPV4: u8 = 4;
 /// Next header of a dummy packet (RFC 4303 section 2.6).
 pub(crate) const NEXT_DUMMY: u8 = 59;
 
-/// Room in bytes that [`OutboundSa::seal`] may write to behind the inner packet: up to 3 bytes of
-/// padding, pad length and next header.
+/// Room in bytes that [`OutboundSa::seal`] may write to behind the inner packet, or behind what
+/// [`Tfc::PadTo`] makes of it: up to 3 bytes of padding, pad length and next header.
 pub const TAIL_ROOM: usize = 3 + TRAILER_LEN;
+
+/// What an outbound SA is made of.
+#[derive(Debug)]
+pub struct OutboundConfig {
+    /// The peer's name for the SA.
+    pub spi: Spi,
+    /// Cipher and key. No other SA may have it.
+    pub key: Key,
+    /// The outer header.
+    pub outer: Outer,
+    /// Where its numbers start.
+    pub sequence: Sequence,
+    /// Whether numbers have 64 bits (RFC 4303 section 2.2.1) or 32. The peer must have the same.
+    pub esn: bool,
+    /// How lengths are hidden.
+    pub tfc: Tfc,
+    /// How long it may live.
+    pub lifetime: Lifetime,
+    /// The AEAD's implementation.
+    pub backend: BackendChoice,
+}
+
+impl OutboundConfig {
+    /// With ESN, lengths as they are, no limit, and the fastest backend.
+    pub fn new(spi: Spi, key: Key, outer: Outer, sequence: Sequence) -> OutboundConfig {
+        OutboundConfig {
+            spi,
+            key,
+            outer,
+            sequence,
+            esn: true,
+            tfc: Tfc::Off,
+            lifetime: Lifetime::default(),
+            backend: BackendChoice::Auto,
+        }
+    }
+}
+
+/// Traffic flow confidentiality: whether the lengths of inner packets are hidden (RFC 4303 section
+/// 2.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tfc {
+    /// They show.
+    #[default]
+    Off,
+    /// Shorter packets are filled up with zeros to so many bytes; longer ones stay as they are.
+    PadTo(usize),
+}
 
 /// The sending end of a tunnel-mode SA.
 pub struct OutboundSa {
@@ -28,37 +76,47 @@ pub struct OutboundSa {
     aead: Aead,
     sequence: Sequence,
     template: Template,
+    /// Bytes to which shorter payloads are filled up; 0 where none are.
+    pad_to: usize,
+    tfc: Tfc,
+    ledger: Ledger,
 }
 
 impl OutboundSa {
-    /// An SA that has sent whatever `sequence` says it has. The AEAD's backend is the faster one
-    /// on this CPU.
-    pub fn new(spi: Spi, key: Key, outer: Outer, sequence: Sequence) -> OutboundSa {
-        OutboundSa::with_backend(spi, key, outer, sequence, BackendChoice::Auto)
-    }
-
-    /// The same with a backend of choice.
-    pub fn with_backend(
-        spi: Spi,
-        key: Key,
-        outer: Outer,
-        sequence: Sequence,
-        choice: BackendChoice,
-    ) -> OutboundSa {
-        OutboundSa {
-            spi,
-            aead: Aead::new(&key, choice),
+    /// An SA that has sent whatever the sequence says it has.
+    pub fn new(config: OutboundConfig) -> OutboundSa {
+        let sequence = match config.esn {
+            true => config.sequence,
+            false => config.sequence.without_esn(),
+        };
+        let mut sa = OutboundSa {
+            spi: config.spi,
+            aead: Aead::new(&config.key, config.esn, config.backend),
             sequence,
-            template: Template::new(&outer),
-        }
+            template: Template::new(&config.outer),
+            pad_to: 0,
+            tfc: config.tfc,
+            ledger: Ledger::new(config.lifetime),
+        };
+        sa.bound_padding(usize::MAX);
+        sa
     }
 
-    /// Encrypts the IPv4 packet at the start of `frame` and writes the whole outer packet, from
+    /// Never pads an inner packet to more than `max_inner` bytes, whatever the SA's [`Tfc`] says: the
+    /// tunnel carries no more.
+    pub fn bound_padding(&mut self, max_inner: usize) {
+        self.pad_to = match self.tfc {
+            Tfc::Off => 0,
+            Tfc::PadTo(len) => len.min(max_inner),
+        };
+    }
+
+    /// Encrypts the IP packet at the start of `frame` and writes the whole outer packet, from
     /// its IP header on, to the start of `out`. Returns the length of the outer packet.
     ///
     /// `inner_len` is how many bytes of `frame` came from outside; what the inner header does not
     /// count among them (Ethernet padding) is left behind. Up to [`TAIL_ROOM`] bytes behind the
-    /// packet are overwritten. The inner TTL is the caller's to decrement.
+    /// packet, or behind its [`Tfc`] padding, are overwritten. The inner TTL is the caller's to decrement.
     ///
     /// # Errors
     /// [`SealError`]; no sequence number is used up by a packet that is refused.
@@ -76,19 +134,20 @@ impl OutboundSa {
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         let came = frame.get(..inner_len).ok_or(SealError::NoTailRoom)?;
-        let Some(inner) = ipv4::parse(came) else {
-            return Err(SealError::NotIpv4);
+        let Some(inner) = inner::parse(came) else {
+            return Err(SealError::NotIp);
         };
+        let Inner { family, tos, .. } = inner;
         if inner.len != inner_len {
-            return self.seal_part(frame, inner.len, inner.tos, inner.dont_fragment, out);
+            return self.seal_part(frame, inner.len, family, tos, inner.dont_fragment, out);
         }
         // With the length that came, which equals the one in the header: the CPU gets on with the
         // cipher, and with the next packet, while this one's header is still on its way to the cache.
         self.encapsulate(
             frame,
             inner_len,
-            NEXT_IPV4,
-            inner.tos,
+            family.next_header(),
+            tos,
             inner.dont_fragment,
             out,
         )
@@ -102,11 +161,12 @@ impl OutboundSa {
         &mut self,
         frame: &mut [u8],
         len: usize,
+        family: Family,
         tos: u8,
         dont_fragment: bool,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        self.encapsulate(frame, len, NEXT_IPV4, tos, dont_fragment, out)
+        self.encapsulate(frame, len, family.next_header(), tos, dont_fragment, out)
     }
 
     /// Makes a dummy packet (RFC 4303 section 2.6), which the peer drops silently. The first
@@ -135,15 +195,22 @@ impl OutboundSa {
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         // Everything that can be refused is refused before a number is issued.
-        let total_len = len.saturating_add(self.overhead(len));
+        let packet_len = len;
+        let len = packet_len.max(self.pad_to);
+        let total_len = self.sealed_len(len);
         let outer_len = u16::try_from(total_len).map_err(|_| SealError::TooBig)?;
         let out = out.get_mut(..total_len).ok_or(SealError::OutputTooSmall)?;
         let padding = padding(len);
         let plaintext = frame
             .get_mut(..len + padding + TRAILER_LEN)
             .ok_or(SealError::NoTailRoom)?;
+        self.ledger.admit(plaintext.len())?;
         let nonce = self.sequence.issue()?;
 
+        // Zeros, not what the frame held before.
+        if packet_len < len {
+            plaintext[packet_len..len].fill(0);
+        }
         // Each arm is a copy of fixed length: a store or two instead of a call.
         let trailer = &mut plaintext[len..];
         match padding {
@@ -164,6 +231,7 @@ impl OutboundSa {
             .aead
             .seal(nonce, self.spi, plaintext, ciphertext, icv)
             .map_err(|_| SealError::TooBig)?;
+        self.ledger.add(plaintext.len());
         esp_header[..4].copy_from_slice(&self.spi.get().to_be_bytes());
         esp_header[4..8].copy_from_slice(&(number as u32).to_be_bytes());
         esp_header[8..].copy_from_slice(&iv);
@@ -174,13 +242,21 @@ impl OutboundSa {
         Ok(total_len)
     }
 
-    /// What sealing adds to an inner packet of this length, in bytes: 54 to 57, in UDP 62 to 65.
+    /// What sealing adds to an inner packet of this length with its [`Tfc`] padding, in bytes: over
+    /// IPv4 54 to 57, in UDP 62 to 65; over IPv6 20 more.
     pub fn overhead(&self, inner_len: usize) -> usize {
-        self.template.len() + ESP_LEN + IV_LEN + padding(inner_len) + TRAILER_LEN + ICV_LEN
+        self.sealed_len(inner_len.max(self.pad_to)) - inner_len
+    }
+
+    /// Length of the outer packet around a payload.
+    #[inline]
+    fn sealed_len(&self, payload_len: usize) -> usize {
+        let fixed = self.template.len() + ESP_LEN + IV_LEN + TRAILER_LEN + ICV_LEN;
+        payload_len.saturating_add(fixed + padding(payload_len))
     }
 
     /// The longest inner packet whose outer packet fits into `outer_mtu` bytes: the MTU of the
-    /// tunnel, 1446 for 1500, in UDP 1438.
+    /// tunnel. For 1500 over IPv4 1446, in UDP 1438; over IPv6 1426 and 1418.
     pub fn max_inner(&self, outer_mtu: usize) -> usize {
         let fixed = self.template.len() + ESP_LEN + IV_LEN + ICV_LEN;
         let padded = outer_mtu.saturating_sub(fixed) & !3;
@@ -200,6 +276,22 @@ impl OutboundSa {
     /// Allows sequence numbers below `ceiling`; see [`Sequence::reserve_until`].
     pub fn reserve_until(&mut self, ceiling: u64) {
         self.sequence.reserve_until(ceiling);
+    }
+
+    /// What this SA has sealed.
+    pub fn usage(&self) -> Usage {
+        self.ledger.usage()
+    }
+
+    /// The limits of this SA.
+    pub fn lifetime(&self) -> Lifetime {
+        self.ledger.lifetime()
+    }
+
+    /// Where this SA stands in its life at `age` since it was installed. Once it has been told an age
+    /// past its hard limit, it seals nothing more.
+    pub fn stage(&mut self, age: Duration) -> Stage {
+        self.ledger.stage(age)
     }
 
     /// How many packets this SA can still send, reserved or not.
@@ -222,15 +314,18 @@ fn padding(len: usize) -> usize {
 /// Why a packet was not sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The inner packet is not a well-formed, whole IPv4 packet.
-    #[error("the inner packet is not a whole IPv4 packet")]
-    NotIpv4,
-    /// The outer packet would be longer than an IPv4 packet can be, 65535 bytes.
+    /// The inner packet is not a well-formed, whole IP packet.
+    #[error("the inner packet is not a whole IP packet")]
+    NotIp,
+    /// The outer packet would be longer than 65535 bytes.
     #[error("the outer packet would be longer than 65535 bytes")]
     TooBig,
     /// The frame has no room for padding and trailer behind the inner packet.
     #[error("the frame has no room for padding and trailer behind the inner packet")]
     NoTailRoom,
+    /// A hard limit of the SA's [`Lifetime`] is reached.
+    #[error("a hard limit of the SA's lifetime is reached: it needs a new key")]
+    Expired,
     /// The outer packet does not fit into the output.
     #[error("the outer packet does not fit into the output frame")]
     OutputTooSmall,
@@ -240,6 +335,12 @@ pub enum SealError {
     /// All sequence numbers of the SA are used (RFC 4303 section 3.3.3).
     #[error("all sequence numbers of the SA are used: it needs a new key")]
     Exhausted,
+}
+
+impl From<Expired> for SealError {
+    fn from(Expired: Expired) -> SealError {
+        SealError::Expired
+    }
 }
 
 impl From<SequenceError> for SealError {

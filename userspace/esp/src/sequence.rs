@@ -9,7 +9,12 @@
 pub struct Sequence {
     next: u64,
     ceiling: u64,
+    /// The first number that is never issued.
+    end: u64,
 }
+
+/// Numbers of 32 bits end here (RFC 4303 section 3.3.3: the counter must not cycle).
+const END_WITHOUT_ESN: u64 = 1 << 32;
 
 impl Sequence {
     /// A counter whose first number is `next`; 0 counts as 1, the first number of an SA
@@ -19,6 +24,15 @@ impl Sequence {
         Sequence {
             next,
             ceiling: next,
+            end: u64::MAX,
+        }
+    }
+
+    /// The same counter for an SA without extended sequence numbers.
+    pub(crate) fn without_esn(self) -> Sequence {
+        Sequence {
+            end: END_WITHOUT_ESN,
+            ..self
         }
     }
 
@@ -32,9 +46,10 @@ impl Sequence {
     ///
     /// # Errors
     /// [`SequenceError::NotReserved`] at the ceiling, [`SequenceError::Exhausted`] at the end of the
-    /// 64-bit space, where RFC 4303 section 3.3.3 asks for a new SA.
+    /// 64-bit space, or of the 32-bit space of an SA without ESN, where RFC 4303 section 3.3.3 asks
+    /// for a new SA.
     pub fn issue(&mut self) -> Result<Nonce, SequenceError> {
-        if self.next == u64::MAX {
+        if self.next >= self.end {
             return Err(SequenceError::Exhausted);
         }
         if self.next >= self.ceiling {
@@ -57,7 +72,7 @@ impl Sequence {
 
     /// How many numbers are left before the SA is exhausted, reserved or not.
     pub fn remaining(&self) -> u64 {
-        u64::MAX - self.next
+        self.end.saturating_sub(self.next)
     }
 }
 
@@ -130,6 +145,22 @@ mod tests {
         assert_eq!(sequence.issue(), Err(SequenceError::Exhausted));
         assert_eq!(sequence.issue(), Err(SequenceError::Exhausted));
         assert_eq!(sequence.remaining(), 0);
+    }
+
+    /// RFC 4303 section 3.3.3: without ESN there are 32 bits, and no number beyond them may be
+    /// sent, whatever was reserved.
+    /// Standard: counter-stops
+    #[test]
+    fn without_esn_the_counter_stops_at_32_bits() {
+        let mut sequence = Sequence::new(u32::MAX.into()).without_esn();
+        sequence.reserve_until(u64::MAX);
+        assert_eq!(sequence.remaining(), 1);
+        assert_eq!(sequence.issue(), Ok(Nonce(u32::MAX.into())));
+        assert_eq!(sequence.issue(), Err(SequenceError::Exhausted));
+        let mut beyond = Sequence::new(1 << 40).without_esn();
+        beyond.reserve_until(u64::MAX);
+        assert_eq!(beyond.remaining(), 0);
+        assert_eq!(beyond.issue(), Err(SequenceError::Exhausted));
     }
 
     proptest! {

@@ -1,4 +1,5 @@
-//! The anti-replay window over 64-bit sequence numbers (RFC 4303 section 3.4.3 and appendix A).
+//! The anti-replay window over sequence numbers of 64 bits, or of 32 without ESN (RFC 4303 section
+//! 3.4.3 and appendix A).
 
 use crate::aead::Authentic;
 
@@ -15,6 +16,7 @@ pub(crate) struct ReplayWindow {
     /// The highest authentic number; 0 before the first packet.
     top: u64,
     bits: u32,
+    esn: bool,
     ring: Box<[u64]>,
 }
 
@@ -39,7 +41,7 @@ pub(crate) enum Refusal {
 }
 
 impl ReplayWindow {
-    pub(crate) fn new(bits: u32) -> Result<ReplayWindow, WindowError> {
+    pub(crate) fn new(bits: u32, esn: bool) -> Result<ReplayWindow, WindowError> {
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {
             return Err(WindowError(bits));
         }
@@ -47,10 +49,16 @@ impl ReplayWindow {
         let mut ring = vec![0; words].into_boxed_slice();
         // Number 0 is never sent, so it counts as seen from the start.
         ring[0] = 1;
-        Ok(ReplayWindow { top: 0, bits, ring })
+        Ok(ReplayWindow {
+            top: 0,
+            bits,
+            esn,
+            ring,
+        })
     }
 
-    /// Infers the 64-bit number from its low half and asks whether it is new.
+    /// Infers the number from the 32 bits that travel and asks whether it is new. Without ESN they
+    /// are all of it.
     ///
     /// Appendix A2.2 in one line: the number is the only one with these low bits in the 2^32 numbers
     /// from the left edge of the window on. Its left edge lies below zero until the window has
@@ -58,9 +66,17 @@ impl ReplayWindow {
     /// before the ICV is verified.
     #[inline]
     pub(crate) fn check(&self, low: u32) -> Result<Candidate, Refusal> {
-        let left = i128::from(self.top) - i128::from(self.bits - 1);
-        let offset = low.wrapping_sub(left as u32);
-        let number = u64::try_from(left + i128::from(offset)).map_err(|_| Refusal::Old)?;
+        let number = if self.esn {
+            let left = i128::from(self.top) - i128::from(self.bits - 1);
+            let offset = low.wrapping_sub(left as u32);
+            u64::try_from(left + i128::from(offset)).map_err(|_| Refusal::Old)?
+        } else {
+            let number = u64::from(low);
+            if self.has_passed(number) {
+                return Err(Refusal::Old);
+            }
+            number
+        };
         if number <= self.top && self.ring[self.word(number)] & bit(number) != 0 {
             return Err(Refusal::Replayed);
         }
@@ -68,6 +84,7 @@ impl ReplayWindow {
     }
 
     /// Whether this number lies left of the window.
+    #[inline]
     pub(crate) fn has_passed(&self, number: u64) -> bool {
         number
             .checked_add(u64::from(self.bits))
@@ -77,7 +94,7 @@ impl ReplayWindow {
     /// A number so far to the right that [`ReplayWindow::check`] cannot infer it, if it is that far.
     pub(crate) fn beyond_reach(&self, number: u64) -> Option<Candidate> {
         let reach = (1 << 32) - u64::from(self.bits);
-        (number.checked_sub(self.top)? > reach).then_some(Candidate(number))
+        (self.esn && number.checked_sub(self.top)? > reach).then_some(Candidate(number))
     }
 
     /// Marks a number as seen and moves the window if it is the highest.
@@ -99,7 +116,7 @@ impl ReplayWindow {
     /// A window of 64 that has seen `top` and nothing else.
     #[cfg(test)]
     pub(crate) fn with_top(top: u64) -> ReplayWindow {
-        let mut window = ReplayWindow::new(MIN_BITS).unwrap();
+        let mut window = ReplayWindow::new(MIN_BITS, true).unwrap();
         window.advance(Authentic::assume(Candidate(top)));
         window
     }

@@ -201,13 +201,18 @@ fn tfc_padding_is_stripped() {
     }
 }
 
-/// RFC 4303 section 2.6: next header 4 is IPv4. IPv6 (41) and anything else has an error of its own.
-/// Standard: inner-ipv4
+/// RFC 4303 section 2.6: next header 4 is IPv4, 41 IPv6, 59 a dummy. Anything else has an error of
+/// its own, and so has a packet of the other version.
+/// Standard: inner-ipv4, inner-ipv6
 #[test]
 fn other_next_headers_are_refused() {
-    for next_header in (0..=255).filter(|&n| n != 4 && n != 59) {
+    for next_header in (0..=255).filter(|&n| ![4, 41, 59].contains(&n)) {
         let esp = forge(1, &[&packet(40)[..], &[1, 2, 2, next_header]].concat());
         assert_eq!(open(&mut pair().1, &esp, 0), Err(OpenError::NextHeader));
+    }
+    for (inner, next_header) in [(packet(40), 41), (packet6(40, 0), 4)] {
+        let esp = forge(1, &[&inner[..], &[1, 2, 2, next_header]].concat());
+        assert_eq!(open(&mut pair().1, &esp, 0), Err(OpenError::InnerMalformed));
     }
 }
 

@@ -134,7 +134,7 @@ proptest! {
         if let Err(error) = sender.seal(&mut frame, inner_len, &mut out) {
             prop_assert!(matches!(
                 error,
-                SealError::NotIpv4 | SealError::NoTailRoom | SealError::OutputTooSmall
+                SealError::NotIp | SealError::NoTailRoom | SealError::OutputTooSmall
             ));
             prop_assert_eq!(sender.sequence().next(), 1, "a refused packet used a number up");
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use causeway_esp::{Cipher, OutboundSa, SealError, Sequence, TAIL_ROOM};
+use causeway_esp::{Cipher, OutboundConfig, OutboundSa, Outer, SealError, Sequence, TAIL_ROOM};
 use common::*;
 use proptest::prelude::*;
 
@@ -28,17 +28,10 @@ fn the_last_number_ends_the_sa() {
 /// RFC 4303 section 3.3.3, manual keys: no number beyond what was reserved.
 #[test]
 fn an_unreserved_number_is_not_used() {
-    let mut sender = OutboundSa::new(
-        spi(),
-        key(Cipher::Aes128Gcm),
-        causeway_esp::Outer {
-            source: [10, 1, 0, 1].into(),
-            destination: [10, 2, 0, 1].into(),
-            encapsulation: RAW,
-            ttl: 64,
-        },
-        Sequence::new(7),
-    );
+    let mut sender = OutboundSa::new(OutboundConfig {
+        sequence: Sequence::new(7),
+        ..sending(Cipher::Aes128Gcm, Outer::new(ENDS_V4, RAW, 64), 1)
+    });
     assert_eq!(seal(&mut sender, &packet(60)), Err(SealError::NotReserved));
     sender.reserve_until(8);
     assert!(seal(&mut sender, &packet(60)).is_ok());
@@ -185,10 +178,10 @@ fn refusals_use_no_number() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
     let mut ipv6 = packet(40);
     ipv6[0] = 0x65;
-    assert_eq!(seal(&mut sender, &ipv6), Err(SealError::NotIpv4));
+    assert_eq!(seal(&mut sender, &ipv6), Err(SealError::NotIp));
     let mut cut = packet(40);
     cut[3] = 41;
-    assert_eq!(seal(&mut sender, &cut), Err(SealError::NotIpv4));
+    assert_eq!(seal(&mut sender, &cut), Err(SealError::NotIp));
 
     let mut frame = packet(40);
     let mut out = [0; 40 + 57];

@@ -160,6 +160,7 @@ fn reason(error: OpenError) -> Drop {
     match error {
         OpenError::TooShort => Drop::EspTruncated,
         OpenError::OutputTooSmall => Drop::NoFrame,
+        OpenError::Expired => Drop::SaExpired,
         OpenError::Replayed => Drop::Replayed,
         OpenError::Old => Drop::LeftOfWindow,
         OpenError::BadIcv => Drop::AuthenticationFailed,

@@ -176,9 +176,10 @@ fn decrement_ttl(packet: &mut [u8]) {
 
 fn reason(error: SealError) -> Drop {
     match error {
-        SealError::NotIpv4 => Drop::Ipv4Malformed,
+        SealError::NotIp => Drop::Ipv4Malformed,
         SealError::NotReserved => Drop::SequenceNotReserved,
         SealError::Exhausted => Drop::SequenceExhausted,
+        SealError::Expired => Drop::SaExpired,
         SealError::TooBig | SealError::NoTailRoom | SealError::OutputTooSmall => Drop::NoFrame,
     }
 }

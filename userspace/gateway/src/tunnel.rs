@@ -45,8 +45,9 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(tunnel: Tunnel, mtu: usize, routes: &Snapshot) -> Self {
+    pub(crate) fn new(mut tunnel: Tunnel, mtu: usize, routes: &Snapshot) -> Self {
         let max_inner = tunnel.outbound.max_inner(mtu);
+        tunnel.outbound.bound_padding(max_inner);
         Self {
             hop: routes.lookup(tunnel.peer),
             peer: tunnel.peer,

@@ -55,6 +55,7 @@ reasons! {
         TooBig "too-big" "Larger than the tunnel carries with DF set; the sender is told by ICMP, at a limited rate.",
         TooBigOptions "too-big-options" "Larger than the tunnel carries, DF clear, with IPv4 options: not fragmented.",
         SequenceExhausted "sequence-exhausted" "The SA's sequence numbers are used up (RFC 4303 section 3.3.3).",
+        SaExpired "sa-expired" "A hard limit of the SA's lifetime is reached (RFC 4301 section 4.4.2.1).",
         SequenceNotReserved "sequence-not-reserved" "The next sequence number is not reserved on disk yet.",
         Unreachable "unreachable" "The kernel has no route to the destination on this NIC.",
         NeighbourUnresolved "neighbour-unresolved" "The next hop's MAC address did not come in time.",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use causeway_demux::Program;
 use causeway_device::{AfXdp, CopyPreference, Device, FrameSize, Monitor, OpenOptions};
-use causeway_esp::{InboundSa, OutboundSa, Outer, Sequence};
+use causeway_esp::{Ends, InboundConfig, InboundSa, OutboundConfig, OutboundSa, Outer, Sequence};
 use causeway_gateway::{Command, Control, DEFAULT_BURST, Finished, Worker, WorkerConfig};
 use causeway_routes::{Interface, Snapshot};
 
@@ -133,27 +133,25 @@ fn secure(
     let reserved = reservation.reserve(RESERVATION)?;
     let mut sequence = Sequence::new(reserved.start);
     sequence.reserve_until(reserved.end);
-    let outer = Outer {
-        source: gateway.address,
-        destination: tunnel.peer,
-        encapsulation: match tunnel.encapsulation {
-            Encapsulation::Esp => causeway_esp::Encapsulation::Esp,
-            Encapsulation::Udp { source_port } => causeway_esp::Encapsulation::Udp { source_port },
-        },
-        ttl: OUTER_TTL,
+    let encapsulation = match tunnel.encapsulation {
+        Encapsulation::Esp => causeway_esp::Encapsulation::Esp,
+        Encapsulation::Udp { source_port } => causeway_esp::Encapsulation::Udp { source_port },
     };
+    let ends = Ends::new(gateway.address.into(), tunnel.peer.into())?;
+    let outer = Outer::new(ends, encapsulation, OUTER_TTL);
     let (out, back) = (&tunnel.outbound, &tunnel.inbound);
     let made = causeway_gateway::Tunnel {
         peer: tunnel.peer,
         peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
-        outbound: OutboundSa::with_backend(out.spi, out.key.key()?, outer, sequence, plan.crypto),
-        inbound: InboundSa::with_backend(
-            back.spi,
-            back.key.key()?,
-            tunnel.replay_window,
-            plan.crypto,
-        )?,
+        outbound: OutboundSa::new(OutboundConfig {
+            backend: plan.crypto,
+            ..OutboundConfig::new(out.spi, out.key.key()?, outer, sequence)
+        }),
+        inbound: InboundSa::new(InboundConfig {
+            backend: plan.crypto,
+            ..InboundConfig::new(back.spi, back.key.key()?, tunnel.replay_window)
+        })?,
     };
     Ok((made, reservation))
 }

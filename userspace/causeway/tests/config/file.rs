@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use causeway::config::{Encapsulation, NicMode};
-use causeway_esp::{Backend, BackendChoice, Cipher, InboundSa, Key, Spi};
+use causeway_esp::{Backend, BackendChoice, Cipher, InboundConfig, InboundSa, Key, Spi};
 
 use super::{LOCAL, REMOTE, changed, keys, load, refused};
 
@@ -390,7 +390,8 @@ fn replay_windows_are_those_that_an_sa_takes() {
     for window in [0, 63, 64, 65, 4096, 16384, 16385, u32::MAX] {
         let text = changed(LOCAL, "= 1024", &format!("= {window}"));
         let key = Key::new(Cipher::Aes128Gcm, &[7; 20]).unwrap();
-        let taken = InboundSa::new(Spi::new(4097).unwrap(), key, window).is_ok();
+        let taken =
+            InboundSa::new(InboundConfig::new(Spi::new(4097).unwrap(), key, window)).is_ok();
         let loaded = load(directory.path(), &text);
         if taken {
             assert_eq!(

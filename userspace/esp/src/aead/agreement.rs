@@ -131,7 +131,7 @@ proptest! {
         let len = limit - 1 + beyond;
         let key = Key::new(cipher, &vec![0x5a; cipher.key_len()]).unwrap();
         let [short, long] = Backend::ALL;
-        let split = Aead::split(&key, Split { short, long, limit });
+        let split = Aead::split(&key, true, Split { short, long, limit });
         let served = matches!(split.keyed(len), Keyed::AwsLc(_));
         prop_assert_eq!(served, len > limit);
         let plaintext = vec![3; len];

@@ -157,7 +157,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn aead(vector: &Vector, backend: Backend) -> Aead {
     let material = bytes(&[vector.key, vector.salt].concat());
     let key = Key::new(vector.cipher, &material).unwrap();
-    Aead::new(&key, BackendChoice::Only(backend))
+    Aead::new(&key, true, BackendChoice::Only(backend))
 }
 
 fn check(vector: &Vector) {

@@ -80,7 +80,7 @@ proptest! {
         start in prop_oneof![0..300u64, ROUND - 300..ROUND + 300],
         steps in prop::collection::vec(step(), 1..300),
     ) {
-        let mut window = ReplayWindow::new(bits).unwrap();
+        let mut window = ReplayWindow::new(bits, true).unwrap();
         let mut model = Model { bits: bits.into(), seen: BTreeSet::from([0]) };
         let mut next = start;
         for step in steps {
@@ -117,7 +117,7 @@ fn the_edge_is_accepted() {
     for bits in [64, 65, 127, 128, 4096, 16384] {
         let top = 100_000;
         for (distance, expected) in [(bits - 1, Answer::Accepted), (bits, Answer::Left)] {
-            let mut window = ReplayWindow::new(bits).unwrap();
+            let mut window = ReplayWindow::new(bits, true).unwrap();
             assert_eq!(receive(&mut window, top), Answer::Accepted);
             let number = top - u64::from(distance);
             assert_eq!(receive(&mut window, number), expected, "{bits} {distance}");
@@ -143,7 +143,7 @@ fn numbers_cross_the_32_bit_boundary_in_any_order() {
 /// A high half below zero cannot be: such a number is old, not 2^64 in the future.
 #[test]
 fn nothing_comes_before_the_first_round() {
-    let window = ReplayWindow::new(64).unwrap();
+    let window = ReplayWindow::new(64, true).unwrap();
     assert_eq!(window.check(0xffff_fff0), Err(Refusal::Old));
     assert_eq!(window.check(0), Err(Refusal::Replayed));
     assert_eq!(window.check(1), Ok(Candidate(1)));
@@ -162,7 +162,7 @@ fn the_last_numbers() {
 #[test]
 fn the_ring_has_a_word_to_spare() {
     for bits in MIN_BITS..=MAX_BITS {
-        let ring = ReplayWindow::new(bits).unwrap().ring.len() * u64::BITS as usize;
+        let ring = ReplayWindow::new(bits, true).unwrap().ring.len() * u64::BITS as usize;
         assert!(ring >= (bits + u64::BITS) as usize, "{bits}");
     }
 }
@@ -170,7 +170,7 @@ fn the_ring_has_a_word_to_spare() {
 #[test]
 fn other_widths_are_refused() {
     for bits in [0, 63, 16385, u32::MAX] {
-        let error = ReplayWindow::new(bits).err().unwrap().to_string();
+        let error = ReplayWindow::new(bits, true).err().unwrap().to_string();
         assert!(error.contains("64 to 16384") && error.contains(&bits.to_string()));
     }
 }

@@ -1,16 +1,25 @@
 //! A tunnel and inner packets, for the tests of the public interface.
 #![allow(dead_code)] // each test binary uses its own part
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use causeway_esp::{
-    Backend, BackendChoice, Cipher, Encapsulation, InboundSa, Key, OpenError, Opened, OutboundSa,
-    Outer, SealError, Sequence, Spi, TAIL_ROOM,
+    Backend, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, OpenError,
+    Opened, OutboundConfig, OutboundSa, Outer, SealError, Sequence, Spi, TAIL_ROOM,
 };
 
 pub const RAW: Encapsulation = Encapsulation::Esp;
 pub const UDP: Encapsulation = Encapsulation::Udp { source_port: 4501 };
+
+pub const ENDS_V4: Ends = Ends::V4 {
+    source: Ipv4Addr::new(10, 1, 0, 101),
+    destination: Ipv4Addr::new(10, 2, 0, 101),
+};
+pub const ENDS_V6: Ends = Ends::V6 {
+    source: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0x101),
+    destination: Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 0x101),
+};
 
 pub fn spi() -> Spi {
     Spi::new(0x1001).unwrap()
@@ -38,15 +47,17 @@ pub fn outbound_by(
     encapsulation: Encapsulation,
     next: u64,
 ) -> OutboundSa {
-    let outer = Outer {
-        source: Ipv4Addr::new(10, 1, 0, 101),
-        destination: Ipv4Addr::new(10, 2, 0, 101),
-        encapsulation,
-        ttl: 64,
-    };
+    OutboundSa::new(OutboundConfig {
+        backend: choice,
+        ..sending(cipher, Outer::new(ENDS_V4, encapsulation, 64), next)
+    })
+}
+
+/// An outbound SA's configuration, with all numbers reserved.
+pub fn sending(cipher: Cipher, outer: Outer, next: u64) -> OutboundConfig {
     let mut sequence = Sequence::new(next);
     sequence.reserve_until(u64::MAX);
-    OutboundSa::with_backend(spi(), key(cipher), outer, sequence, choice)
+    OutboundConfig::new(spi(), key(cipher), outer, sequence)
 }
 
 pub fn inbound(cipher: Cipher, window_bits: u32) -> InboundSa {
@@ -54,7 +65,11 @@ pub fn inbound(cipher: Cipher, window_bits: u32) -> InboundSa {
 }
 
 pub fn inbound_by(choice: BackendChoice, cipher: Cipher, window_bits: u32) -> InboundSa {
-    InboundSa::with_backend(spi(), key(cipher), window_bits, choice).unwrap()
+    InboundSa::new(InboundConfig {
+        backend: choice,
+        ..InboundConfig::new(spi(), key(cipher), window_bits)
+    })
+    .unwrap()
 }
 
 /// A pair of AES-128-GCM over raw ESP, window 64.
@@ -73,6 +88,14 @@ pub fn packet(len: usize) -> Vec<u8> {
     ]);
     packet[2..4].copy_from_slice(&(len as u16).to_be_bytes());
     checksum(&mut packet);
+    packet
+}
+
+/// An IPv6 packet of `len` bytes (40 or more) with this traffic class.
+pub fn packet6(len: usize, tos: u8) -> Vec<u8> {
+    let mut packet: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+    packet[..8].copy_from_slice(&[0x60 | tos >> 4, tos << 4 | 0xa, 0xbc, 0xde, 0, 0, 17, 63]);
+    packet[4..6].copy_from_slice(&(len as u16 - 40).to_be_bytes());
     packet
 }
 
@@ -102,7 +125,7 @@ pub fn ones_complement_sum(bytes: &[u8]) -> u16 {
 pub fn seal(sa: &mut OutboundSa, inner: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut frame = inner.to_vec();
     frame.resize(inner.len() + TAIL_ROOM, 0xee);
-    let mut out = vec![0xdd; inner.len() + 80];
+    let mut out = vec![0xdd; inner.len() + 100];
     let len = sa.seal(&mut frame, inner.len(), &mut out)?;
     assert!(out[len..].iter().all(|&byte| byte == 0xdd), "wrote too far");
     out.truncate(len);
@@ -111,11 +134,11 @@ pub fn seal(sa: &mut OutboundSa, inner: &[u8]) -> Result<Vec<u8>, SealError> {
 
 /// The ESP packet in a sealed one: behind the IP header, and the UDP header if there is one.
 pub fn esp(sealed: &[u8]) -> &[u8] {
-    if sealed[9] == 17 {
-        &sealed[28..]
-    } else {
-        &sealed[20..]
-    }
+    let (protocol, len) = match sealed[0] >> 4 {
+        4 => (sealed[9], 20),
+        _ => (sealed[6], 40),
+    };
+    &sealed[len + if protocol == 17 { 8 } else { 0 }..]
 }
 
 /// Whether a frame of 0xcc that a packet was not opened into holds no byte of it.

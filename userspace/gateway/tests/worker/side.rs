@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use causeway_device::{Memory, memory};
-use causeway_esp::{Cipher, Encapsulation, InboundSa, Key, OutboundSa, Outer, Sequence, Spi};
+use causeway_esp::{
+    Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, OutboundConfig, OutboundSa, Outer,
+    Sequence, Spi,
+};
 use causeway_gateway::{Command, Control, Finished, Totals, Tunnel, Worker, WorkerConfig};
 use causeway_routes::{Route, Snapshot};
 use ipnet::Ipv4Net;
@@ -88,15 +91,14 @@ fn address(vpc: u8) -> Ipv4Addr {
 
 /// The SA on which VPC `from` sends to VPC `to`, with numbers below `reserved`.
 pub fn outbound(from: u8, to: u8, reserved: u64) -> OutboundSa {
-    let outer = Outer {
+    let ends = Ends::V4 {
         source: address(from),
         destination: address(to),
-        encapsulation: Encapsulation::Udp { source_port: 4501 },
-        ttl: 64,
     };
+    let outer = Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64);
     let mut sequence = Sequence::new(1);
     sequence.reserve_until(reserved);
-    OutboundSa::new(spi(from), key(from), outer, sequence)
+    OutboundSa::new(OutboundConfig::new(spi(from), key(from), outer, sequence))
 }
 
 /// The tunnel of VPC `from` to VPC `to`, for these prefixes there.
@@ -106,7 +108,7 @@ pub fn tunnel(from: u8, to: u8, prefix: &str, setup: &Setup) -> Tunnel {
         peer_prefixes: vec![prefix.parse().expect("a prefix")],
         clamp_mss: setup.clamp_mss,
         outbound: outbound(from, to, setup.reserved),
-        inbound: InboundSa::new(spi(to), key(to), 1024).expect("a window"),
+        inbound: InboundSa::new(InboundConfig::new(spi(to), key(to), 1024)).expect("a window"),
     }
 }
 
