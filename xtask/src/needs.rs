@@ -25,6 +25,8 @@ enum Proof {
     Header(&'static str),
     /// The shared library of libclang, where bindgen looks for it.
     Libclang,
+    /// A shared library that programs open at run time, which exists for x86-64 only.
+    LibraryOfX86(&'static str),
     /// Python modules that import.
     Python(&'static str),
 }
@@ -36,7 +38,7 @@ const LIBXDP_CONFIGURE: &str = "libxdp's configure script stops without it";
 const LIBXDP_BPF: &str = "compiles the BPF programs inside libxdp";
 
 /// Everything, in the order in which it is shown.
-pub const NEEDS: [Need; 15] = [
+pub const NEEDS: [Need; 16] = [
     need("gcc", GCC, Proof::Program(&["gcc"])),
     need("make", LIBXDP, Proof::Program(&["make"])),
     need("pkg-config", LIBXDP, Proof::Program(&["pkg-config"])),
@@ -93,6 +95,11 @@ pub const NEEDS: [Need; 15] = [
         "holds scapy, against which ESP is checked",
         Proof::Python("ensurepip, venv"),
     ),
+    need(
+        "libipsec-mb1",
+        "the AEADs of intel-ipsec-mb, which are tested and measured beside the others",
+        Proof::LibraryOfX86("libIPSec_MB.so.1"),
+    ),
 ];
 
 const fn need(package: &'static str, why: &'static str, proof: Proof) -> Need {
@@ -110,6 +117,7 @@ impl Need {
             Proof::Program(names) => names.iter().any(|name| shell::which(name).is_some()),
             Proof::Header(name) => has_header(name),
             Proof::Libclang => has_libclang(),
+            Proof::LibraryOfX86(name) => !cfg!(target_arch = "x86_64") || has_library(name),
             Proof::Python(modules) => shell::which("python3").is_some_and(|python| {
                 shell::ask(Command::new(python).args(["-c", &format!("import {modules}")])).is_ok()
             }),
@@ -123,6 +131,13 @@ fn has_header(name: &str) -> bool {
     [include.join(name), include.join(multiarch).join(name)]
         .iter()
         .any(|header| header.is_file())
+}
+
+fn has_library(name: &str) -> bool {
+    let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    [&multiarch, "/usr/lib64", "/usr/lib", "/usr/local/lib"]
+        .iter()
+        .any(|folder| Path::new(folder).join(name).exists())
 }
 
 /// Looks where clang-sys looks on Linux: `$LIBCLANG_PATH`, the LLVM trees, the library folders.
@@ -187,5 +202,8 @@ mod tests {
         assert!(!need("x", "", Proof::Program(&["no-such-program"])).is_met());
         assert!(!need("x", "", Proof::Header("no/such/header.h")).is_met());
         assert!(!need("x", "", Proof::Python("no_such_module")).is_met());
+        let library = need("x", "", Proof::LibraryOfX86("libno-such-library.so.1"));
+        assert_eq!(library.is_met(), !cfg!(target_arch = "x86_64"));
+        assert!(need("x", "", Proof::LibraryOfX86("libc.so.6")).is_met());
     }
 }
