@@ -1,6 +1,6 @@
 //! Headers, flow key, what ESP there is, and the verdict, over any frame.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use causeway_demux::steering::{Peering, Place, Steering};
 use causeway_steering::headers::{ETHERNET, protocol};
@@ -11,7 +11,7 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
 fn tables() -> Steering {
     Steering {
         mac: MAC,
-        own: [Ipv4Addr::new(10, 1, 0, 101)].into(),
+        own: [IpAddr::from([10, 1, 0, 101])].into(),
         hash: SteerHash::new(*b"a key for fuzzes"),
         peerings: vec![Peering::over(
             vec!["10.2.0.0/16".parse().expect("a prefix")],
@@ -53,7 +53,7 @@ fn judge(frame: &[u8], tables: &Steering) {
             "steered a frame for another: {verdict:?}"
         );
     }
-    let Ok(headers) = Headers::parse(frame, ETHERNET) else {
+    let Ok(headers) = Headers::ipv4(frame, ETHERNET) else {
         return;
     };
     assert!(headers.l4 <= headers.l3 + headers.total && headers.l3 + headers.total <= frame.len());

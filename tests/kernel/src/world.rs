@@ -1,7 +1,7 @@
 //! The tables under which the corpus is judged.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use causeway_demux::Steering;
 use causeway_demux::steering::{Peering, Place};
@@ -43,7 +43,7 @@ pub fn steering() -> Steering {
     };
     Steering {
         mac: OWN_MAC,
-        own: [OWN, OWN_UNDER_PEER].map(Ipv4Addr::from).into(),
+        own: [OWN, OWN_UNDER_PEER].map(IpAddr::from).into(),
         hash: SteerHash::new(*b"a key for tests."),
         peerings: vec![
             Peering::over(vec![net("10.2.0.0/16")], &[0, 1]),

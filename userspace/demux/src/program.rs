@@ -10,7 +10,7 @@ use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use causeway_steering::maps::{Gateway, Host, Traffic};
 use causeway_steering::reason::counter;
-use causeway_steering::{BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
+use causeway_steering::{Address, BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
 use thiserror::Error;
 
 use crate::counters::Counters;
@@ -162,10 +162,12 @@ impl Program {
                     .map_err(in_map("GATEWAY_OF_BUCKET"))?;
             }
         }
-        let mut destinations: LpmTrie<_, u32, u32> = self.map("DESTINATIONS")?;
+        let mut destinations: LpmTrie<_, [u8; 16], u32> = self.map("DESTINATIONS")?;
         for (prefix, destination) in steering.destinations() {
-            let network = prefix.network().to_bits().to_be();
-            let key = Key::new(u32::from(prefix.prefix_len()), network);
+            // An IPv4 address stands mapped, behind 96 bits that are equal for all of them.
+            let length = 128 - prefix.max_prefix_len() + prefix.prefix_len();
+            let network = Address::from(prefix.network()).bits().to_be_bytes();
+            let key = Key::new(u32::from(length), network);
             destinations
                 .insert(&key, u32::from(destination), 0)
                 .map_err(in_map("DESTINATIONS"))?;

@@ -1,11 +1,11 @@
 //! What the program steers by, in memory: written to the maps, and asked by the host's tools.
 
 use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use causeway_steering::maps::{Destination, Gateway, Host};
-use causeway_steering::{BUCKETS, SteerHash, Tables};
-use ipnet::Ipv4Net;
+use causeway_steering::{Address, BUCKETS, SteerHash, Tables};
+use ipnet::IpNet;
 
 /// A gateway's place in the tables: local workers, or a host of the subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl From<Place> for Gateway {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peering {
     /// The peer's prefixes.
-    pub prefixes: Vec<Ipv4Net>,
+    pub prefixes: Vec<IpNet>,
     /// For each bucket the index of the gateway that carries it.
     pub buckets: Vec<u32>,
 }
@@ -61,7 +61,7 @@ pub struct Peering {
 impl Peering {
     /// A peering over a cluster: indices of its gateways, in the order that both VPCs share.
     /// Buckets are dealt in turn, so both sides come to the same table.
-    pub fn over(prefixes: Vec<Ipv4Net>, cluster: &[u32]) -> Self {
+    pub fn over(prefixes: Vec<IpNet>, cluster: &[u32]) -> Self {
         let buckets = cluster.iter().copied().cycle().take(BUCKETS as usize);
         Self {
             prefixes,
@@ -76,7 +76,7 @@ pub struct Steering {
     /// The NIC's MAC address.
     pub mac: [u8; 6],
     /// The NIC's addresses.
-    pub own: HashSet<Ipv4Addr>,
+    pub own: HashSet<IpAddr>,
     /// The hash, whose key both VPCs share.
     pub hash: SteerHash,
     /// Peerings, by index.
@@ -99,7 +99,7 @@ impl Steering {
 
     /// Every prefix that is told apart, and what it stands for. The NIC's own addresses are the
     /// longest there can be, so they win over a peer's prefix that covers them.
-    pub fn destinations(&self) -> impl Iterator<Item = (Ipv4Net, Destination)> + '_ {
+    pub fn destinations(&self) -> impl Iterator<Item = (IpNet, Destination)> + '_ {
         let own = self.own.iter().map(|&own| (own.into(), Destination::Own));
         let peers = self.peerings.iter().zip(0..).flat_map(|(peering, index)| {
             let prefixes = peering.prefixes.iter();
@@ -118,9 +118,9 @@ impl Tables for Steering {
         self.workers.get(&spi).copied()
     }
 
-    fn destination(&self, address: u32) -> Option<Destination> {
-        let address = Ipv4Addr::from_bits(address);
-        let covers = |(prefix, _): &(Ipv4Net, Destination)| prefix.contains(&address);
+    fn destination(&self, address: Address) -> Option<Destination> {
+        let address = IpAddr::from(address);
+        let covers = |(prefix, _): &(IpNet, Destination)| prefix.contains(&address);
         let longest = self.destinations().filter(covers);
         longest
             .max_by_key(|(prefix, _)| prefix.prefix_len())

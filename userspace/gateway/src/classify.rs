@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, Ethernet};
-use causeway_steering::{Drop, Headers, Inbound, Malformed};
+use causeway_steering::{Address, Drop, Headers, Inbound, Malformed};
 
 use crate::prefix::Prefixes;
 
@@ -21,12 +21,12 @@ pub(crate) enum Class {
 }
 
 /// Tells the path of the packet in `frame`, for a gateway with this `address` and these `peers`.
-pub(crate) fn classify(frame: &[u8], address: u32, peers: &Prefixes) -> Result<Class, Drop> {
+pub(crate) fn classify(frame: &[u8], address: Address, peers: &Prefixes) -> Result<Class, Drop> {
     let ethernet = Ethernet::parse(frame).ok_or(Drop::EthernetTruncated)?;
     if ethernet.ethertype != ETHERTYPE_IPV4 {
         return Err(Drop::NoTunnel);
     }
-    let headers = Headers::parse(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)?;
+    let headers = Headers::ipv4(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)?;
     if headers.destination == address {
         return match Inbound::of(frame, &headers) {
             Inbound::Esp { at, end, spi } => Ok(Class::Open {

@@ -1,7 +1,7 @@
 //! The channels between a worker and its control thread. The worker only ever tries: it never
 //! blocks on control.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,9 +68,9 @@ pub struct Audit {
     /// The low 32 bits of its sequence number, not authenticated.
     pub sequence: u32,
     /// The outer source address.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// The outer destination address.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
 }
 
 /// The worker is gone: its thread has ended.

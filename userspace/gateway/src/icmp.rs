@@ -41,13 +41,15 @@ pub(crate) fn allowed(frame: &[u8], headers: &Headers) -> bool {
             packet.get(headers.l4),
             Some(0 | 8 | 9 | 10 | 13 | 14 | 15 | 16 | 17 | 18)
         );
-    let source = Ipv4Addr::from(headers.source);
+    let (Some(source), Some(destination)) = (headers.source.ipv4(), headers.destination.ipv4())
+    else {
+        return false;
+    };
     let one_host = !(source.is_multicast()
         || source.is_broadcast()
         || source.is_loopback()
         || source.octets()[0] == 0
         || source.octets()[0] >= 240);
-    let destination = Ipv4Addr::from(headers.destination);
     let group = destination.is_multicast() || destination.is_broadcast();
     !later_fragment && !group_mac && !icmp_error && one_host && !group
 }

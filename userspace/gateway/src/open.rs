@@ -83,7 +83,7 @@ impl<D: Device> Worker<D> {
         self.totals.opened.add(length);
 
         let inner = &mut inner[..length];
-        let headers = Headers::parse(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
+        let headers = Headers::ipv4(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
         // The longest prefix, so that a peer cannot speak for a more specific one of another.
         if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
             return Err(Drop::SelectorSource);
@@ -94,7 +94,7 @@ impl<D: Device> Worker<D> {
         if let Some(limit) = lane.mss {
             mss::clamp(inner, &headers, limit);
         }
-        let destination = Ipv4Addr::from(headers.destination);
+        let destination = headers.destination.ipv4().ok_or(Drop::InnerMalformed)?;
         let hop = self.next_hop(destination);
         self.admit(hop, 1)?;
         Ok(Passed {

@@ -1,5 +1,6 @@
 //! Longest-prefix match over a few prefixes: the peers' and the VPC's own.
 
+use causeway_steering::Address;
 use ipnet::Ipv4Net;
 
 /// Prefixes, each with the number of what it belongs to. Flat, ready to be searched: one sorted
@@ -36,7 +37,8 @@ impl Prefixes {
     }
 
     /// What the longest prefix that covers `address` belongs to.
-    pub(crate) fn lookup(&self, address: u32) -> Option<usize> {
+    pub(crate) fn lookup(&self, address: Address) -> Option<usize> {
+        let address = address.ipv4()?.to_bits();
         self.lengths.iter().find_map(|length| {
             let network = address & length.mask;
             let at = length
@@ -74,7 +76,7 @@ mod tests {
                 .filter(|(_, net)| net.contains(&spread(address)))
                 .max_by_key(|(_, net)| net.prefix_len())
                 .map(|(i, _)| i);
-            prop_assert_eq!(table.lookup(spread(address).into()), expected);
+            prop_assert_eq!(table.lookup(Address::from(spread(address))), expected);
         }
     }
 }

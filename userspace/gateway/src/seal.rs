@@ -1,6 +1,5 @@
 //! The way out: plaintext for a peer becomes ESP.
 
-use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use causeway_device::Device;
@@ -143,7 +142,9 @@ impl<D: Device> Worker<D> {
     /// there is a way.
     #[cold]
     fn answer(&mut self, frame: &D::Frame, headers: &Headers, error: icmp::Error, now: Instant) {
-        let destination = Ipv4Addr::from(headers.source);
+        let Some(destination) = headers.source.ipv4() else {
+            return;
+        };
         let hop = self.routes.lookup(destination);
         let possible = icmp::allowed(self.device.bytes(frame), headers)
             && self.admit(hop, 1).is_ok()

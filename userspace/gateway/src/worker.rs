@@ -234,7 +234,7 @@ impl<D: Device> Worker<D> {
 
     #[inline]
     fn forward(&mut self, frame: &mut D::Frame, now: Instant) -> Result<(), Drop> {
-        let address = u32::from(self.address);
+        let address = self.address.into();
         match classify(self.device.bytes(frame), address, &self.peer_prefixes)? {
             Class::Seal { headers, tunnel } => self.seal(frame, &headers, tunnel, now),
             Class::Open { headers, esp, spi } => self.open(frame, &headers, esp, spi, now),

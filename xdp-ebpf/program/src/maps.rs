@@ -10,7 +10,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use causeway_steering::{
-    BUCKETS, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES, MAX_SAS,
+    Address, BUCKETS, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES, MAX_SAS,
     MAX_WORKERS, Tables,
     maps::{Destination, Gateway, Host, Traffic},
     reason::counter,
@@ -21,7 +21,8 @@ static HOST: Array<Host> = Array::with_max_entries(1, 0);
 #[map]
 static WORKER_OF_SPI: HashMap<u32, u32> = HashMap::with_max_entries(MAX_SAS, 0);
 #[map]
-static DESTINATIONS: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
+static DESTINATIONS: LpmTrie<[u8; 16], u32> =
+    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
 #[map]
 static GATEWAY_OF_BUCKET: Array<u32> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
 #[map]
@@ -54,9 +55,9 @@ impl Tables for Maps<'_> {
     }
 
     #[inline(always)]
-    fn destination(&self, address: u32) -> Option<Destination> {
+    fn destination(&self, address: Address) -> Option<Destination> {
         // A trie compares octets from the first on, so the address stands in network order.
-        let value = DESTINATIONS.get(Key::new(32, address.to_be()))?;
+        let value = DESTINATIONS.get(Key::new(128, address.bits().to_be_bytes()))?;
         Some((*value).into())
     }
 

@@ -2,7 +2,7 @@
 
 /// A packet that can be read in 16-bit words.
 ///
-/// Words, because all fields of Ethernet, IPv4, UDP, TCP, ICMP and ESP start at even offsets and
+/// Words, because all fields of Ethernet, IPv4, IPv6, UDP, TCP, ICMP and ESP start at even offsets and
 /// BPF has no unaligned loads: two-octet alignment is what an XDP packet always has.
 pub trait Bytes {
     /// `N` words in network order from an even `offset` in octets, or `None` where the packet

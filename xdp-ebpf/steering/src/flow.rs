@@ -1,5 +1,6 @@
 //! What a packet belongs to: the key on which steering hashes, without a direction.
 
+use crate::address::Address;
 use crate::bytes::Bytes;
 use crate::headers::{Headers, IPV4, protocol};
 
@@ -9,10 +10,10 @@ const ICMP: usize = 8;
 /// The two ends of a flow and its protocol. A packet and its answer have equal keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
-    /// The lesser end: address and port (`address << 16 | port`).
-    pub low: u64,
+    /// The lesser end: address and port.
+    pub low: (Address, u16),
     /// The greater end.
-    pub high: u64,
+    pub high: (Address, u16),
     /// The IP protocol.
     pub protocol: u8,
 }
@@ -20,12 +21,11 @@ pub struct FlowKey {
 impl FlowKey {
     /// The key of a flow between two ends (address, port), in either order.
     #[inline(always)]
-    pub fn new(protocol: u8, a: (u32, u16), b: (u32, u16)) -> Self {
-        let a = (a.0 as u64) << 16 | a.1 as u64;
-        let b = (b.0 as u64) << 16 | b.1 as u64;
+    pub fn new(protocol: u8, a: (Address, u16), b: (Address, u16)) -> Self {
+        let (low, high) = if a < b { (a, b) } else { (b, a) };
         Self {
-            low: if a < b { a } else { b },
-            high: if a < b { b } else { a },
+            low,
+            high,
             protocol,
         }
     }
@@ -46,7 +46,7 @@ impl FlowKey {
         let quote = headers.l4 + ICMP;
         if let Some(3 | 4 | 5 | 11 | 12) = icmp_type(packet, headers, end)
             && quote + IPV4 <= end
-            && let Ok(quoted) = Headers::parse_quoted(packet, quote)
+            && let Ok(quoted) = Headers::quoted_ipv4(packet, quote)
         {
             if quoted.protocol == protocol::ICMP && !quoted.fragment {
                 return Self::of_echo(packet, &quoted, end);

@@ -2,9 +2,11 @@
 //!
 //! Keyed, so that an outsider cannot choose addresses and ports that all meet one gateway; a
 //! pseudorandom function rather than a mixer, because the outsider sees which gateway answers.
-//! Two words of input cost six rounds of additions, rotations and xors, all of which BPF has.
+//! A flow of IPv4 is two words, one of IPv6 five: six and nine rounds of additions, rotations and
+//! xors, all of which BPF has.
 
 use crate::BUCKETS;
+use crate::address::Address;
 use crate::flow::FlowKey;
 
 /// The hash by which both VPCs of a peering steer. The same key on both sides gives the same
@@ -32,6 +34,19 @@ impl SteerHash {
     /// The hash of a flow, 64 bits.
     #[inline(always)]
     pub fn hash(&self, flow: &FlowKey) -> u64 {
+        let ((low, low_port), (high, high_port)) = (flow.low, flow.high);
+        let protocol = flow.protocol as u64;
+        if low.is_ipv4() && high.is_ipv4() {
+            // An end takes 48 bits of its word, so the protocol fits beside it.
+            let end = |address: Address, port: u16| (address.low << 32 >> 16) | port as u64;
+            return self.siphash([end(low, low_port) | protocol << 48, end(high, high_port)]);
+        }
+        let ports = protocol << 32 | (low_port as u64) << 16 | high_port as u64;
+        self.siphash([low.high, low.low, high.high, high.low, ports])
+    }
+
+    #[inline(always)]
+    fn siphash<const WORDS: usize>(&self, words: [u64; WORDS]) -> u64 {
         let [k0, k1] = self.key;
         let mut v = [
             k0 ^ 0x736f_6d65_7073_6575,
@@ -39,14 +54,11 @@ impl SteerHash {
             k0 ^ 0x6c79_6765_6e65_7261,
             k1 ^ 0x7465_6462_7974_6573,
         ];
-        // An end takes 48 bits of its word, so the protocol fits beside it.
-        let first = flow.low | (flow.protocol as u64) << 48;
-        // SipHash closes with the length of its input, here always two words.
-        for word in [first, flow.high, 16 << 56] {
-            v[3] ^= word;
-            round(&mut v);
-            v[0] ^= word;
+        for word in words {
+            compress(&mut v, word);
         }
+        // SipHash closes with the length of its input, by which the families differ as well.
+        compress(&mut v, (8 * WORDS as u64) << 56);
         v[2] ^= 0xff;
         round(&mut v);
         round(&mut v);
@@ -59,6 +71,13 @@ impl SteerHash {
     pub fn bucket(&self, flow: &FlowKey) -> u32 {
         self.hash(flow) as u32 & (BUCKETS - 1)
     }
+}
+
+#[inline(always)]
+fn compress(v: &mut [u64; 4], word: u64) {
+    v[3] ^= word;
+    round(v);
+    v[0] ^= word;
 }
 
 #[inline(always)]

@@ -1,6 +1,8 @@
-//! What a packet is: Ethernet, then IPv4, as far as steering needs them.
+//! What a packet is: Ethernet, then IPv4 or IPv6, as far as steering needs them.
 
+use crate::address::Address;
 use crate::bytes::{Bytes, wide};
+use crate::ipv6;
 
 /// Octets of an Ethernet header without tags.
 pub const ETHERNET: usize = 14;
@@ -8,11 +10,13 @@ pub const ETHERNET: usize = 14;
 pub const IPV4: usize = 20;
 /// Octets of a UDP header.
 pub const UDP: usize = 8;
-/// Octets of SPI and sequence number, RFC 4303 section 2.
-const ESP: usize = 8;
+/// Octets of an IPv6 header without extension headers.
+pub const IPV6: usize = 40;
 
 /// EtherType of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// EtherType of ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 
@@ -26,6 +30,8 @@ pub mod protocol {
     pub const UDP: u8 = 17;
     /// ESP, RFC 4303.
     pub const ESP: u8 = 50;
+    /// ICMPv6, RFC 4443.
+    pub const ICMPV6: u8 = 58;
     /// SCTP.
     pub const SCTP: u8 = 132;
 }
@@ -54,53 +60,84 @@ impl Ethernet {
     }
 }
 
-/// An IPv4 packet that its own header does not describe.
+/// A packet that its own header does not describe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The IPv4 header of a packet, host order.
+/// The IPv4 or IPv6 header of a packet, with the extension headers of the latter; host order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
-    /// Where the IPv4 header starts, in octets from the start of the packet.
+    /// Where the IP header starts, in octets from the start of the packet.
     pub l3: usize,
-    /// Where the payload of IPv4 starts.
+    /// Where the payload starts: behind options, and behind extension headers.
     pub l4: usize,
-    /// Total length of the IPv4 packet in octets, header included.
+    /// Total length of the IP packet in octets, headers included.
     pub total: usize,
     /// Source address.
-    pub source: u32,
+    pub source: Address,
     /// Destination address.
-    pub destination: u32,
-    /// Protocol of the payload.
+    pub destination: Address,
+    /// Protocol of the payload. In a fragment of IPv6 it is what the fragment header names, which
+    /// may be one more extension header: only the first fragment could say what follows that.
     pub protocol: u8,
     /// Whether this is a fragment: the first, a later or the last.
     pub fragment: bool,
-    /// Whether "don't fragment" is set.
+    /// Whether routers may not fragment it: "don't fragment" is set, or it is IPv6.
     pub dont_fragment: bool,
 }
 
 impl Headers {
+    /// Reads the IP header that starts at the even offset `l3`, of the version that it names.
+    ///
+    /// # Errors
+    /// `Malformed` where the version is neither 4 nor 6, or as [`Headers::ipv4`] and
+    /// [`Headers::ipv6`] say.
+    #[inline(always)]
+    pub fn parse<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
+        match packet.words(l3) {
+            Some([w0]) if w0 >> 12 == 6 => Self::ipv6(packet, l3),
+            _ => Self::ipv4(packet, l3),
+        }
+    }
+
     /// Reads the IPv4 header that starts at the even offset `l3`.
     ///
     /// # Errors
     /// `Malformed` where the version is not 4, the header is shorter than 20 octets, or the
     /// packet ends before its header or its total length does.
     #[inline(always)]
-    pub fn parse<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
-        let headers = Self::parse_quoted(packet, l3)?;
-        if headers.l3 + headers.total > packet.length() {
-            return Err(Malformed);
+    pub fn ipv4<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
+        Self::quoted_ipv4(packet, l3)?.within(packet)
+    }
+
+    /// Reads the IPv6 header that starts at the even offset `l3`, and its extension headers.
+    ///
+    /// # Errors
+    /// `Malformed` where the version is not 6, an address is IPv4-mapped, or the packet ends before
+    /// its headers or its payload length does.
+    #[inline(always)]
+    pub fn ipv6<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
+        ipv6::parse(packet, l3, packet.length())?.within(packet)
+    }
+
+    /// Whether this is the header of IPv4.
+    #[inline(always)]
+    pub const fn is_ipv4(&self) -> bool {
+        self.source.is_ipv4()
+    }
+
+    #[inline(always)]
+    fn within<B: Bytes + ?Sized>(self, packet: &B) -> Result<Self, Malformed> {
+        match self.l3 + self.total > packet.length() {
+            true => Err(Malformed),
+            false => Ok(self),
         }
-        Ok(headers)
     }
 
     /// Reads an IPv4 header that an ICMP error quotes: the packet behind it is cut off, so its
     /// total length is not held against what is there.
-    ///
-    /// # Errors
-    /// `Malformed` where the version is not 4, or the header is shorter than 20 octets or cut.
     #[inline(always)]
-    pub fn parse_quoted<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
+    pub(crate) fn quoted_ipv4<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
         let [w0, total, _, fragment, ttl, _, s0, s1, d0, d1] =
             packet.words::<10>(l3).ok_or(Malformed)?;
         // The mask tells the verifier that the header ends within 60 octets.
@@ -112,75 +149,11 @@ impl Headers {
             l3,
             l4: l3 + length,
             total: total as usize,
-            source: wide(s0, s1),
-            destination: wide(d0, d1),
+            source: Address::v4(wide(s0, s1)),
+            destination: Address::v4(wide(d0, d1)),
             protocol: ttl as u8,
             fragment: fragment & 0x3fff != 0,
             dont_fragment: fragment & 0x4000 != 0,
         })
-    }
-}
-
-/// What a packet for an address of this host carries, as far as ESP goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inbound {
-    /// ESP, raw or in UDP: where it stands, and its SPI.
-    Esp {
-        /// Octets from the start of the packet to the SPI.
-        at: usize,
-        /// Octets from the start of the packet to the end of ESP.
-        end: usize,
-        /// The security parameters index.
-        spi: u32,
-    },
-    /// A piece of a fragmented ESP packet, RFC 4303 section 3.4.1.
-    EspFragment,
-    /// A packet too short for the ESP header that it promises.
-    EspTruncated,
-    /// IKE on UDP port 4500: four zero octets in front, RFC 3948 section 2.2.
-    Ike,
-    /// A NAT keepalive: one octet 0xFF, RFC 3948 section 2.3.
-    Keepalive,
-    /// Anything else.
-    Other,
-}
-
-impl Inbound {
-    /// Tells what the packet under `headers` carries.
-    ///
-    /// ESP ends where the innermost header that counts it says: what lies behind, Ethernet padding
-    /// or octets beyond a UDP datagram, is no part of what the ICV covers.
-    #[inline(always)]
-    pub fn of<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
-        let (at, end) = match headers.protocol {
-            protocol::ESP if headers.fragment => return Self::EspFragment,
-            protocol::ESP => (headers.l4, headers.l3 + headers.total),
-            // A later fragment has no ports; only the kernel can put it together.
-            protocol::UDP if !headers.fragment => match packet.words::<4>(headers.l4) {
-                Some([_, PORT_NAT_T, length, _]) => {
-                    let length = length as usize;
-                    // An octet at an odd place of the packet is never looked at: a keepalive is
-                    // the one datagram on this port with a single octet.
-                    if length == UDP + 1 {
-                        return Self::Keepalive;
-                    }
-                    (headers.l4 + UDP, headers.l4 + length)
-                }
-                Some(_) => return Self::Other,
-                None => return Self::EspTruncated,
-            },
-            _ => return Self::Other,
-        };
-        if end > headers.l3 + headers.total || at + ESP > end {
-            return Self::EspTruncated;
-        }
-        match packet.words::<4>(at) {
-            Some([high, low, _, _]) => match wide(high, low) {
-                // RFC 4303 section 2.1: no packet travels with an SPI of 0.
-                0 if headers.protocol == protocol::UDP => Self::Ike,
-                spi => Self::Esp { at, end, spi },
-            },
-            None => Self::EspTruncated,
-        }
     }
 }

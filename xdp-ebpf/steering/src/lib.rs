@@ -6,22 +6,28 @@
 //! from memory.
 //!
 //! In the order in which a packet meets them: [`bytes`] (bounds-checked reads), [`headers`]
-//! (what the packet is), [`flow`] (what it belongs to), [`hash`] (its bucket), [`verdict`] (where
-//! it goes), [`reason`] (by what name it ends), [`maps`] (the tables' types).
+//! (what the packet is, its ends as [`address`]), [`inbound`] (what it carries for this host),
+//! [`flow`] (what it belongs to), [`hash`] (its bucket), [`verdict`] (where it goes), [`reason`]
+//! (by what name it ends), [`maps`] (the tables' types).
 #![cfg_attr(not(test), no_std)]
 
+pub mod address;
 pub mod bytes;
 pub mod flow;
 pub mod hash;
 pub mod headers;
+pub mod inbound;
+mod ipv6;
 pub mod maps;
 pub mod reason;
 pub mod verdict;
 
+pub use address::Address;
 pub use bytes::Bytes;
 pub use flow::FlowKey;
 pub use hash::SteerHash;
-pub use headers::{Headers, Inbound, Malformed};
+pub use headers::{Headers, Malformed};
+pub use inbound::Inbound;
 pub use reason::{Drop, Punt};
 pub use verdict::{Tables, Verdict, decide};
 

@@ -1,8 +1,10 @@
 //! Where a packet goes: one pure function over the packet and the tables.
 
+use crate::address::Address;
 use crate::bytes::Bytes;
 use crate::flow::FlowKey;
-use crate::headers::{ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, Headers, Inbound};
+use crate::headers::{ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, Headers};
+use crate::inbound::Inbound;
 use crate::maps::{Destination, Gateway, Host};
 use crate::reason::{Drop, Punt};
 
@@ -13,7 +15,7 @@ pub trait Tables {
     /// The worker that holds the inbound SA with this SPI.
     fn worker_of(&self, spi: u32) -> Option<u32>;
     /// What the longest prefix that covers `address` stands for.
-    fn destination(&self, address: u32) -> Option<Destination>;
+    fn destination(&self, address: Address) -> Option<Destination>;
     /// The index of the gateway that carries a bucket of a peering.
     fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32>;
     /// The gateway at an index.
@@ -72,7 +74,7 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
         ETHERTYPE_ARP => return Verdict::Punt(Punt::Arp),
         _ => return Verdict::Punt(Punt::NotIpv4),
     }
-    let Ok(headers) = Headers::parse(packet, ETHERNET) else {
+    let Ok(headers) = Headers::ipv4(packet, ETHERNET) else {
         return Verdict::Drop(Drop::Ipv4Malformed);
     };
     let peering = match tables.destination(headers.destination) {

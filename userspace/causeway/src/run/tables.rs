@@ -12,21 +12,24 @@ use crate::config::Plan;
 /// The tables, with remote gateways not resolved yet.
 pub fn tables(plan: &Plan, nic: &Interface) -> Steering {
     let local = plan.gateways.iter().filter(|gateway| gateway.is_local());
-    let own = nic.addresses.iter().map(|address| address.addr());
+    let own = nic.addresses.iter().map(|address| address.addr().into());
     let workers = plan.workers().flat_map(|(_, worker)| {
         let spis = worker.tunnels.iter().map(|tunnel| tunnel.inbound.spi.get());
         spis.map(|spi| (spi, worker.id))
     });
     Steering {
         mac: nic.mac,
-        own: own.chain(local.map(|gateway| gateway.address)).collect(),
+        own: own
+            .chain(local.map(|gateway| gateway.address.into()))
+            .collect(),
         hash: SteerHash::new(*plan.steering_key.octets()),
         peerings: plan
             .peerings
             .iter()
             .map(|peering| {
                 let cluster: Vec<u32> = peering.gateways.iter().map(|&at| at as u32).collect();
-                Peering::over(peering.prefixes.clone(), &cluster)
+                let prefixes = peering.prefixes.iter().map(|&prefix| prefix.into());
+                Peering::over(prefixes.collect(), &cluster)
             })
             .collect(),
         gateways: plan
