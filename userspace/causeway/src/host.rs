@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use causeway_routes::{RoutesError, interface};
+use ipnet::{IpNet, Ipv4Net};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::config::{HostFacts, NicFacts};
@@ -16,7 +17,7 @@ pub async fn facts(nic: &str) -> anyhow::Result<HostFacts> {
             up: nic.up,
             mtu: nic.mtu,
             rx_queues: nic.rx_queues,
-            addresses: nic.addresses,
+            addresses: nic.addresses.into_iter().filter_map(ipv4).collect(),
         },
         Err(RoutesError::NoSuchInterface { existing, .. }) => NicFacts::Absent { existing },
         Err(error) => return Err(error.into()),
@@ -27,4 +28,11 @@ pub async fn facts(nic: &str) -> anyhow::Result<HostFacts> {
         nic,
         cores: cores.collect(),
     })
+}
+
+fn ipv4(address: IpNet) -> Option<Ipv4Net> {
+    match address {
+        IpNet::V4(address) => Some(address),
+        IpNet::V6(_) => None,
+    }
 }

@@ -1,7 +1,7 @@
 //! The channels between a worker and its control thread. The worker only ever tries: it never
 //! blocks on control.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub enum Command {
 pub enum Event {
     /// Packets wait for this neighbour's MAC address: asked again while they wait. Or packets go
     /// there, and it must be kept fresh: a sample of at most ten a second.
-    Resolve(Ipv4Addr),
+    Resolve(IpAddr),
     /// A tunnel's outbound SA has used three quarters of its reservation. Asked again while that is
     /// so.
     ReserveMore {

@@ -1,6 +1,6 @@
 //! The last steps of a finished packet: its next hop, its Ethernet header, its place in the queue.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use causeway_device::Device;
@@ -34,7 +34,7 @@ impl<D: Device> Worker<D> {
         mut frame: D::Frame,
         length: usize,
         origin: Origin,
-        destination: Ipv4Addr,
+        destination: IpAddr,
         hop: Lookup,
         now: Instant,
     ) {

@@ -1,6 +1,6 @@
 //! The way in: ESP from a peer becomes plaintext.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::worker::Worker;
 /// An inner packet that may go on: its length, destination and next hop.
 struct Passed {
     length: usize,
-    destination: Ipv4Addr,
+    destination: IpAddr,
     hop: Lookup,
 }
 
@@ -94,7 +94,7 @@ impl<D: Device> Worker<D> {
         if let Some(limit) = lane.mss {
             mss::clamp(inner, &headers, limit);
         }
-        let destination = headers.destination.ipv4().ok_or(Drop::InnerMalformed)?;
+        let destination = headers.destination.into();
         let hop = self.next_hop(destination);
         self.admit(hop, 1)?;
         Ok(Passed {
@@ -107,7 +107,7 @@ impl<D: Device> Worker<D> {
     /// The next hop of an inner packet. Packets come in runs to one destination, so the last
     /// answer is kept until the routes change.
     #[inline]
-    fn next_hop(&mut self, destination: Ipv4Addr) -> Lookup {
+    fn next_hop(&mut self, destination: IpAddr) -> Lookup {
         match self.last_hop {
             Some((last, hop)) if last == destination => hop,
             _ => {

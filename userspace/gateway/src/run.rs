@@ -94,7 +94,7 @@ impl<D: Device> Worker<D> {
     fn reroute(&mut self, routes: Arc<Snapshot>) {
         self.last_hop = None;
         for lane in &mut self.lanes {
-            lane.hop = routes.lookup(lane.peer);
+            lane.hop = routes.lookup(lane.peer.into());
         }
         let mut waiting = self.waiting.take();
         waiting.review(&routes, |hop, outgoing| match hop {

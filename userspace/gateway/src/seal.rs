@@ -1,5 +1,6 @@
 //! The way out: plaintext for a peer becomes ESP.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use causeway_device::Device;
@@ -81,7 +82,7 @@ impl<D: Device> Worker<D> {
             } else {
                 Origin::Worker
             };
-            self.deliver(piece, length, origin, peer, hop, now);
+            self.deliver(piece, length, origin, peer.into(), hop, now);
         }
         self.pieces = pieces;
         Ok(())
@@ -142,9 +143,7 @@ impl<D: Device> Worker<D> {
     /// there is a way.
     #[cold]
     fn answer(&mut self, frame: &D::Frame, headers: &Headers, error: icmp::Error, now: Instant) {
-        let Some(destination) = headers.source.ipv4() else {
-            return;
-        };
+        let destination = IpAddr::from(headers.source);
         let hop = self.routes.lookup(destination);
         let possible = icmp::allowed(self.device.bytes(frame), headers)
             && self.admit(hop, 1).is_ok()

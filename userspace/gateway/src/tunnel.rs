@@ -49,7 +49,7 @@ impl Lane {
         let max_inner = tunnel.outbound.max_inner(mtu);
         tunnel.outbound.bound_padding(max_inner);
         Self {
-            hop: routes.lookup(tunnel.peer),
+            hop: routes.lookup(tunnel.peer.into()),
             peer: tunnel.peer,
             max_inner,
             mss: tunnel.clamp_mss.then(|| mss::limit(max_inner)),

@@ -6,7 +6,7 @@
 //! snapshot in force, and no later packet can overtake it.
 
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use causeway_routes::{Lookup, Snapshot};
@@ -31,13 +31,13 @@ pub(crate) struct Waiting<F> {
 
 struct Entry<F> {
     outgoing: Outgoing<F>,
-    destination: Ipv4Addr,
-    hop: Ipv4Addr,
+    destination: IpAddr,
+    hop: IpAddr,
     deadline: Instant,
 }
 
 struct Hop {
-    address: Ipv4Addr,
+    address: IpAddr,
     frames: usize,
     asked: Option<Instant>,
 }
@@ -63,7 +63,7 @@ impl<F> Waiting<F> {
     }
 
     /// Whether `frames` more may wait for `hop`.
-    pub(crate) fn has_room(&self, hop: Ipv4Addr, frames: usize) -> bool {
+    pub(crate) fn has_room(&self, hop: IpAddr, frames: usize) -> bool {
         let waiting = self.hop(hop).map_or(0, |hop| hop.frames);
         waiting + frames <= PER_HOP && self.queue.len() + frames <= CAPACITY
     }
@@ -72,8 +72,8 @@ impl<F> Waiting<F> {
     pub(crate) fn push(
         &mut self,
         outgoing: Outgoing<F>,
-        destination: Ipv4Addr,
-        hop: Ipv4Addr,
+        destination: IpAddr,
+        hop: IpAddr,
         now: Instant,
     ) {
         self.count(hop);
@@ -86,7 +86,7 @@ impl<F> Waiting<F> {
     }
 
     /// Calls `ask` for each next hop that is due to be asked for. `ask` says whether it could.
-    pub(crate) fn ask(&mut self, now: Instant, mut ask: impl FnMut(Ipv4Addr) -> bool) {
+    pub(crate) fn ask(&mut self, now: Instant, mut ask: impl FnMut(IpAddr) -> bool) {
         for hop in &mut self.hops {
             let due = hop
                 .asked
@@ -133,11 +133,11 @@ impl<F> Waiting<F> {
         }
     }
 
-    fn hop(&self, address: Ipv4Addr) -> Option<&Hop> {
+    fn hop(&self, address: IpAddr) -> Option<&Hop> {
         self.hops.iter().find(|hop| hop.address == address)
     }
 
-    fn count(&mut self, address: Ipv4Addr) {
+    fn count(&mut self, address: IpAddr) {
         match self.hops.iter_mut().find(|hop| hop.address == address) {
             Some(hop) => hop.frames += 1,
             None => self.hops.push(Hop {
@@ -148,7 +148,7 @@ impl<F> Waiting<F> {
         }
     }
 
-    fn discount(&mut self, address: Ipv4Addr) {
+    fn discount(&mut self, address: IpAddr) {
         if let Some(at) = self.hops.iter().position(|hop| hop.address == address) {
             self.hops[at].frames -= 1;
             if self.hops[at].frames == 0 {

@@ -1,6 +1,6 @@
 //! The whole loop of one pinned core.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,9 +108,9 @@ pub struct Worker<D: Device> {
     pub(crate) spis: Vec<(u32, usize)>,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) routes: Arc<Snapshot>,
-    pub(crate) last_hop: Option<(Ipv4Addr, Lookup)>,
+    pub(crate) last_hop: Option<(IpAddr, Lookup)>,
     /// Where a packet of this batch went whose next hop was known.
-    pub(crate) in_use: Option<Ipv4Addr>,
+    pub(crate) in_use: Option<IpAddr>,
     confirmed: Instant,
     pub(crate) received: Vec<D::Frame>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.

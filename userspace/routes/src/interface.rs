@@ -1,9 +1,11 @@
+use std::net::IpAddr;
+
 use ethtool::{EthtoolAttr, EthtoolChannelAttr};
 use futures_util::TryStreamExt;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::RoutesError;
 use crate::{messages, netlink};
@@ -23,10 +25,20 @@ pub struct Interface {
     pub rx_queues: u32,
     /// Transmit queues in use.
     pub tx_queues: u32,
-    /// Its own IPv4 addresses, each with the length of its subnet's prefix.
-    pub addresses: Vec<Ipv4Net>,
+    /// Its own addresses of both families, each with the length of its subnet's prefix. Among
+    /// them are IPv6 link-local ones, of which every NIC has one: [`is_link_local`] tells them.
+    pub addresses: Vec<IpNet>,
     /// Whether it is administratively up. The carrier may still be absent.
     pub up: bool,
+}
+
+/// Whether the address counts on its link alone, so that nothing beyond can be sent to it: fe80::/10
+/// (RFC 4291 section 2.5.6), and 169.254.0.0/16 (RFC 3927).
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// Facts about the NIC of this name in the caller's network namespace. They come over netlink
@@ -48,9 +60,7 @@ pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
                 existing: names.join(", "),
             });
         };
-        let mut request = AddressMessage::default();
-        request.header.family = AddressFamily::Inet;
-        let request = RouteNetlinkMessage::GetAddress(request);
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
         let addresses = netlink::dump(handle, request, "addresses").await?;
         Ok((link.clone(), addresses))
     })

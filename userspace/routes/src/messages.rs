@@ -1,8 +1,8 @@
 //! What the kernel's route and neighbour messages mean for one NIC.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::neighbour::{
@@ -18,14 +18,15 @@ use crate::ranges::{Entry, Hop, Table};
 /// What the kernel holds about one neighbour of the watched NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Neighbour {
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Present while the kernel itself would send to it.
     pub mac: Option<[u8; 6]>,
     /// The MAC address has not been confirmed for a while and nothing is under way to do so.
     pub stale: bool,
 }
 
-/// The route as `interface` sees it; `None` for what takes no part in IPv4 forwarding decisions.
+/// The route as `interface` sees it; `None` for what takes no part in
+/// decisions about forwarding by destination.
 ///
 /// A route that leads out of another NIC is kept, as unreachable: it hides shorter prefixes of
 /// ours, as it does in the kernel. Of a multipath route the first live hop on `interface` is
@@ -33,8 +34,13 @@ pub(crate) struct Neighbour {
 pub(crate) fn route(message: &RouteMessage, interface: u32) -> Option<Entry> {
     let header = &message.header;
     // Cloned entries are path-MTU and redirect exceptions of single hosts, not routes.
-    if header.address_family != AddressFamily::Inet
-        || header.tos != 0
+    let mut destination = match header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    if header.tos != 0
+        || header.source_prefix_length != 0
         || header.flags.contains(RouteFlags::Cloned)
         || header.flags.contains(RouteFlags::Dead)
     {
@@ -42,14 +48,13 @@ pub(crate) fn route(message: &RouteMessage, interface: u32) -> Option<Entry> {
     }
 
     let mut table = u32::from(header.table);
-    let mut destination = Ipv4Addr::UNSPECIFIED;
     let mut metric = 0;
     let mut encapsulated = false;
     let mut multipath = None;
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Table(id) => table = *id,
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = *address,
+            RouteAttribute::Destination(address) => destination = ip(address)?,
             RouteAttribute::Priority(priority) => metric = *priority,
             RouteAttribute::EncapType(_) => encapsulated = true,
             RouteAttribute::MultiPath(hops) => multipath = Some(hops),
@@ -65,18 +70,19 @@ pub(crate) fn route(message: &RouteMessage, interface: u32) -> Option<Entry> {
     };
     Some(Entry {
         table: match table {
-            253 => Table::Default,
+            // No rule of the kernel leads an IPv6 packet there.
+            253 if destination.is_ipv4() => Table::Default,
             254 => Table::Main,
             255 => Table::Local,
             _ => return None,
         },
-        prefix: Ipv4Net::new(destination, header.destination_prefix_length).ok()?,
+        prefix: IpNet::new(destination, header.destination_prefix_length).ok()?,
         metric,
         hop,
     })
 }
 
-fn first_hop(hops: &[RouteNextHop], interface: u32) -> Hop {
+fn first_hop(hops: &[RouteNextHop], interface: u32) -> Hop<IpAddr> {
     hops.iter()
         .find(|h| h.interface_index == interface && !h.flags.contains(RouteNextHopFlags::Dead))
         .map_or(Hop::Unreachable, |h| hop(&h.attributes))
@@ -89,11 +95,13 @@ fn output(attributes: &[RouteAttribute]) -> Option<u32> {
     })
 }
 
-fn hop(attributes: &[RouteAttribute]) -> Hop {
+fn hop(attributes: &[RouteAttribute]) -> Hop<IpAddr> {
     let mut hop = Hop::OnLink;
     for attribute in attributes {
         match attribute {
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) => hop = Hop::Gateway(*address),
+            RouteAttribute::Gateway(address) => {
+                hop = ip(address).map_or(Hop::Unreachable, Hop::Gateway);
+            }
             // RTA_VIA is an IPv6 gateway, which IPv4 neighbours know nothing of.
             RouteAttribute::Via(_) | RouteAttribute::EncapType(_) => return Hop::Unreachable,
             _ => {}
@@ -102,26 +110,37 @@ fn hop(attributes: &[RouteAttribute]) -> Hop {
     hop
 }
 
-/// The neighbour, if it is an IPv4 neighbour on `interface`.
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+/// The neighbour, if it is one on `interface`.
 pub(crate) fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<Neighbour> {
     let header = &message.header;
-    if header.family != AddressFamily::Inet
-        || header.ifindex != interface
-        || header.flags.contains(NeighbourFlags::Proxy)
-    {
+    if header.ifindex != interface || header.flags.contains(NeighbourFlags::Proxy) {
         return None;
     }
     let mut address = None;
     let mut mac = None;
     for attribute in &message.attributes {
         match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => address = Some(*ip),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => {
+                address = Some(IpAddr::V4(*ip));
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => {
+                address = Some(IpAddr::V6(*ip));
+            }
             NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.as_slice().try_into().ok(),
             _ => {}
         }
     }
     Some(Neighbour {
-        address: address?,
+        // Groups are in the kernel's tables too, but never anybody's next hop.
+        address: address.filter(|address| !address.is_multicast())?,
         mac: mac.filter(|_| usable(header.state)),
         stale: header.state == NeighbourState::Stale,
     })
@@ -140,21 +159,27 @@ fn usable(state: NeighbourState) -> bool {
     )
 }
 
-/// The interface's own address and its subnet, if it is an IPv4 address of `interface`.
-pub(crate) fn address(message: &AddressMessage, interface: u32) -> Option<Ipv4Net> {
-    if message.header.family != AddressFamily::Inet || message.header.index != interface {
+/// The interface's own address and its subnet, if it is an address of `interface`.
+pub(crate) fn address(message: &AddressMessage, interface: u32) -> Option<IpNet> {
+    if message.header.index != interface {
         return None;
     }
-    // On a point-to-point link IFA_ADDRESS is the far end; IFA_LOCAL is always ours.
-    message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Local(IpAddr::V4(address)) => {
-                Ipv4Net::new(*address, message.header.prefix_len).ok()
-            }
+    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
+        message.attributes.iter().find_map(wanted)
+    };
+    // On a point-to-point link IFA_ADDRESS is the far end, and IFA_LOCAL always ours. IPv6 says
+    // IFA_LOCAL on such links alone.
+    let local = find(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let own = local.or_else(|| {
+        find(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
             _ => None,
         })
+    });
+    IpNet::new(own?, message.header.prefix_len).ok()
 }
 
 #[cfg(test)]
@@ -163,12 +188,12 @@ mod tests {
 
     const OURS: u32 = 7;
 
-    fn ip(text: &str) -> Ipv4Addr {
+    fn v4(text: &str) -> Ipv4Addr {
         text.parse().unwrap()
     }
 
     fn gateway(text: &str) -> RouteAttribute {
-        RouteAttribute::Gateway(RouteAddress::Inet(ip(text)))
+        RouteAttribute::Gateway(RouteAddress::Inet(v4(text)))
     }
 
     fn message(attributes: Vec<RouteAttribute>) -> RouteMessage {
@@ -177,14 +202,14 @@ mod tests {
         message.header.kind = RouteType::Unicast;
         message.header.table = 254;
         message.header.destination_prefix_length = 16;
-        message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(ip(
+        message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(v4(
             "10.2.0.0",
         )))];
         message.attributes.extend(attributes);
         message
     }
 
-    fn hop_of(message: &RouteMessage) -> Option<Hop> {
+    fn hop_of(message: &RouteMessage) -> Option<Hop<IpAddr>> {
         route(message, OURS).map(|entry| entry.hop)
     }
 
@@ -202,7 +227,7 @@ mod tests {
         };
         assert_eq!(route(&direct, OURS), Some(expected));
         let routed = message(vec![gateway("10.1.0.1"), RouteAttribute::Oif(OURS)]);
-        assert_eq!(hop_of(&routed), Some(Hop::Gateway(ip("10.1.0.1"))));
+        assert_eq!(hop_of(&routed), Some(Hop::Gateway(v4("10.1.0.1").into())));
     }
 
     #[test]
@@ -248,7 +273,7 @@ mod tests {
         paths.push(path(OURS, live, "10.1.0.2"));
         paths.push(path(OURS, live, "10.1.0.3"));
         let some = message(vec![RouteAttribute::MultiPath(paths)]);
-        assert_eq!(hop_of(&some), Some(Hop::Gateway(ip("10.1.0.2"))));
+        assert_eq!(hop_of(&some), Some(Hop::Gateway(v4("10.1.0.2").into())));
     }
 
     #[test]
@@ -297,13 +322,13 @@ mod tests {
         message.header.family = AddressFamily::Inet;
         message.header.ifindex = OURS;
         message.attributes = vec![
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip("10.1.0.2"))),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4("10.1.0.2"))),
             NeighbourAttribute::LinkLayerAddress(vec![2, 0, 0, 0, 0, 2]),
         ];
         for (state, usable) in expectations {
             message.header.state = state;
             let expected = Neighbour {
-                address: ip("10.1.0.2"),
+                address: v4("10.1.0.2").into(),
                 mac: usable.then_some([2, 0, 0, 0, 0, 2]),
                 stale: state == Stale,
             };
@@ -319,7 +344,7 @@ mod tests {
         message.header.ifindex = OURS;
         message.header.state = NeighbourState::Permanent;
         message.attributes = vec![
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip("10.1.0.2"))),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4("10.1.0.2"))),
             NeighbourAttribute::LinkLayerAddress(vec![10, 0, 0, 1]),
         ];
         assert_eq!(neighbour(&message, OURS).and_then(|n| n.mac), None);

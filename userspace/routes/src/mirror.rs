@@ -1,7 +1,7 @@
 //! The kernel's state as last listed, and when to list it again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::error::RoutesError;
 use crate::messages::{self, Neighbour};
 use crate::netlink;
 use crate::notice::{self, Outdated};
-use crate::ranges::{Hop, Ranges};
+use crate::ranges::Hop;
 use crate::snapshot::Snapshot;
 
 type Messages = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
@@ -45,12 +45,13 @@ const MAX_KEPT: usize = 4096;
 pub(crate) struct Mirror<P> {
     interface: u32,
     handle: Handle,
-    ranges: Arc<Ranges>,
+    /// The routes; its neighbours are none.
+    routes: Snapshot,
     neighbours: Vec<Neighbour>,
     /// Gateways of routes through the interface.
-    gateways: BTreeSet<Ipv4Addr>,
+    gateways: BTreeSet<IpAddr>,
     /// Neighbours that were asked for, with the time of the last request.
-    kept: BTreeMap<Ipv4Addr, Instant>,
+    kept: BTreeMap<IpAddr, Instant>,
     outdated: Outdated,
     outdated_since: Instant,
     published: Arc<Snapshot>,
@@ -62,7 +63,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         Self {
             interface,
             handle,
-            ranges: Arc::default(),
+            routes: Snapshot::default(),
             neighbours: Vec::new(),
             gateways: BTreeSet::new(),
             kept: BTreeMap::new(),
@@ -85,7 +86,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         &mut self,
         mut notifications: Messages,
         mut refusals: Messages,
-        mut wanted: mpsc::Receiver<Ipv4Addr>,
+        mut wanted: mpsc::Receiver<IpAddr>,
     ) -> Result<(), RoutesError> {
         let mut refresh = time::interval_at(Instant::now() + REFRESH, REFRESH);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,9 +158,8 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
     }
 
     async fn list_routes(&mut self) -> Result<(), RoutesError> {
-        let mut request = RouteMessage::default();
-        request.header.address_family = AddressFamily::Inet;
-        let request = RouteNetlinkMessage::GetRoute(request);
+        // Without a family the kernel lists every family's.
+        let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
         let listed = netlink::dump(&mut self.handle, request, "routes").await?;
         let routes = listed.iter().filter_map(|message| match message {
             RouteNetlinkMessage::NewRoute(route) => messages::route(route, self.interface),
@@ -171,13 +171,12 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
             Hop::OnLink | Hop::Unreachable => None,
         });
         self.gateways = gateways.collect();
-        self.ranges = Arc::new(Ranges::new(routes));
+        self.routes = Snapshot::of_routes(&routes);
         Ok(())
     }
 
     async fn list_neighbours(&mut self) -> Result<(), RoutesError> {
         let mut request = NeighbourMessage::default();
-        request.header.family = AddressFamily::Inet;
         request.attributes = vec![NeighbourAttribute::IfIndex(self.interface)];
         let request = RouteNetlinkMessage::GetNeighbour(request);
         let listed = netlink::dump(&mut self.handle, request, "neighbours").await?;
@@ -192,7 +191,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
     fn snapshot(&self) -> Snapshot {
         let known = self.neighbours.iter();
         let known = known.filter_map(|n| n.mac.map(|mac| (n.address, mac)));
-        Snapshot::from_ranges(Arc::clone(&self.ranges), known)
+        self.routes.with_neighbours(known)
     }
 
     fn publish(&mut self, snapshot: Snapshot) {
@@ -200,7 +199,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         (self.publish)(Arc::clone(&self.published));
     }
 
-    fn resolve(&mut self, wanted: BTreeSet<Ipv4Addr>) -> Result<(), RoutesError> {
+    fn resolve(&mut self, wanted: BTreeSet<IpAddr>) -> Result<(), RoutesError> {
         let now = Instant::now();
         for neighbour in wanted {
             self.ask(neighbour)?;
@@ -220,22 +219,24 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         self.kept.retain(|address, asked| {
             published.neighbour(*address).is_some() || asked.elapsed() < PATIENCE
         });
-        let in_use = |a: &Ipv4Addr| self.kept.contains_key(a) || self.gateways.contains(a);
+        let in_use = |a: &IpAddr| self.kept.contains_key(a) || self.gateways.contains(a);
         let stale = self.neighbours.iter().filter(|n| n.stale);
-        let stale: Vec<Ipv4Addr> = stale.map(|n| n.address).filter(in_use).collect();
+        let stale: Vec<IpAddr> = stale.map(|n| n.address).filter(in_use).collect();
         stale.into_iter().try_for_each(|address| self.ask(address))
     }
 
     /// As if a packet had been sent to the neighbour: NTF_USE starts a resolution unless one is
     /// under way or the answer is fresh, and NLM_F_CREATE makes the entry if there is none.
-    fn ask(&mut self, neighbour: Ipv4Addr) -> Result<(), RoutesError> {
+    fn ask(&mut self, neighbour: IpAddr) -> Result<(), RoutesError> {
         let mut message = NeighbourMessage::default();
-        message.header.family = AddressFamily::Inet;
+        let (family, address) = match neighbour {
+            IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
+            IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
+        };
+        message.header.family = family;
         message.header.ifindex = self.interface;
         message.header.flags = NeighbourFlags::Use;
-        message.attributes = vec![NeighbourAttribute::Destination(NeighbourAddress::Inet(
-            neighbour,
-        ))];
+        message.attributes = vec![NeighbourAttribute::Destination(address)];
         let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewNeighbour(message));
         request.header.flags = NLM_F_REQUEST | NLM_F_CREATE;
         self.handle.notify(request).map_err(|_| RoutesError::Closed)

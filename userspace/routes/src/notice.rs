@@ -76,7 +76,7 @@ pub(crate) fn removes(notification: &RouteNetlinkMessage, interface: u32) -> boo
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use rtnetlink::packet_route::link::LinkMessage;
     use rtnetlink::packet_route::neighbour::{
@@ -105,7 +105,7 @@ mod tests {
     fn a_neighbour_matters_when_its_answer_is_another() {
         use NeighbourState::{Failed, Reachable, Stale};
         use RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
-        let published = Snapshot::new([], [(KNOWN, MAC)]);
+        let published = Snapshot::new([], [(IpAddr::V4(KNOWN), MAC)]);
         let other = Ipv4Addr::new(10, 1, 0, 3);
         let expectations = [
             (NewNeighbour(entry(KNOWN, MAC, Reachable)), false),

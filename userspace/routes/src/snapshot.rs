@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
+use crate::family::Family;
 use crate::ranges::{Entry, Hop, Ranges, Table};
 
 /// A unicast route through the watched NIC, as in the kernel's main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// The destinations the route serves.
-    pub prefix: Ipv4Net,
-    /// The neighbour that forwards; `None` when the destinations are on the link themselves.
-    pub gateway: Option<Ipv4Addr>,
+    pub prefix: IpNet,
+    /// The neighbour that forwards, of the prefix's family; `None` when the destinations are on
+    /// the link themselves.
+    pub gateway: Option<IpAddr>,
     /// Of two routes with the same prefix the one with the lower metric is used.
     pub metric: u32,
 }
@@ -24,10 +26,10 @@ pub enum Lookup {
     Ready([u8; 6]),
     /// To this neighbour, the route's gateway or the destination itself, whose MAC address is not
     /// known yet: give it to [`Watcher::resolve`](crate::Watcher::resolve).
-    Unresolved(Ipv4Addr),
+    Unresolved(IpAddr),
     /// Nowhere through the watched NIC: there is no route, the route leads out of another NIC or
     /// refuses (blackhole, unreachable, prohibit, throw), or the destination is local, loopback,
-    /// broadcast or multicast.
+    /// broadcast, multicast or an IPv6 link-local address.
     Unreachable,
 }
 
@@ -37,17 +39,17 @@ pub enum Lookup {
 /// snapshot is empty: every destination is unreachable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    ranges: Arc<Ranges>,
-    /// Ascending by address.
-    neighbours: Box<[(Ipv4Addr, [u8; 6])]>,
+    v4: Tables<Ipv4Addr>,
+    v6: Tables<Ipv6Addr>,
 }
 
 impl Snapshot {
     /// A snapshot of these routes and of these resolved neighbours. Of routes that are alike in
-    /// prefix and metric the first is used; of neighbours with one address the last.
+    /// prefix and metric the first is used; of neighbours with one address the last. A gateway of
+    /// another family than its prefix leads nowhere.
     pub fn new(
         routes: impl IntoIterator<Item = Route>,
-        neighbours: impl IntoIterator<Item = (Ipv4Addr, [u8; 6])>,
+        neighbours: impl IntoIterator<Item = (IpAddr, [u8; 6])>,
     ) -> Self {
         let entries = routes.into_iter().map(|route| Entry {
             table: Table::Main,
@@ -55,35 +57,98 @@ impl Snapshot {
             metric: route.metric,
             hop: route.gateway.map_or(Hop::OnLink, Hop::Gateway),
         });
-        Self::from_ranges(Arc::new(Ranges::new(entries)), neighbours)
+        Self::of_routes(&entries.collect::<Vec<_>>()).with_neighbours(neighbours)
     }
 
-    pub(crate) fn from_ranges(
-        ranges: Arc<Ranges>,
-        neighbours: impl IntoIterator<Item = (Ipv4Addr, [u8; 6])>,
-    ) -> Self {
-        let sorted: BTreeMap<_, _> = neighbours.into_iter().collect();
+    pub(crate) fn of_routes(entries: &[Entry]) -> Self {
         Self {
-            ranges,
-            neighbours: sorted.into_iter().collect(),
+            v4: Tables::new(entries),
+            v6: Tables::new(entries),
+        }
+    }
+
+    /// The same routes with these neighbours instead.
+    pub(crate) fn with_neighbours(
+        &self,
+        neighbours: impl IntoIterator<Item = (IpAddr, [u8; 6])>,
+    ) -> Self {
+        let (mut v4, mut v6) = (BTreeMap::new(), BTreeMap::new());
+        for (address, mac) in neighbours {
+            match address {
+                IpAddr::V4(address) => v4.insert(address, mac),
+                IpAddr::V6(address) => v6.insert(address, mac),
+            };
+        }
+        Self {
+            v4: self.v4.with_neighbours(v4),
+            v6: self.v6.with_neighbours(v6),
         }
     }
 
     /// Where a packet to `destination` goes next: two binary searches, no allocation.
     #[inline]
-    pub fn lookup(&self, destination: Ipv4Addr) -> Lookup {
-        match self.next_hop(destination) {
-            None => Lookup::Unreachable,
-            Some(next) => match self.neighbour(next) {
-                Some(mac) => Lookup::Ready(mac),
-                None => Lookup::Unresolved(next),
-            },
+    pub fn lookup(&self, destination: IpAddr) -> Lookup {
+        match destination {
+            IpAddr::V4(destination) => self.v4.lookup(destination),
+            IpAddr::V6(destination) => self.v6.lookup(destination),
         }
     }
 
     /// The neighbour that takes packets to `destination`, resolved or not; `None` if unreachable.
     #[inline]
-    pub fn next_hop(&self, destination: Ipv4Addr) -> Option<Ipv4Addr> {
+    pub fn next_hop(&self, destination: IpAddr) -> Option<IpAddr> {
+        match destination {
+            IpAddr::V4(destination) => self.v4.next_hop(destination).map(IpAddr::V4),
+            IpAddr::V6(destination) => self.v6.next_hop(destination).map(IpAddr::V6),
+        }
+    }
+
+    /// The MAC address of this neighbour, if the kernel knows it.
+    #[inline]
+    pub fn neighbour(&self, address: IpAddr) -> Option<[u8; 6]> {
+        match address {
+            IpAddr::V4(address) => self.v4.neighbour(address),
+            IpAddr::V6(address) => self.v6.neighbour(address),
+        }
+    }
+}
+
+/// The routes and neighbours of one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tables<A: Family> {
+    ranges: Arc<Ranges<A>>,
+    /// Ascending by address.
+    neighbours: Box<[(A, [u8; 6])]>,
+}
+
+impl<A: Family> Tables<A> {
+    fn new(entries: &[Entry]) -> Self {
+        Self {
+            ranges: Arc::new(Ranges::new(entries)),
+            neighbours: Box::default(),
+        }
+    }
+
+    fn with_neighbours(&self, neighbours: BTreeMap<A, [u8; 6]>) -> Self {
+        Self {
+            ranges: Arc::clone(&self.ranges),
+            neighbours: neighbours.into_iter().collect(),
+        }
+    }
+
+    #[inline]
+    fn lookup(&self, destination: A) -> Lookup {
+        match self.next_hop(destination) {
+            None => Lookup::Unreachable,
+            Some(next) => match self.neighbour(next) {
+                Some(mac) => Lookup::Ready(mac),
+                None => Lookup::Unresolved(next.into()),
+            },
+        }
+    }
+
+    #[inline]
+    fn next_hop(&self, destination: A) -> Option<A> {
         match self.ranges.hop(destination) {
             Hop::Unreachable => None,
             Hop::OnLink => Some(destination),
@@ -91,13 +156,18 @@ impl Snapshot {
         }
     }
 
-    /// The MAC address of this neighbour, if the kernel knows it.
     #[inline]
-    pub fn neighbour(&self, address: Ipv4Addr) -> Option<[u8; 6]> {
+    fn neighbour(&self, address: A) -> Option<[u8; 6]> {
         self.neighbours
             .binary_search_by_key(&address, |(address, _)| *address)
             .ok()
             .map(|found| self.neighbours[found].1)
+    }
+}
+
+impl<A: Family> Default for Tables<A> {
+    fn default() -> Self {
+        Self::new(&[])
     }
 }
 
@@ -108,7 +178,7 @@ mod tests {
     const ONE: [u8; 6] = [2, 0, 0, 0, 0, 1];
     const TWO: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
-    fn ip(text: &str) -> Ipv4Addr {
+    fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
@@ -198,6 +268,52 @@ mod tests {
         for edge in ["1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255"] {
             assert_eq!(snapshot.lookup(ip(edge)), Lookup::Unresolved(ip(edge)));
         }
+    }
+
+    #[test]
+    fn an_ipv6_destination_takes_its_own_tables() {
+        let (gateway, host) = (ip("fe80::1"), ip("fd00:1::2"));
+        let routes = [
+            route("0.0.0.0/0", Some("10.1.0.1"), 0),
+            route("::/0", Some("fe80::1"), 0),
+            route("fd00:1::/64", None, 0),
+        ];
+        let snapshot = Snapshot::new(routes, [(gateway, ONE), (ip("10.1.0.1"), TWO)]);
+        assert_eq!(snapshot.lookup(ip("2001:db8::7")), Lookup::Ready(ONE));
+        assert_eq!(snapshot.next_hop(ip("2001:db8::7")), Some(gateway));
+        assert_eq!(snapshot.lookup(host), Lookup::Unresolved(host));
+        assert_eq!(snapshot.lookup(ip("198.51.100.7")), Lookup::Ready(TWO));
+    }
+
+    #[test]
+    fn what_is_not_ipv6_unicast_beyond_a_link_is_unreachable() {
+        let all = ["::/0", "::1/128", "fe80::/64", "ff02::1/128"];
+        let snapshot = Snapshot::new(all.map(|prefix| route(prefix, None, 0)), []);
+        for never in [
+            "::",
+            "::1",
+            "::ffff:10.1.0.2",
+            "fe80::1",
+            "febf::1",
+            "ff02::1",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        ] {
+            assert_eq!(snapshot.lookup(ip(never)), Lookup::Unreachable, "{never}");
+        }
+        for edge in ["::2", "::fffe:ffff:ffff", "fe7f::", "fec0::", "feff::"] {
+            assert_eq!(snapshot.lookup(ip(edge)), Lookup::Unresolved(ip(edge)));
+        }
+    }
+
+    #[test]
+    fn a_gateway_of_the_other_family_leads_nowhere() {
+        let routes = [
+            route("10.2.0.0/16", Some("fe80::1"), 0),
+            route("fd00:2::/64", Some("10.1.0.1"), 0),
+        ];
+        let snapshot = Snapshot::new(routes, [(ip("fe80::1"), ONE), (ip("10.1.0.1"), TWO)]);
+        assert_eq!(snapshot.lookup(ip("10.2.0.1")), Lookup::Unreachable);
+        assert_eq!(snapshot.lookup(ip("fd00:2::1")), Lookup::Unreachable);
     }
 
     #[test]

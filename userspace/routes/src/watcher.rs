@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rtnetlink::MulticastGroup;
@@ -15,7 +15,7 @@ const MAX_REQUESTS: usize = 1024;
 /// The caller's end of a running watch; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Watcher {
-    requests: mpsc::Sender<Ipv4Addr>,
+    requests: mpsc::Sender<IpAddr>,
 }
 
 impl Watcher {
@@ -49,6 +49,8 @@ impl Watcher {
             MulticastGroup::Neigh,
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv4Route,
+            MulticastGroup::Ipv6Ifaddr,
+            MulticastGroup::Ipv6Route,
         ])?;
         let mut questions = Netlink::for_requests()?;
         let mut mirror = Mirror::new(interface, questions.handle, publish);
@@ -70,7 +72,7 @@ impl Watcher {
         Ok((Self { requests }, task))
     }
 
-    /// Asks the kernel to resolve this neighbour by ARP, without waiting for it: a later snapshot
+    /// Asks the kernel to resolve this neighbour, by ARP or by NDP, without waiting for it: a later snapshot
     /// has the answer. Asking again for one whose resolution failed starts it anew; asking for
     /// one that is known costs little.
     ///
@@ -79,7 +81,7 @@ impl Watcher {
     /// without being asked for, but only once they are known.
     ///
     /// Returns false if too many requests wait for the control thread; ask again later.
-    pub fn resolve(&self, neighbour: Ipv4Addr) -> bool {
+    pub fn resolve(&self, neighbour: IpAddr) -> bool {
         self.requests.try_send(neighbour).is_ok()
     }
 }

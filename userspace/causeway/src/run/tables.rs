@@ -86,10 +86,10 @@ impl RemoteGateways {
         mut place: impl FnMut(u32, Place) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         for remote in &mut self.0 {
-            let mac = snapshot.neighbour(remote.address);
+            let mac = snapshot.neighbour(remote.address.into());
             if mac.is_none() || !remote.asked {
                 // Refused while its queue is full: the next tick asks again.
-                remote.asked = watcher.resolve(remote.address);
+                remote.asked = watcher.resolve(remote.address.into());
             }
             if mac != remote.mac {
                 place(remote.index, Place::Remote { mac })?;

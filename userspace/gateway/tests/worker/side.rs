@@ -1,6 +1,6 @@
 //! One gateway with its NIC in memory; the test holds the other end of the wire.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,14 +65,14 @@ pub fn routes(vpc: u8, hosts: &[u8]) -> Arc<Snapshot> {
         gateway,
         metric: 0,
     };
-    let router = Ipv4Addr::new(10, vpc, 0, 1);
+    let router = IpAddr::V4(Ipv4Addr::new(10, vpc, 0, 1));
     let on_link = route(&format!("10.{vpc}.0.0/24"), None);
     let default = route(&format!("10.{}.0.0/24", 3 - vpc), Some(router));
     Arc::new(Snapshot::new(
         [on_link, default],
         hosts
             .iter()
-            .map(|&host| (Ipv4Addr::new(10, vpc, 0, host), host_mac(vpc, host))),
+            .map(|&host| (Ipv4Addr::new(10, vpc, 0, host).into(), host_mac(vpc, host))),
     ))
 }
 

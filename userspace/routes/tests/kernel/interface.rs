@@ -1,7 +1,9 @@
 //! What the kernel says about NICs, against what `ip` was told to make.
 
+use std::collections::BTreeSet;
+
 use crate::namespaces::{NEAR_MAC, NIC, Pair};
-use causeway_routes::{RoutesError, interface, tx_dropped};
+use causeway_routes::{RoutesError, interface, is_link_local, tx_dropped};
 
 #[test]
 fn a_nic_is_described_as_it_was_made() {
@@ -9,15 +11,29 @@ fn a_nic_is_described_as_it_was_made() {
     pair.near(&format!("link set {NIC} mtu 3498"));
     pair.near(&format!("addr add 10.3.0.1/16 dev {NIC}"));
     pair.near(&format!("addr add 10.4.0.1 peer 10.4.0.2/32 dev {NIC}"));
+    pair.near(&format!("addr add fd00:3::1/64 dev {NIC}"));
+    pair.near(&format!("addr add fd00:4::1 peer fd00:4::2/128 dev {NIC}"));
     pair.run(async || {
         let found = interface(NIC).await.unwrap();
         assert_eq!(found.name, NIC);
         assert_eq!(found.mac, NEAR_MAC);
         assert_eq!(found.mtu, 3498);
         assert!(found.up);
-        let mut addresses: Vec<String> = found.addresses.iter().map(|a| a.to_string()).collect();
-        addresses.sort();
-        assert_eq!(addresses, ["10.1.0.1/24", "10.3.0.1/16", "10.4.0.1/32"]);
+        let that = |link_local: bool| {
+            let some = found.addresses.iter();
+            let some = some.filter(|address| is_link_local(address.addr()) == link_local);
+            some.map(ToString::to_string).collect::<BTreeSet<_>>()
+        };
+        // RFC 4291 appendix A: the MAC address, its universal bit turned over, behind fe80::/64.
+        assert_eq!(that(true), BTreeSet::from(["fe80::ff:fe00:101/64".into()]));
+        let made = [
+            "10.1.0.1/24",
+            "10.3.0.1/16",
+            "10.4.0.1/32",
+            "fd00:3::1/64",
+            "fd00:4::1/128",
+        ];
+        assert_eq!(that(false), BTreeSet::from(made.map(String::from)));
     });
     let listed = pair.near(&format!("-o link show {NIC}"));
     let index: u32 = listed.split(':').next().unwrap().parse().unwrap();

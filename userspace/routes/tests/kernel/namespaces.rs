@@ -36,8 +36,12 @@ impl Pair {
             near: name("near"),
             far: name("far"),
         };
-        run(&["netns", "add", &pair.near]);
-        run(&["netns", "add", &pair.far]);
+        for side in [&pair.near, &pair.far] {
+            run(&["netns", "add", side]);
+            // No second of duplicate address detection before an address counts.
+            let setting = "net.ipv6.conf.default.accept_dad=0";
+            run(&["netns", "exec", side, "sysctl", "-qw", setting]);
+        }
         let link = format!(
             "link add {NIC} address 02:00:00:00:01:01 type veth \
              peer name {NIC} address 02:00:00:00:01:02 netns {}",

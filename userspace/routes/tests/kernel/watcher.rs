@@ -1,6 +1,6 @@
 //! The watch against a real kernel, real ARP and a real veth pair.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::namespaces::{FAR_MAC, NIC, Pair, Watch};
 use causeway_routes::{Lookup, RoutesError, Snapshot, Watcher};
 
 const SECOND: Duration = Duration::from_secs(1);
-const FAR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
-const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 99);
-const BEYOND: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 7);
+const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 99));
+const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 7));
 const NEW_MAC: [u8; 6] = [2, 0, 0, 0, 9, 9];
 
-fn finds(destination: Ipv4Addr, expected: Lookup) -> impl Fn(&Snapshot) -> bool {
+fn finds(destination: IpAddr, expected: Lookup) -> impl Fn(&Snapshot) -> bool {
     move |snapshot| snapshot.lookup(destination) == expected
 }
 
-fn state_of(pair: &Pair, address: Ipv4Addr) -> String {
+fn state_of(pair: &Pair, address: IpAddr) -> String {
     pair.near(&format!("neigh show {address} dev {NIC}"))
 }
 
@@ -71,7 +71,7 @@ fn a_route_through_a_gateway_resolves_the_gateway() {
 #[test]
 fn an_onlink_gateway_outside_every_subnet_is_resolved() {
     let pair = Pair::new();
-    let gateway = Ipv4Addr::new(192, 0, 2, 1);
+    let gateway = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     pair.far(&format!("addr add {gateway}/32 dev {NIC}"));
     pair.near(&format!("route add default via {gateway} dev {NIC} onlink"));
     pair.run(async || {
@@ -364,7 +364,7 @@ fn a_burst_is_published_once_and_no_change_not_at_all() {
         for third in 0..50 {
             pair.near(&format!("route add 10.2.{third}.0/24 via 10.1.0.2"));
         }
-        let last = Ipv4Addr::new(10, 2, 49, 1);
+        let last = IpAddr::V4(Ipv4Addr::new(10, 2, 49, 1));
         watch
             .until("the routes", SECOND, finds(last, Lookup::Unresolved(FAR)))
             .await;
@@ -395,7 +395,7 @@ fn what_an_overrun_lost_is_listed_again() {
                 finds(NOBODY, Lookup::Ready(NEW_MAC)),
             )
             .await;
-        let last = Ipv4Addr::new(10, 2, 15, 249);
+        let last = IpAddr::V4(Ipv4Addr::new(10, 2, 15, 249));
         let latest = watch.snapshots.borrow().clone();
         assert_eq!(latest.next_hop(last), Some(FAR));
     });
