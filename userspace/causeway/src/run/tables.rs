@@ -12,7 +12,7 @@ use crate::config::Plan;
 /// The tables, with remote gateways not resolved yet.
 pub fn tables(plan: &Plan, nic: &Interface) -> Steering {
     let local = plan.gateways.iter().filter(|gateway| gateway.is_local());
-    let own = nic.addresses.iter().map(|address| address.addr().into());
+    let own = nic.addresses.iter().map(|address| address.addr());
     let workers = plan.workers().flat_map(|(_, worker)| {
         let spis = worker.tunnels.iter().map(|tunnel| tunnel.inbound.spi.get());
         spis.map(|spi| (spi, worker.id))

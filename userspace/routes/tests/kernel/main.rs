@@ -2,5 +2,6 @@
 //! own and removes them, and touches nothing else on the machine.
 
 mod interface;
+mod ipv6;
 mod namespaces;
 mod watcher;

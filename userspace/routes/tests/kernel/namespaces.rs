@@ -79,8 +79,16 @@ impl Pair {
 
     /// Sets one of the near NIC's ARP parameters (arp(7)).
     pub fn arp(&self, parameter: &str, value: &str) {
-        let setting = format!("net.ipv4.neigh.{NIC}.{parameter}={value}");
-        run(&["netns", "exec", &self.near, "sysctl", "-qw", &setting]);
+        self.sysctl(&format!("net.ipv4.neigh.{NIC}.{parameter}={value}"));
+    }
+
+    /// Sets one of the near NIC's NDP parameters, which are named as ARP's.
+    pub fn ndp(&self, parameter: &str, value: &str) {
+        self.sysctl(&format!("net.ipv6.neigh.{NIC}.{parameter}={value}"));
+    }
+
+    fn sysctl(&self, setting: &str) {
+        run(&["netns", "exec", &self.near, "sysctl", "-qw", setting]);
     }
 
     /// Runs the future on a thread and a single-threaded runtime in the near namespace.

@@ -7,17 +7,17 @@ use std::time::Duration;
 use crate::namespaces::{FAR_MAC, NIC, Pair, Watch};
 use causeway_routes::{Lookup, RoutesError, Snapshot, Watcher};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub const SECOND: Duration = Duration::from_secs(1);
 const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 99));
 const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 7));
-const NEW_MAC: [u8; 6] = [2, 0, 0, 0, 9, 9];
+pub const NEW_MAC: [u8; 6] = [2, 0, 0, 0, 9, 9];
 
-fn finds(destination: IpAddr, expected: Lookup) -> impl Fn(&Snapshot) -> bool {
+pub fn finds(destination: IpAddr, expected: Lookup) -> impl Fn(&Snapshot) -> bool {
     move |snapshot| snapshot.lookup(destination) == expected
 }
 
-fn state_of(pair: &Pair, address: IpAddr) -> String {
+pub fn state_of(pair: &Pair, address: IpAddr) -> String {
     pair.near(&format!("neigh show {address} dev {NIC}"))
 }
 
