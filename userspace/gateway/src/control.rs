@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_device::Waker;
+use causeway_esp::{InboundSa, OutboundSa, Spi};
 use causeway_routes::Snapshot;
 use causeway_steering::Drop;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 
 use crate::counters::Counters;
+use crate::sa::Metered;
 
 /// Commands in flight: control sends a few per second.
 const COMMANDS: usize = 64;
@@ -24,10 +26,39 @@ pub enum Command {
     /// The kernel's routes and neighbours as they are now. Packets that waited for a next hop that
     /// is known now are sent.
     Routes(Arc<Snapshot>),
+    /// Receive on one more SA. Done before anything is steered towards it.
+    Install {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// The SA.
+        sa: Metered<InboundSa>,
+        /// Told when packets on it are opened.
+        reply: Reply,
+    },
+    /// Send on this SA from the next batch on. The one in use is dropped and its key wiped.
+    Switch {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// The SA.
+        sa: Metered<OutboundSa>,
+        /// Told when the next packet goes out on it.
+        reply: Reply,
+    },
+    /// Receive on this SA no longer: given when nothing is steered towards it any more. What has
+    /// arrived is still opened, then the SA is dropped and its key wiped, and packets on it are
+    /// [`Drop::UnknownSpi`].
+    Retire {
+        /// The SA.
+        spi: Spi,
+        /// Told when it is gone.
+        reply: Reply,
+    },
     /// The sequence numbers of a tunnel's outbound SA below `until` are reserved on disk.
     ReserveUntil {
         /// The tunnel's place in the configuration.
         tunnel: usize,
+        /// The SA; numbers for another than the one in use are ignored.
+        spi: Spi,
         /// The first number that is not reserved.
         until: u64,
     },
@@ -52,10 +83,58 @@ pub enum Event {
     ReserveMore {
         /// The tunnel's place in the configuration.
         tunnel: usize,
+        /// The SA.
+        spi: Spi,
     },
     /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters
     /// count all.
     Audit(Audit),
+}
+
+/// Where the worker answers a command about an SA, once.
+#[derive(Debug)]
+pub struct Reply(Sender<Result<(), Refused>>);
+
+impl Reply {
+    /// A reply, and where it arrives. If the worker ends first, the receiver is disconnected.
+    pub fn channel() -> (Self, Receiver<Result<(), Refused>>) {
+        let (sender, receiver) = bounded(1);
+        (Self(sender), receiver)
+    }
+
+    pub(crate) fn send(&self, answer: Result<(), Refused>) {
+        // The place is there; control may have given up waiting.
+        let _ = self.0.try_send(answer);
+    }
+}
+
+/// Why the worker did not do as it was told. Nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It has no such tunnel.
+    #[error("the worker has no tunnel {tunnel}")]
+    NoSuchTunnel {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+    },
+    /// It receives on this SPI already.
+    #[error("the worker receives on SPI {spi} already: choose another")]
+    SpiInUse {
+        /// The SPI.
+        spi: Spi,
+    },
+    /// It does not receive on this SPI.
+    #[error("the worker does not receive on SPI {spi}")]
+    NoSuchSpi {
+        /// The SPI.
+        spi: Spi,
+    },
+    /// The tunnel would carry less than every link must.
+    #[error("the tunnel would carry packets of at most {max_inner} octets")]
+    MtuTooSmall {
+        /// The tunnel's MTU.
+        max_inner: usize,
+    },
 }
 
 /// An auditable event, with what RFC 4303 asks the log to hold beside the time.

@@ -4,7 +4,8 @@
 //! In the order in which a packet meets them: `worker` (a batch), `classify` (its path), `seal`
 //! with `icmp`, `fragment` and `mss`, or `open`; `deliver` (next hop and Ethernet header),
 //! `waiting` (for a MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`]
-//! (channels to the control thread), [`Counters`], `run` (commands, sleep, drain).
+//! (channels to the control thread), [`Counters`], `run` (commands, sleep, drain), and the SAs:
+//! `tunnel` has the one that sends, `inbound` those that receive, which come and go by [`Command`].
 //!
 //! A worker shares nothing on the path. What control wants it to know comes as a [`Command`]
 //! between two batches; what it wants of control goes out as an [`Event`], never waiting.
@@ -17,20 +18,23 @@ mod counters;
 mod deliver;
 mod fragment;
 mod icmp;
+mod inbound;
 mod latency;
 mod mss;
 mod open;
 mod prefix;
 mod rate;
 mod run;
+mod sa;
 mod seal;
 mod tunnel;
 mod waiting;
 mod worker;
 
-pub use control::{Audit, Command, Control, Event, Gone};
+pub use control::{Audit, Command, Control, Event, Gone, Refused, Reply};
 pub use counters::{Counters, Drops, Totals, Traffic};
 pub use latency::histogram;
 pub use run::Finished;
+pub use sa::{Meter, Metered};
 pub use tunnel::Tunnel;
 pub use worker::{DEFAULT_BURST, Worker, WorkerConfig, WorkerError};

@@ -33,12 +33,21 @@ impl<D: Device> Worker<D> {
         spi: u32,
         now: Instant,
     ) -> Result<(), Drop> {
-        let Some(&(_, tunnel)) = self.spis.iter().find(|(known, _)| *known == spi) else {
+        let Some(receiver) = self.inbound.get_mut(spi) else {
             self.audit(frame, headers, esp.start, Drop::UnknownSpi, now);
             return Err(Drop::UnknownSpi);
         };
+        let tunnel = receiver.tunnel;
         let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
-        match self.open_into(frame, headers, esp.clone(), tunnel, &mut out) {
+        let bytes = self.device.bytes(frame);
+        let outer_tos = bytes[headers.l3 + 1];
+        let inner = &mut self.device.room(&mut out)[ETHERNET..];
+        let at = esp.start;
+        let opened = receiver.sa.sa.open(&bytes[esp], outer_tos, inner);
+        let passed = opened
+            .map_err(reason)
+            .and_then(|opened| self.inspect(opened, tunnel, &mut out));
+        match passed {
             Ok(passed) => {
                 let (length, destination) = (passed.length, passed.destination);
                 self.deliver(
@@ -53,36 +62,27 @@ impl<D: Device> Worker<D> {
             }
             Err(reason) => {
                 self.device.release(out);
-                self.audit(frame, headers, esp.start, reason, now);
+                self.audit(frame, headers, at, reason, now);
                 Err(reason)
             }
         }
     }
 
+    /// Whether what a peer's authentic packet held, now at the start of `out`, may go on.
     #[inline]
-    fn open_into(
+    fn inspect(
         &mut self,
-        frame: &D::Frame,
-        headers: &Headers,
-        esp: Range<usize>,
+        opened: Opened,
         tunnel: usize,
         out: &mut D::Frame,
     ) -> Result<Passed, Drop> {
-        let lane = &mut self.lanes[tunnel];
-        let bytes = self.device.bytes(frame);
-        let outer_tos = bytes[headers.l3 + 1];
-        let inner = &mut self.device.room(out)[ETHERNET..];
-        let length = match lane
-            .inbound
-            .open(&bytes[esp], outer_tos, inner)
-            .map_err(reason)?
-        {
+        let length = match opened {
             Opened::Packet { len } => len,
             Opened::Dummy => return Err(Drop::Dummy),
         };
         self.totals.opened.add(length);
 
-        let inner = &mut inner[..length];
+        let inner = &mut self.device.room(out)[ETHERNET..][..length];
         let headers = Headers::ipv4(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
         // The longest prefix, so that a peer cannot speak for a more specific one of another.
         if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
@@ -91,7 +91,7 @@ impl<D: Device> Worker<D> {
         if self.own_prefixes.lookup(headers.destination).is_none() {
             return Err(Drop::SelectorDestination);
         }
-        if let Some(limit) = lane.mss {
+        if let Some(limit) = self.lanes[tunnel].mss {
             mss::clamp(inner, &headers, limit);
         }
         let destination = headers.destination.into();

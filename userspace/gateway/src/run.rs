@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use causeway_device::Device;
+use causeway_esp::{InboundSa, OutboundSa};
 use causeway_routes::{Lookup, Snapshot};
 use causeway_steering::Drop;
 use crossbeam::channel::TryRecvError;
 use hdrhistogram::Histogram;
 
-use crate::control::Command;
+use crate::control::{Command, Refused};
 use crate::counters::Totals;
-use crate::worker::Worker;
+use crate::sa::Metered;
+use crate::worker::{SMALLEST_TUNNEL, Worker};
 
 /// The longest sleep, which is how late a waiting packet's time may be found over. For commands
 /// control wakes the worker.
@@ -77,9 +79,16 @@ impl<D: Device> Worker<D> {
         loop {
             match self.port.commands.try_recv() {
                 Ok(Command::Routes(routes)) => self.reroute(routes),
-                Ok(Command::ReserveUntil { tunnel, until }) => {
+                Ok(Command::Install { tunnel, sa, reply }) => reply.send(self.install(tunnel, sa)),
+                Ok(Command::Switch { tunnel, sa, reply }) => reply.send(self.switch(tunnel, sa)),
+                Ok(Command::Retire { spi, reply }) => {
+                    // All that the rings can hold.
+                    let through = self.totals.received + self.device.frames_total() as u64;
+                    self.inbound.retire(spi, through, reply);
+                }
+                Ok(Command::ReserveUntil { tunnel, spi, until }) => {
                     if let Some(lane) = self.lanes.get_mut(tunnel) {
-                        lane.reserve_until(until);
+                        lane.reserve_until(spi, until);
                     }
                 }
                 Ok(Command::Latency(fresh)) => self.swap_latency(fresh),
@@ -88,6 +97,24 @@ impl<D: Device> Worker<D> {
                 Err(TryRecvError::Disconnected) => return drain.or(Some(ORPHAN_DRAIN)),
             }
         }
+    }
+
+    fn install(&mut self, tunnel: usize, sa: Metered<InboundSa>) -> Result<(), Refused> {
+        if tunnel >= self.lanes.len() {
+            return Err(Refused::NoSuchTunnel { tunnel });
+        }
+        self.inbound.install(tunnel, sa)
+    }
+
+    fn switch(&mut self, tunnel: usize, sa: Metered<OutboundSa>) -> Result<(), Refused> {
+        let lane = self.lanes.get_mut(tunnel);
+        let lane = lane.ok_or(Refused::NoSuchTunnel { tunnel })?;
+        let max_inner = sa.sa.max_inner(self.mtu);
+        if max_inner < SMALLEST_TUNNEL {
+            return Err(Refused::MtuTooSmall { max_inner });
+        }
+        lane.switch(sa, self.mtu, &self.routes);
+        Ok(())
     }
 
     /// Takes a new snapshot into force, and lets go what waited for it.

@@ -122,7 +122,7 @@ impl<D: Device> Worker<D> {
         tunnel: usize,
     ) -> Result<(), Drop> {
         let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
-        let sealed = self.lanes[tunnel].outbound.seal(
+        let sealed = self.lanes[tunnel].outbound.sa.seal(
             &mut self.device.room(frame)[at..],
             length,
             &mut self.device.room(&mut out)[ETHERNET..],

@@ -16,6 +16,7 @@ use crate::backlog::Backlog;
 use crate::classify::{Class, classify};
 use crate::control::{Control, Event, Port, link};
 use crate::counters::Totals;
+use crate::inbound::Inbound;
 use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
 use crate::tunnel::{Lane, Tunnel};
@@ -27,7 +28,7 @@ pub const DEFAULT_BURST: usize = 64;
 /// before long, and once is enough.
 const CONFIRM: Duration = Duration::from_millis(100);
 /// RFC 791 section 3.2: every link carries an IPv4 packet of 68 octets whole.
-const SMALLEST_TUNNEL: usize = 68;
+pub(crate) const SMALLEST_TUNNEL: usize = 68;
 
 /// What a worker is told when it is made.
 #[derive(Debug)]
@@ -104,8 +105,8 @@ pub struct Worker<D: Device> {
     pub(crate) spin: bool,
     pub(crate) own_prefixes: Prefixes,
     pub(crate) peer_prefixes: Prefixes,
-    /// Inbound SPIs with their tunnels: few enough to be searched from the front.
-    pub(crate) spis: Vec<(u32, usize)>,
+    pub(crate) inbound: Inbound,
+    pub(crate) mtu: usize,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) routes: Arc<Snapshot>,
     pub(crate) last_hop: Option<(IpAddr, Lookup)>,
@@ -140,24 +141,32 @@ impl<D: Device> Worker<D> {
             let mtu = config.mtu;
             return Err(WorkerError::FrameTooSmall { room, needed, mtu });
         }
-        let mut spis = Vec::with_capacity(config.tunnels.len());
-        for (tunnel, each) in config.tunnels.iter().enumerate() {
-            let max_inner = each.outbound.max_inner(config.mtu);
-            if max_inner < SMALLEST_TUNNEL {
-                return Err(WorkerError::MtuTooSmall { tunnel, max_inner });
-            }
-            let spi = each.inbound.spi().get();
-            if spis.iter().any(|&(known, _)| known == spi) {
-                return Err(WorkerError::DuplicateSpi { spi });
-            }
-            spis.push((spi, tunnel));
-        }
         let peers = config.tunnels.iter().enumerate();
         let peer_prefixes = Prefixes::new(
             peers.flat_map(|(tunnel, each)| each.peer_prefixes.iter().map(move |&p| (p, tunnel))),
         );
+        let mut inbound = Inbound::default();
+        let mut lanes = Vec::with_capacity(config.tunnels.len());
+        for (tunnel, each) in config.tunnels.into_iter().enumerate() {
+            let max_inner = each.outbound.sa.max_inner(config.mtu);
+            if max_inner < SMALLEST_TUNNEL {
+                return Err(WorkerError::MtuTooSmall { tunnel, max_inner });
+            }
+            let spi = each.inbound.sa.spi().get();
+            inbound
+                .install(tunnel, each.inbound)
+                .map_err(|_| WorkerError::DuplicateSpi { spi })?;
+            let (mtu, routes) = (config.mtu, &config.routes);
+            lanes.push(Lane::new(
+                each.peer,
+                each.clamp_mss,
+                each.outbound,
+                mtu,
+                routes,
+            ));
+        }
         let now = Instant::now();
-        let (control, port) = link(config.tunnels.len(), device.waker());
+        let (control, port) = link(lanes.len(), device.waker());
         let worker = Self {
             port,
             mac: config.mac,
@@ -166,12 +175,9 @@ impl<D: Device> Worker<D> {
             spin: config.spin,
             own_prefixes: Prefixes::new(config.own_prefixes.into_iter().map(|p| (p, 0))),
             peer_prefixes,
-            spis,
-            lanes: config
-                .tunnels
-                .into_iter()
-                .map(|tunnel| Lane::new(tunnel, config.mtu, &config.routes))
-                .collect(),
+            inbound,
+            mtu: config.mtu,
+            lanes,
             routes: config.routes,
             last_hop: None,
             in_use: None,
@@ -228,6 +234,7 @@ impl<D: Device> Worker<D> {
                 self.totals.drops[reason] += 1;
             }
         }
+        self.inbound.depart(count == 0, self.totals.received);
         self.received = frames;
         count
     }
@@ -256,8 +263,8 @@ impl<D: Device> Worker<D> {
             self.confirmed = now;
         }
         for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
-            lane.ask_for_numbers(now, || {
-                events.try_send(Event::ReserveMore { tunnel }).is_ok()
+            lane.ask_for_numbers(now, |spi| {
+                events.try_send(Event::ReserveMore { tunnel, spi }).is_ok()
             });
         }
     }
@@ -265,8 +272,12 @@ impl<D: Device> Worker<D> {
     pub(crate) fn publish(&self) {
         self.port.counters.publish(&self.totals);
         for (tunnel, lane) in self.lanes.iter().enumerate() {
-            let remaining = lane.outbound.sequence_remaining();
+            lane.outbound.publish();
+            let remaining = lane.outbound.sa.sequence_remaining();
             self.port.counters.publish_sequence(tunnel, remaining);
+        }
+        for receiver in self.inbound.iter() {
+            receiver.sa.publish();
         }
     }
 }

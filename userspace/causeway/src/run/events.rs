@@ -3,6 +3,7 @@
 use std::thread::Builder;
 
 use anyhow::Context;
+use causeway_esp::Spi;
 use causeway_gateway::{Audit, Command, Event};
 use causeway_routes::Watcher;
 use crossbeam::channel::Select;
@@ -61,17 +62,19 @@ fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
             // A full queue of requests: the worker asks again while packets wait.
             watcher.resolve(neighbour);
         }
-        Event::ReserveMore { tunnel } => reserve(desk, tunnel),
+        Event::ReserveMore { tunnel, spi } => reserve(desk, tunnel, spi),
         Event::Audit(audit) => log(&desk.gateway, audit),
     }
 }
 
-fn reserve(desk: &mut Desk, tunnel: usize) {
+fn reserve(desk: &mut Desk, tunnel: usize, spi: Spi) {
     match desk.reservations[tunnel].reserve(RESERVATION) {
         Ok(reserved) => {
             let until = reserved.end;
             // A worker that has ended needs no numbers.
-            let _ = desk.control.send(Command::ReserveUntil { tunnel, until });
+            let _ = desk
+                .control
+                .send(Command::ReserveUntil { tunnel, spi, until });
         }
         // The worker asks again, and drops packets by name when it has run out.
         Err(error) => {

@@ -147,11 +147,13 @@ fn secure(
         outbound: OutboundSa::new(OutboundConfig {
             backend: plan.crypto,
             ..OutboundConfig::new(out.spi, out.key.key()?, outer, sequence)
-        }),
+        })
+        .into(),
         inbound: InboundSa::new(InboundConfig {
             backend: plan.crypto,
             ..InboundConfig::new(back.spi, back.key.key()?, tunnel.replay_window)
-        })?,
+        })?
+        .into(),
     };
     Ok((made, reservation))
 }

@@ -8,7 +8,7 @@ use causeway_gateway::{Audit, Command, Event, Gone, Worker, WorkerConfig, Worker
 use causeway_steering::Drop;
 
 use crate::packet::{Packet, word};
-use crate::side::{Setup, Side, both, carry, config, gateway_mac, routes};
+use crate::side::{Setup, Side, both, carry, config, gateway_mac, routes, spi};
 
 /// What even a machine busy with other things does in time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +33,10 @@ fn events(side: &Side) -> Vec<Event> {
 
 #[test]
 fn numbers_are_asked_for_before_they_run_out() {
+    let more = Event::ReserveMore {
+        tunnel: 0,
+        spi: spi(1, 0),
+    };
     // Numbers 1 to 100 at first: a quarter is 25.
     let mut a = Side::new(
         1,
@@ -44,29 +48,26 @@ fn numbers_are_asked_for_before_they_run_out() {
     a.exchange(&frames(74));
     assert_eq!(events(&a), []);
     a.exchange(&frames(1));
-    assert_eq!(events(&a), [Event::ReserveMore { tunnel: 0 }]);
+    assert_eq!(events(&a), [more]);
     a.exchange(&frames(20));
     assert_eq!(events(&a), [], "not again at once");
     a.pass(Duration::from_millis(100));
     a.exchange(&frames(5));
-    assert_eq!(
-        events(&a),
-        [Event::ReserveMore { tunnel: 0 }],
-        "again after a while"
-    );
+    assert_eq!(events(&a), [more], "again after a while");
     assert_eq!(a.exchange(&frames(1)).len(), 0);
     assert_eq!(a.totals().drops[Drop::SequenceNotReserved], 1);
 
     a.control
         .send(Command::ReserveUntil {
             tunnel: 0,
+            spi: spi(1, 0),
             until: 201,
         })
         .expect("a worker");
     assert_eq!(a.exchange(&frames(74)).len(), 74);
     assert_eq!(events(&a), []);
     a.exchange(&frames(1));
-    assert_eq!(events(&a), [Event::ReserveMore { tunnel: 0 }]);
+    assert_eq!(events(&a), [more]);
     assert_eq!(a.control.counters.sequences_remaining(), [u64::MAX - 176]);
     a.finish();
 }

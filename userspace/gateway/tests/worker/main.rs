@@ -7,4 +7,5 @@ mod laws;
 mod neighbours;
 mod out;
 mod packet;
+mod rekey;
 mod side;

@@ -76,21 +76,28 @@ pub fn routes(vpc: u8, hosts: &[u8]) -> Arc<Snapshot> {
     ))
 }
 
-/// The SA that VPC `from` sends on.
-fn spi(from: u8) -> Spi {
-    Spi::new(0x1000 * u32::from(from)).expect("an SPI above 255")
+/// The SA of an epoch that VPC `from` sends on; a worker starts in epoch 0.
+pub fn spi(from: u8, epoch: u8) -> Spi {
+    Spi::new(0x1000 * u32::from(from) + u32::from(epoch)).expect("an SPI above 255")
 }
 
-fn key(from: u8) -> Key {
-    Key::new(Cipher::Aes128Gcm, &[from; 20]).expect("16 octets of key and 4 of salt")
+fn key(from: u8, epoch: u8) -> Key {
+    let mut material = [from; 20];
+    material[1] ^= epoch;
+    Key::new(Cipher::Aes128Gcm, &material).expect("16 octets of key and 4 of salt")
 }
 
 fn address(vpc: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, vpc, 0, 101)
 }
 
-/// The SA on which VPC `from` sends to VPC `to`, with numbers below `reserved`.
+/// The SA on which VPC `from` sends to VPC `to` at first, with numbers below `reserved`.
 pub fn outbound(from: u8, to: u8, reserved: u64) -> OutboundSa {
+    outbound_of(from, to, 0, reserved)
+}
+
+/// The SA of an epoch on which VPC `from` sends to VPC `to`, with numbers below `reserved`.
+pub fn outbound_of(from: u8, to: u8, epoch: u8, reserved: u64) -> OutboundSa {
     let ends = Ends::V4 {
         source: address(from),
         destination: address(to),
@@ -98,7 +105,17 @@ pub fn outbound(from: u8, to: u8, reserved: u64) -> OutboundSa {
     let outer = Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64);
     let mut sequence = Sequence::new(1);
     sequence.reserve_until(reserved);
-    OutboundSa::new(OutboundConfig::new(spi(from), key(from), outer, sequence))
+    OutboundSa::new(OutboundConfig::new(
+        spi(from, epoch),
+        key(from, epoch),
+        outer,
+        sequence,
+    ))
+}
+
+/// The SA of an epoch on which VPC `from` sends, as its peer has it.
+pub fn inbound_of(from: u8, epoch: u8) -> InboundSa {
+    InboundSa::new(InboundConfig::new(spi(from, epoch), key(from, epoch), 1024)).expect("a window")
 }
 
 /// The tunnel of VPC `from` to VPC `to`, for these prefixes there.
@@ -107,8 +124,8 @@ pub fn tunnel(from: u8, to: u8, prefix: &str, setup: &Setup) -> Tunnel {
         peer: address(to),
         peer_prefixes: vec![prefix.parse().expect("a prefix")],
         clamp_mss: setup.clamp_mss,
-        outbound: outbound(from, to, setup.reserved),
-        inbound: InboundSa::new(InboundConfig::new(spi(to), key(to), 1024)).expect("a window"),
+        outbound: outbound(from, to, setup.reserved).into(),
+        inbound: inbound_of(to, 0).into(),
     }
 }
 

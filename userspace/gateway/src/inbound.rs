@@ -1,0 +1,90 @@
+//! The SAs on which a worker receives. One tunnel may have several at a time (RFC 4301 section 4.1):
+//! while a new key takes over, packets under the old one are still on their way.
+
+use causeway_esp::{InboundSa, SaTable, Spi};
+
+use crate::control::{Refused, Reply};
+use crate::sa::Metered;
+
+/// Inbound SAs by SPI.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    sas: SaTable<Receiver>,
+    leaving: Vec<Leaving>,
+}
+
+/// One SA, and the tunnel for whose peer it speaks.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(crate) tunnel: usize,
+    pub(crate) sa: Metered<InboundSa>,
+}
+
+/// An SA towards which nothing is steered any more, until the receive rings hold none of its
+/// packets.
+#[derive(Debug)]
+struct Leaving {
+    spi: Spi,
+    /// The worker's count of received packets at which whatever stood in the rings is through.
+    through: u64,
+    reply: Reply,
+}
+
+impl Inbound {
+    /// Adds an SA, unless there is one of its SPI.
+    pub(crate) fn install(&mut self, tunnel: usize, sa: Metered<InboundSa>) -> Result<(), Refused> {
+        let spi = sa.sa.spi();
+        if self.sas.get(spi).is_some() {
+            return Err(Refused::SpiInUse { spi });
+        }
+        self.sas.insert(spi, Receiver { tunnel, sa });
+        Ok(())
+    }
+
+    /// The SA of an SPI that a packet carried.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, spi: u32) -> Option<&mut Receiver> {
+        self.sas.get_mut(Spi::new(spi)?)
+    }
+
+    /// Lets an SA go when no packet that has arrived by now is left in the rings: when they are
+    /// empty, or when `through` packets have been received in all.
+    pub(crate) fn retire(&mut self, spi: Spi, through: u64, reply: Reply) {
+        if self.sas.get(spi).is_none() {
+            reply.send(Err(Refused::NoSuchSpi { spi }));
+            return;
+        }
+        self.leaving.push(Leaving {
+            spi,
+            through,
+            reply,
+        });
+    }
+
+    /// Drops the SAs that may go, after `received` packets in all, and tells so. `empty`: the
+    /// receive rings were looked at and held nothing.
+    #[inline]
+    pub(crate) fn depart(&mut self, empty: bool, received: u64) {
+        if !self.leaving.is_empty() {
+            self.drop_leaving(empty, received);
+        }
+    }
+
+    #[cold]
+    fn drop_leaving(&mut self, empty: bool, received: u64) {
+        let Self { sas, leaving } = self;
+        leaving.retain(|each| {
+            let stays = !empty && received < each.through;
+            if !stays {
+                sas.remove(each.spi);
+                each.reply.send(Ok(()));
+            }
+            stays
+        });
+    }
+
+    /// All SAs.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Receiver> {
+        self.sas.iter().map(|(_, receiver)| receiver)
+    }
+}

@@ -1,0 +1,246 @@
+//! SAs that come and go while packets flow.
+
+use std::collections::VecDeque;
+
+use causeway_esp::Spi;
+use causeway_gateway::{Command, Refused, Reply};
+use causeway_steering::Drop;
+use proptest::prelude::*;
+
+use crate::packet::{Packet, word};
+use crate::side::{Setup, Side, both, carried, carry, gateway_mac, inbound_of, outbound_of, spi};
+
+fn frame(number: u16) -> Vec<u8> {
+    let packet = Packet {
+        identification: number,
+        ..Packet::udp([10, 1, 0, 2], [10, 2, 0, 2], &[0; 40])
+    };
+    packet.frame(gateway_mac(1))
+}
+
+fn number(frame: &[u8]) -> u16 {
+    word(&frame[14..], 4)
+}
+
+/// The SPI of a sealed frame.
+fn spi_of(frame: &[u8]) -> u32 {
+    u32::from_be_bytes(frame[42..46].try_into().expect("four octets"))
+}
+
+/// Gives a command and returns its answer, if there is one yet.
+fn ask(side: &mut Side, command: impl FnOnce(Reply) -> Command) -> Option<Result<(), Refused>> {
+    let (reply, answer) = Reply::channel();
+    side.control.send(command(reply)).expect("a worker");
+    side.worker.obey();
+    answer.try_recv().ok()
+}
+
+/// Gateway 2 receives on the SA of this epoch of gateway 1.
+fn install(b: &mut Side, epoch: u8) -> Result<(), Refused> {
+    let sa = inbound_of(1, epoch).into();
+    let command = |reply| Command::Install {
+        tunnel: 0,
+        sa,
+        reply,
+    };
+    ask(b, command).expect("an answer at once")
+}
+
+fn switch(a: &mut Side, epoch: u8, reserved: u64) -> Result<(), Refused> {
+    let sa = outbound_of(1, 2, epoch, reserved).into();
+    let command = |reply| Command::Switch {
+        tunnel: 0,
+        sa,
+        reply,
+    };
+    ask(a, command).expect("an answer at once")
+}
+
+fn retire(b: &mut Side, spi: Spi) -> Option<Result<(), Refused>> {
+    ask(b, |reply| Command::Retire { spi, reply })
+}
+
+#[test]
+fn a_new_key_takes_over_and_the_old_one_ends() {
+    let (mut a, mut b) = both(&Setup::default());
+    let late = carry(a.exchange(&[frame(0), frame(1)]), 1);
+    assert_eq!(install(&mut b, 1), Ok(()));
+    assert_eq!(switch(&mut a, 1, u64::MAX), Ok(()));
+    let new = carry(a.exchange(&[frame(2)]), 1);
+    assert_eq!(spi_of(&new[0]), spi(1, 1).get());
+    // The first number of an SA is 1 again (RFC 4303 section 2.2).
+    assert_eq!(new[0][46..50], [0, 0, 0, 1]);
+
+    assert_eq!(b.exchange(&[late[0].clone(), new[0].clone()]).len(), 2);
+    assert_eq!(
+        retire(&mut b, spi(1, 0)),
+        None,
+        "not before a look at the ring"
+    );
+    assert_eq!(b.work().len(), 0);
+    assert_eq!(b.exchange(&[late[1].clone()]).len(), 0);
+    let totals = b.finish();
+    assert_eq!(totals.drops[Drop::UnknownSpi], 1);
+    assert_eq!(totals.drops.sum(), 1);
+    a.finish();
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_changes_nothing() {
+    let (mut a, mut b) = both(&Setup::default());
+    let none = Err(Refused::NoSuchTunnel { tunnel: 7 });
+    let sa = inbound_of(1, 1).into();
+    let tunnel = 7;
+    let command = |reply| Command::Install { tunnel, sa, reply };
+    assert_eq!(ask(&mut b, command), Some(none));
+    let sa = outbound_of(1, 2, 1, u64::MAX).into();
+    let command = |reply| Command::Switch { tunnel, sa, reply };
+    assert_eq!(ask(&mut a, command), Some(none));
+
+    let spi_0 = spi(1, 0);
+    assert_eq!(install(&mut b, 0), Err(Refused::SpiInUse { spi: spi_0 }));
+    let spi_1 = spi(1, 1);
+    assert_eq!(
+        retire(&mut b, spi_1),
+        Some(Err(Refused::NoSuchSpi { spi: spi_1 }))
+    );
+    let sealed = carry(a.exchange(&[frame(0)]), 1);
+    assert_eq!(b.exchange(&sealed).len(), 1);
+}
+
+/// What stood in the receive ring before the retirement is opened, however full the ring stays.
+#[test]
+fn an_sa_is_retired_behind_its_last_packet() {
+    let setup = Setup {
+        burst: 4,
+        frames: 64,
+        ..Setup::default()
+    };
+    let (mut a, mut b) = both(&setup);
+    let old = carry((0..20).flat_map(|n| a.exchange(&[frame(n)])).collect(), 1);
+    for frame in &old {
+        assert!(b.wire.inject(frame));
+    }
+    assert_eq!(install(&mut b, 1), Ok(()));
+    assert_eq!(switch(&mut a, 1, u64::MAX), Ok(()));
+    let (reply, answer) = Reply::channel();
+    let spi = spi(1, 0);
+    let command = Command::Retire { spi, reply };
+    b.control.send(command).expect("a worker");
+    assert_eq!(b.worker.obey(), None);
+    // A ring that is never empty: one in, one out.
+    let mut rounds = 0;
+    while answer.try_recv().is_err() {
+        let new = carry(a.exchange(&[frame(100 + rounds)]), 1);
+        for frame in new {
+            assert!(b.wire.inject(&frame));
+        }
+        b.worker.round(b.now);
+        rounds += 1;
+        assert!(rounds < 100, "the SA never goes");
+    }
+    b.work();
+    let totals = b.finish();
+    assert_eq!(totals.drops.sum(), 0, "{totals:?}");
+    assert_eq!(totals.sent, u64::from(20 + rounds));
+}
+
+/// Numbers that were reserved for one key say nothing about another.
+#[test]
+fn a_reservation_stays_with_its_sa() {
+    let mut a = Side::new(1, &Setup::default());
+    assert_eq!(switch(&mut a, 1, 11), Ok(()));
+    let reserve = |a: &Side, spi, until| {
+        let tunnel = 0;
+        let command = Command::ReserveUntil { tunnel, spi, until };
+        a.control.send(command).expect("a worker");
+    };
+    reserve(&a, spi(1, 0), 1 << 40);
+    let sent: usize = (0..20).map(|n| a.exchange(&[frame(n)]).len()).sum();
+    assert_eq!(sent, 10, "numbers 1 to 10");
+    assert_eq!(a.totals().drops[Drop::SequenceNotReserved], 10);
+    reserve(&a, spi(1, 1), 16);
+    let sent: usize = (0..20).map(|n| a.exchange(&[frame(n)]).len()).sum();
+    assert_eq!(sent, 5, "numbers 11 to 15");
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A host of VPC 1 sends so many packets.
+    Send(u8),
+    /// The network delivers so many of those on their way.
+    Deliver(u8),
+    /// Gateway 2 receives on the next epoch's SA as well.
+    Install,
+    /// Gateway 1 sends on the newest SA that gateway 2 has.
+    Switch,
+    /// Gateway 2 retires its oldest SA, if no packet under it is on its way and it is not in use.
+    Retire,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1u8..9).prop_map(Step::Send),
+        4 => (1u8..12).prop_map(Step::Deliver),
+        2 => Just(Step::Install),
+        2 => Just(Step::Switch),
+        2 => Just(Step::Retire),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Install, switch, wait out what is on its way, retire: no packet is lost, none changes place,
+    /// in whatever steps that goes.
+    #[test]
+    fn a_rekey_loses_and_reorders_nothing(steps in prop::collection::vec(step(), 1..80)) {
+        let (mut a, mut b) = both(&Setup::default());
+        let (mut oldest, mut newest, mut in_use) = (0, 0, 0);
+        let mut sent = 0;
+        let mut wire = VecDeque::new();
+        let mut arrived = Vec::new();
+        for step in steps {
+            match step {
+                Step::Send(count) => {
+                    let frames: Vec<_> = (sent..sent + u16::from(count)).map(frame).collect();
+                    sent += u16::from(count);
+                    wire.extend(a.exchange(&frames).into_iter().map(|frame| carried(frame, 1)));
+                }
+                Step::Deliver(count) => {
+                    let count = wire.len().min(count.into());
+                    let frames: Vec<_> = wire.drain(..count).collect();
+                    arrived.extend(b.exchange(&frames));
+                }
+                Step::Install => {
+                    newest += 1;
+                    prop_assert_eq!(install(&mut b, newest), Ok(()));
+                }
+                Step::Switch if in_use != newest => {
+                    in_use = newest;
+                    prop_assert_eq!(switch(&mut a, in_use, u64::MAX), Ok(()));
+                }
+                Step::Retire if oldest < in_use => {
+                    let spi = spi(1, oldest);
+                    if wire.iter().all(|frame: &Vec<u8>| spi_of(frame) != spi.get()) {
+                        prop_assert_eq!(retire(&mut b, spi), None);
+                        arrived.extend(b.work());
+                        // Gone: its SPI is free again, and is not used again here.
+                        prop_assert_eq!(
+                            retire(&mut b, spi),
+                            Some(Err(Refused::NoSuchSpi { spi }))
+                        );
+                        oldest += 1;
+                    }
+                }
+                Step::Switch | Step::Retire => {}
+            }
+        }
+        let frames: Vec<_> = wire.into();
+        arrived.extend(b.exchange(&frames));
+        let numbers: Vec<u16> = arrived.iter().map(|frame| number(frame)).collect();
+        prop_assert_eq!(numbers, (0..sent).collect::<Vec<_>>());
+        prop_assert_eq!(a.finish().drops.sum() + b.finish().drops.sum(), 0);
+    }
+}
