@@ -1,19 +1,17 @@
-//! Causeway's ESP against scapy's, both ways: every cipher, both encapsulations, ESN on.
+//! Causeway's ESP against scapy's, both ways: every cipher, over and for both families, with and
+//! without ESN, straight over IP and in UDP.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use causeway_esp::{
-    Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Opened, OutboundConfig, OutboundSa,
-    Outer, Sequence, Spi, TAIL_ROOM,
-};
+use crate::tunnel::{Family, Tunnel, hex};
+use causeway_esp::{Cipher, Opened};
 
 const ROUND: u64 = 1 << 32;
 /// A way through three rounds of the low 32 bits, out of order where they wrap. The steps are well
 /// below 2^32: scapy's IV says nothing of the number, so the receiver has only the low half to go by.
-const NUMBERS: [u64; 10] = [
+const EXTENDED: [u64; 10] = [
     1,
     2,
     ROUND / 2,
@@ -24,6 +22,17 @@ const NUMBERS: [u64; 10] = [
     ROUND + ROUND / 2,
     2 * ROUND + 5,
     2 * ROUND,
+];
+/// Without ESN, up to the last number there is.
+const PLAIN: [u64; 8] = [
+    1,
+    3,
+    2,
+    ROUND / 2,
+    ROUND / 2 - 1,
+    ROUND - 3,
+    ROUND - 1,
+    ROUND - 2,
 ];
 
 /// scapy in a process of its own, which ends when its stdin does.
@@ -62,8 +71,8 @@ impl Scapy {
         self.answers.read_line(&mut line).unwrap();
         let (inner, answer) = line.trim().split_once(' ').unwrap_or_else(|| {
             panic!(
-                "scapy_esp.py gave no answer; its error stands above. If it says that scapy is missing, \
-                 run `cargo xtask setup`"
+                "scapy_esp.py gave no answer to {request}; its error stands above. If it says that \
+                 scapy is missing, run `cargo xtask setup`"
             )
         });
         (unhex(inner), unhex(answer))
@@ -87,10 +96,6 @@ fn python() -> PathBuf {
     )
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len())
         .step_by(2)
@@ -98,103 +103,70 @@ fn unhex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A UDP packet, from its IP header on, with right checksums, so that scapy has nothing to change when
-/// it takes it apart and puts it together.
-fn inner_packet(body: usize) -> Vec<u8> {
-    let mut packet = vec![0x45, 0xb8, 0, 0, 0x12, 0x34, 0x40, 0, 63, 17, 0, 0];
-    packet.extend([10, 1, 0, 10, 10, 2, 0, 20]);
-    packet.extend([0x30, 0x39, 0x27, 0x0f]);
-    packet.extend((8 + body as u16).to_be_bytes());
-    packet.extend([0, 0]);
-    packet.extend((0..body).map(|i| (i * 31) as u8));
-    let len = packet.len() as u16;
-    packet[2..4].copy_from_slice(&len.to_be_bytes());
-    let mut sum: u32 = packet[..20]
-        .chunks(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    packet[10..12].copy_from_slice(&(!(sum as u16)).to_be_bytes());
-    packet
+/// The outer header's TOS or traffic class, and where ESP begins.
+fn outer(packet: &[u8], tunnel: &Tunnel) -> (u8, usize) {
+    let tos = match tunnel.outer {
+        Family::V4 => packet[1],
+        Family::V6 => packet[0] << 4 | packet[1] >> 4,
+    };
+    let udp_len = if tunnel.udp { 8 } else { 0 };
+    (tos, tunnel.outer.header_len() + udp_len)
 }
 
-fn both_ways(cipher: Cipher, encapsulation: Encapsulation) {
-    let (name, esp_at) = match encapsulation {
-        Encapsulation::Esp => ("esp", 20),
-        Encapsulation::Udp { .. } => ("udp", 28),
-    };
-    let spi = Spi::new(0x0001_0001).unwrap();
-    let material: Vec<u8> = (0..cipher.key_len()).map(|i| (i * 13 + 7) as u8).collect();
-    let key = || Key::new(cipher, &material).unwrap();
-    let ends = Ends::V4 {
-        source: Ipv4Addr::new(10, 1, 0, 101),
-        destination: Ipv4Addr::new(10, 2, 0, 102),
-    };
-    let outer = Outer::new(ends, encapsulation, 64);
-    let mut scapy = Scapy::start();
-    let mut receiver = InboundSa::new(InboundConfig::new(spi, key(), 4096)).unwrap();
-
-    for (at, number) in NUMBERS.into_iter().enumerate() {
+fn both_ways(scapy: &mut Scapy, tunnel: Tunnel) {
+    let Tunnel { cipher, .. } = tunnel;
+    let encapsulation = if tunnel.udp { "udp" } else { "esp" };
+    let numbering = if tunnel.esn { "esn" } else { "plain" };
+    let numbers = if tunnel.esn { &EXTENDED[..] } else { &PLAIN };
+    let mut receiver = tunnel.receiver();
+    for (at, &number) in numbers.iter().enumerate() {
         // Four lengths in a row meet every padding.
-        let inner = inner_packet(at * 150 + at);
-        let mut sequence = Sequence::new(number);
-        sequence.reserve_until(number + 1);
-        let mut sender = OutboundSa::new(OutboundConfig::new(spi, key(), outer, sequence));
-        let mut frame = inner.clone();
-        frame.resize(inner.len() + TAIL_ROOM, 0);
-        let mut sealed = vec![0; 2048];
-        let len = sender.seal(&mut frame, inner.len(), &mut sealed).unwrap();
-
+        let inner = tunnel.inner_packet(at * 150 + at);
+        let sealed = tunnel.seal(&inner, number);
         let (theirs, answer) = scapy.ask(&format!(
-            "{cipher} {name} {} {:x} {number:x} {}",
-            hex(&material),
-            spi.get(),
-            hex(&sealed[..len])
+            "{cipher} {encapsulation} {numbering} {} {} {:x} {number:x} {}",
+            tunnel.inner.next_header(),
+            hex(&tunnel.material()),
+            tunnel.spi().get(),
+            hex(&sealed)
         ));
-        assert_eq!(theirs, inner, "scapy decrypts number {number:#x}");
+        assert_eq!(theirs, inner, "scapy decrypts {tunnel:?} {number:#x}");
 
         let mut out = vec![0; 2048];
-        let opened = receiver.open(&answer[esp_at..], answer[1], &mut out);
+        let (tos, esp) = outer(&answer, &tunnel);
+        let opened = receiver.open(&answer[esp..], tos, &mut out);
         let len = inner.len();
-        assert_eq!(opened, Ok(Opened::Packet { len }), "scapy's {number:#x}");
+        assert_eq!(
+            opened,
+            Ok(Opened::Packet { len }),
+            "scapy's {tunnel:?} {number:#x}"
+        );
         assert_eq!(out[..len], inner);
+    }
+}
+
+fn every_tunnel(cipher: Cipher) {
+    let mut scapy = Scapy::start();
+    for tunnel in Tunnel::every(cipher) {
+        both_ways(&mut scapy, tunnel);
     }
     scapy.finish();
 }
 
-const UDP: Encapsulation = Encapsulation::Udp { source_port: 4511 };
-
-/// Standard: must-gcm, gcm-key
+/// Standard: must-gcm, gcm-key, gcm-aad, gcm-aad-esn, inner-ipv4, inner-ipv6, mixed-families
 #[test]
-fn aes_128_gcm_raw() {
-    both_ways(Cipher::Aes128Gcm, Encapsulation::Esp);
-}
-
-#[test]
-fn aes_128_gcm_udp() {
-    both_ways(Cipher::Aes128Gcm, UDP);
-}
-
-#[test]
-fn aes_256_gcm_raw() {
-    both_ways(Cipher::Aes256Gcm, Encapsulation::Esp);
+fn aes_128_gcm() {
+    every_tunnel(Cipher::Aes128Gcm);
 }
 
 /// Standard: must-gcm, gcm-sizes
 #[test]
-fn aes_256_gcm_udp() {
-    both_ways(Cipher::Aes256Gcm, UDP);
-}
-
-#[test]
-fn chacha20_poly1305_raw() {
-    both_ways(Cipher::ChaCha20Poly1305, Encapsulation::Esp);
+fn aes_256_gcm() {
+    every_tunnel(Cipher::Aes256Gcm);
 }
 
 /// Standard: should-chacha
 #[test]
-fn chacha20_poly1305_udp() {
-    both_ways(Cipher::ChaCha20Poly1305, UDP);
+fn chacha20_poly1305() {
+    every_tunnel(Cipher::ChaCha20Poly1305);
 }

@@ -2,11 +2,12 @@
 
 One request per line of stdin, one answer per line of stdout, until stdin ends. All bytes are hex:
 
-    cipher encapsulation key spi number outer   ->   inner answer
+    cipher encapsulation numbering next key spi number outer   ->   inner answer
 
-`outer` is a whole outer IP packet that Causeway sealed with `key`, `spi` and the 64-bit sequence
-number `number`. `inner` is what scapy decrypts. `answer` is `inner` sealed by scapy the other way
-round, with the same key, SPI and number.
+`outer` is a whole outer packet, IPv4 or IPv6, that Causeway sealed with `key`, `spi` and the sequence
+number `number`, of 64 bits if `numbering` is `esn` and of 32 if it is `plain`. `next` is the next header
+that ESP has to carry. `inner` is what scapy decrypts. `answer` is `inner` sealed by scapy the other
+way round, with the same key, SPI and number.
 
 Quirks of scapy 2.8:
 - ESN is on per SA (`esn_en`), but scapy keeps only the low 32 bits as a counter. The high half,
@@ -26,6 +27,7 @@ import os
 import sys
 
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.ipsec import ESP, SecurityAssociation
 from scapy.packet import raw
 
@@ -36,55 +38,62 @@ ALGORITHMS = {
 }
 
 
-def association(cipher, encapsulation, key, spi, number, source, destination):
+def association(cipher, encapsulation, extended, key, spi, number, tunnel_header):
     return SecurityAssociation(
         ESP,
         spi=spi,
         seq_num=number & 0xFFFFFFFF,
         crypt_algo=ALGORITHMS[cipher],
         crypt_key=key,
-        tunnel_header=IP(src=source, dst=destination),
+        tunnel_header=tunnel_header,
         nat_t_header=UDP(sport=4500, dport=4500) if encapsulation == "udp" else None,
-        esn_en=True,
+        esn_en=extended,
         esn=number >> 32,
     )
 
 
 def check_outer(outer, encapsulation):
     """What decrypting would not notice."""
-    packet = IP(outer)
-    unsummed = packet.copy()
-    del unsummed.chksum  # raw() fills it in
-    if IP(raw(unsummed)).chksum != packet.chksum:
-        raise ValueError("the outer header checksum is wrong")
-    if packet.len != len(outer):
+    if outer[0] >> 4 == 4:
+        packet = IP(outer)
+        unsummed = packet.copy()
+        del unsummed.chksum  # raw() fills it in
+        if IP(raw(unsummed)).chksum != packet.chksum:
+            raise ValueError("the outer header checksum is wrong")
+        length, header = packet.len, 20
+    else:
+        packet = IPv6(outer)
+        length, header = packet.plen + 40, 40
+    if length != len(outer):
         raise ValueError("the outer length is wrong")
     if (UDP in packet) != (encapsulation == "udp"):
         raise ValueError("the encapsulation is wrong")
-    if UDP in packet and (packet[UDP].len != len(outer) - 20 or packet[UDP].chksum != 0):
+    if UDP in packet and (packet[UDP].len != len(outer) - header or packet[UDP].chksum != 0):
         raise ValueError("the UDP header is wrong")
     return packet
 
 
-def check_padding(sa, esp):
-    plain = sa.crypt_algo.decrypt(sa, esp, sa.crypt_key, esn_en=True, esn=sa.esn)
-    if plain.padding != bytes(range(1, plain.padlen + 1)) or plain.nh != 4:
+def check_padding(sa, esp, next_header):
+    plain = sa.crypt_algo.decrypt(sa, esp, sa.crypt_key, esn_en=sa.esn_en, esn=sa.esn)
+    if plain.padding != bytes(range(1, plain.padlen + 1)) or plain.nh != next_header:
         raise ValueError("the padding or the next header is wrong")
 
 
 def answer(line):
-    cipher, encapsulation, key, spi, number, outer = line.split()
+    cipher, encapsulation, numbering, next_header, key, spi, number, outer = line.split()
     key, outer = bytes.fromhex(key), bytes.fromhex(outer)
     spi, number = int(spi, 16), int(number, 16)
+    settings = cipher, encapsulation, numbering == "esn", key, spi, number
     packet = check_outer(outer, encapsulation)
-    ends = packet.src, packet.dst
+    header = IP if packet.version == 4 else IPv6
+    there = header(src=packet.src, dst=packet.dst)
+    back = header(src=packet.dst, dst=packet.src)
 
-    sa = association(cipher, encapsulation, key, spi, number, *ends)
-    check_padding(sa, packet[ESP])
+    sa = association(*settings, there)
+    check_padding(sa, packet[ESP], int(next_header))
     inner = sa.decrypt(packet)
 
-    sa = association(cipher, encapsulation, key, spi, number, *reversed(ends))
-    sealed = sa.encrypt(inner, iv=os.urandom(8))
+    sealed = association(*settings, back).encrypt(inner, iv=os.urandom(8))
     return f"{raw(inner).hex()} {raw(sealed).hex()}"
 
 

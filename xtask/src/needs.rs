@@ -38,7 +38,7 @@ const LIBXDP_CONFIGURE: &str = "libxdp's configure script stops without it";
 const LIBXDP_BPF: &str = "compiles the BPF programs inside libxdp";
 
 /// Everything, in the order in which it is shown.
-pub const NEEDS: [Need; 16] = [
+pub const NEEDS: [Need; 17] = [
     need("gcc", GCC, Proof::Program(&["gcc"])),
     need("make", LIBXDP, Proof::Program(&["make"])),
     need("pkg-config", LIBXDP, Proof::Program(&["pkg-config"])),
@@ -89,6 +89,11 @@ pub const NEEDS: [Need; 16] = [
         "tcpdump",
         "captures on the lab's trunk, to see that everything there is ESP",
         Proof::Program(&["tcpdump"]),
+    ),
+    need(
+        "tshark",
+        "decrypts our ESP with the keys, as somebody else's word on it beside scapy's",
+        Proof::Program(&["tshark"]),
     ),
     need(
         "python3-venv",
