@@ -68,6 +68,13 @@ pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let core = pin(args.core)?;
     let load_before = machine::load();
+    for missing in Backend::ALL
+        .map(Backend::available)
+        .into_iter()
+        .filter_map(Result::err)
+    {
+        eprintln!("{missing}");
+    }
     let mut frames = Frames::new(args.frames);
     let mut figures = Figures::default();
     for cipher in Cipher::ALL {
@@ -118,10 +125,11 @@ fn measure(
     figures: &mut Figures,
 ) -> Result<()> {
     let mut subjects = Vec::new();
-    for backend in Backend::ALL {
-        subjects.push((What::Aead, Some(backend), Subject::bare(cipher, backend)?));
-        let choice = BackendChoice::Only(backend);
-        subjects.push((What::Esp, Some(backend), Subject::esp(cipher, choice)?));
+    for available in Backend::present() {
+        let backend = Some(available.backend());
+        subjects.push((What::Aead, backend, Subject::bare(cipher, available)?));
+        let choice = BackendChoice::Only(available);
+        subjects.push((What::Esp, backend, Subject::esp(cipher, choice)?));
     }
     let default = Subject::esp(cipher, BackendChoice::default())?;
     subjects.push((What::Esp, None, default));

@@ -7,7 +7,8 @@ use anyhow::{Result, anyhow};
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
 };
-use causeway_esp::{Backend, Cipher};
+use causeway_esp::{Available, Backend, Cipher};
+use causeway_ipsec_mb as ipsec_mb;
 use chacha20poly1305::ChaCha20Poly1305;
 
 /// Bytes of the ICV.
@@ -19,13 +20,14 @@ pub enum Bare {
     Aes256Gcm(Box<Aes256Gcm>),
     ChaCha20Poly1305(Box<ChaCha20Poly1305>),
     AwsLc(LessSafeKey),
+    IpsecMb(ipsec_mb::Key),
 }
 
 impl Bare {
-    pub fn new(cipher: Cipher, backend: Backend) -> Result<Bare> {
+    pub fn new(cipher: Cipher, backend: Available) -> Result<Bare> {
         let key = [0x5a; 32];
         let boxed = |_| anyhow!("a key of {cipher} has another length");
-        Ok(match (backend, cipher) {
+        Ok(match (backend.backend(), cipher) {
             (Backend::RustCrypto, Cipher::Aes128Gcm) => Bare::Aes128Gcm(Box::new(
                 KeyInit::new_from_slice(&key[..16]).map_err(boxed)?,
             )),
@@ -44,6 +46,15 @@ impl Bare {
                 let key = UnboundKey::new(algorithm, &key[..len])
                     .map_err(|_| anyhow!("a key of {cipher} has another length"))?;
                 Bare::AwsLc(LessSafeKey::new(key))
+            }
+            (Backend::IpsecMb, cipher) => {
+                let (name, len) = match cipher {
+                    Cipher::Aes128Gcm => (ipsec_mb::Cipher::Aes128Gcm, 16),
+                    Cipher::Aes256Gcm => (ipsec_mb::Cipher::Aes256Gcm, 32),
+                    Cipher::ChaCha20Poly1305 => (ipsec_mb::Cipher::ChaCha20Poly1305, 32),
+                };
+                let library = ipsec_mb::Library::get()?;
+                Bare::IpsecMb(ipsec_mb::Key::new(library, name, &key[..len])?)
             }
         })
     }
@@ -73,6 +84,11 @@ impl Bare {
                 key.seal_out_of_place_scatter(nonce, Aad::from(aad), input, ciphertext, &[], icv)
                     .is_ok()
             }
+            Bare::IpsecMb(key) => {
+                let (ciphertext, icv) = output.split_at_mut(input.len());
+                let icv = icv.first_chunk_mut().expect("room for the ICV");
+                key.seal(&nonce, aad, input, ciphertext, icv).is_ok()
+            }
         }
     }
 
@@ -96,6 +112,10 @@ impl Bare {
                 let nonce = Nonce::assume_unique_for_key(nonce);
                 key.open_separate_gather(nonce, Aad::from(aad), ciphertext, icv, output)
                     .is_ok()
+            }
+            Bare::IpsecMb(key) => {
+                let icv = icv.try_into().expect("16 bytes");
+                key.open(&nonce, aad, ciphertext, icv, output).is_ok()
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::figures::{Direction, Figures, What};
 use super::workload::Workload;
 
-/// The default choice is at most this much slower than the better backend, in percent.
+/// The default choice is at most this much slower than the best backend present, in percent.
 const DEFAULT_PERCENT: f64 = 5.0;
 /// ESP adds at most this much to the bare AEAD at 64 bytes, in nanoseconds.
 const SMALL_NS: f64 = 20.0;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use causeway_esp::Backend;
+
 use super::Document;
 use super::figures::{Cell, Direction, What};
 
@@ -38,16 +40,21 @@ fn head(document: &Document) -> String {
 }
 
 fn table(text: &mut String, cells: &[Cell], direction: Direction) {
-    let columns = [
-        (What::Aead, "rustcrypto"),
-        (What::Esp, "rustcrypto"),
-        (What::Aead, "aws-lc"),
-        (What::Esp, "aws-lc"),
-        (What::Esp, "auto"),
-    ];
+    // In the order of the first row, the default choice at the end.
+    let mut columns: Vec<_> = cells
+        .iter()
+        .filter(|cell| (cell.direction, &cell.size) == (direction, &cells[0].size))
+        .map(|cell| (cell.what, cell.backend))
+        .collect();
+    columns.sort_by_key(|&(what, backend)| {
+        let place = Backend::ALL
+            .iter()
+            .position(|known| known.name() == backend);
+        (place.unwrap_or(usize::MAX), what == What::Esp)
+    });
     let (cipher, way) = (cells[0].cipher, format!("{direction:?}").to_lowercase());
     let _ = write!(text, "\n{:<24}", format!("{cipher}, {way}"));
-    for (what, backend) in columns {
+    for &(what, backend) in &columns {
         let what = if what == What::Esp { "ESP" } else { "AEAD" };
         let _ = write!(text, "{:>22}", format!("{what} {backend}"));
     }
@@ -59,7 +66,7 @@ fn table(text: &mut String, cells: &[Cell], direction: Direction) {
                 (cell.direction, cell.what, cell.backend) == (direction, what, backend)
             })
         };
-        for (what, backend) in columns {
+        for &(what, backend) in &columns {
             let shown = find(what, backend).map_or_else(String::new, |cell| {
                 format!("{:.0} [{:.0}-{:.0}]", cell.ns, cell.ns_min, cell.ns_max)
             });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_esp::{
-    Backend, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Opened,
+    Available, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Opened,
     OutboundConfig, OutboundSa, Outer, Sequence, Spi,
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -52,7 +52,7 @@ impl Subject {
         ))
     }
 
-    pub fn bare(cipher: Cipher, backend: Backend) -> Result<Subject> {
+    pub fn bare(cipher: Cipher, backend: Available) -> Result<Subject> {
         Ok(Subject::Bare(Bare::new(cipher, backend)?))
     }
 

@@ -7,14 +7,15 @@ use crate::key::{Key, SALT_LEN};
 use crate::sequence::Nonce;
 use crate::spi::Spi;
 use crate::window::Candidate;
-use backend::Keyed;
+use backend::{Keyed, keyed};
 use fastest::Split;
 
-pub use backend::{Backend, BackendChoice};
+pub use backend::{Available, Backend, BackendChoice, BackendMissing};
 
 mod aws_lc;
 mod backend;
 mod fastest;
+mod ipsec_mb;
 mod rustcrypto;
 
 /// Length of the explicit IV in bytes (RFC 4106 section 3.1, RFC 7634 section 2).
@@ -44,33 +45,29 @@ pub(crate) struct Forged;
 
 /// A keyed cipher with its salt, all of it wiped when dropped.
 pub(crate) struct Aead {
-    short: Keyed,
-    /// A second backend with the same key, if it is the faster one above `limit`.
-    long: Option<Keyed>,
-    /// The longest plaintext for `short`, in bytes.
-    limit: usize,
+    /// Who serves plaintexts up to so many bytes, in rising order; mostly nobody but `longest`.
+    shorter: Box<[(usize, Box<dyn Keyed>)]>,
+    longest: Box<dyn Keyed>,
     salt: Zeroizing<[u8; SALT_LEN]>,
     esn: bool,
 }
 
 impl Aead {
     pub(crate) fn new(key: &Key, esn: bool, choice: BackendChoice) -> Aead {
-        Aead::split(
-            key,
-            esn,
-            match choice {
-                BackendChoice::Auto => fastest::fastest(key.cipher()),
-                BackendChoice::Only(backend) => Split::only(backend),
-            },
-        )
+        match choice {
+            BackendChoice::Auto => Aead::split(key, esn, fastest::fastest(key.cipher())),
+            BackendChoice::Only(backend) => Aead::split(key, esn, &Split::only(backend)),
+        }
     }
 
-    fn split(key: &Key, esn: bool, split: Split) -> Aead {
-        let keyed = |backend| Keyed::new(backend, key.cipher(), key.secret());
+    fn split(key: &Key, esn: bool, split: &Split) -> Aead {
+        let keyed = |backend| keyed(backend, key.cipher(), key.secret());
+        let shorter = split.shorter.iter();
         Aead {
-            short: keyed(split.short),
-            long: (split.long != split.short).then(|| keyed(split.long)),
-            limit: split.limit,
+            shorter: shorter
+                .map(|&(limit, backend)| (limit, keyed(backend)))
+                .collect(),
+            longest: keyed(split.longest),
             salt: key.salt(),
             esn,
         }
@@ -115,11 +112,13 @@ impl Aead {
     }
 
     #[inline]
-    fn keyed(&self, len: usize) -> &Keyed {
-        match &self.long {
-            Some(long) if len > self.limit => long,
-            _ => &self.short,
+    fn keyed(&self, len: usize) -> &dyn Keyed {
+        for (limit, keyed) in &self.shorter {
+            if len <= *limit {
+                return &**keyed;
+            }
         }
+        &*self.longest
     }
 
     #[inline]

@@ -1,5 +1,5 @@
 //! ESP in tunnel mode (RFC 4303) as pure functions over byte slices: no I/O, no allocation per
-//! packet, no `unsafe`, and a clock only to find the faster backend ([`BackendChoice::Auto`]).
+//! packet, no `unsafe`, and a clock only to find the fastest backend ([`BackendChoice::Auto`]).
 //!
 //! # The order of things
 //!
@@ -35,7 +35,7 @@ mod spi;
 mod table;
 mod window;
 
-pub use aead::{Backend, BackendChoice};
+pub use aead::{Available, Backend, BackendChoice, BackendMissing};
 pub use cipher::{Cipher, UnknownCipher};
 pub use key::{Key, KeyError};
 pub use lifetime::{Lifetime, Limits, Stage, Usage};

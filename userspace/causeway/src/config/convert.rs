@@ -22,6 +22,7 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         Some(http) => listen(&http.listen, report).map(Some),
         None => Some(None),
     };
+    let crypto = crypto(&file.crypto, report);
     let steering_key = steering_key(&file.steering.key_file, report);
     let prefixes = prefixes::convert(file, report);
     let names = cluster::Names::collect(file, report);
@@ -46,7 +47,7 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         http: http?,
         vpc_prefixes: prefixes.vpc,
         steering_key: steering_key?,
-        crypto: crypto(file.crypto.backend),
+        crypto: crypto?,
         peerings,
         gateways: gateways?,
     })
@@ -88,12 +89,28 @@ fn listen(text: &Spanned<String>, report: &mut Report<'_>) -> Option<SocketAddr>
     listen.ok()
 }
 
-fn crypto(backend: CryptoBackend) -> BackendChoice {
-    match backend {
-        CryptoBackend::Auto => BackendChoice::Auto,
-        CryptoBackend::RustCrypto => BackendChoice::Only(Backend::RustCrypto),
-        CryptoBackend::AwsLc => BackendChoice::Only(Backend::AwsLc),
-    }
+fn crypto(crypto: &file::Crypto, report: &mut Report<'_>) -> Option<BackendChoice> {
+    let Some(written) = &crypto.backend else {
+        return Some(BackendChoice::Auto);
+    };
+    let backend = match written.get_ref() {
+        CryptoBackend::Auto => return Some(BackendChoice::Auto),
+        CryptoBackend::RustCrypto => Backend::RustCrypto,
+        CryptoBackend::AwsLc => Backend::AwsLc,
+        CryptoBackend::IpsecMb => Backend::IpsecMb,
+    };
+    let available = backend.available();
+    available
+        .map(BackendChoice::Only)
+        .map_err(|missing| {
+            let remedy = "or write \"auto\"";
+            report.refuse(
+                written.span(),
+                "crypto.backend",
+                format_args!("{missing}, {remedy}"),
+            );
+        })
+        .ok()
 }
 
 fn steering_key(path: &Spanned<String>, report: &mut Report<'_>) -> Option<SteeringKey> {

@@ -82,22 +82,22 @@ pub struct Steering {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crypto {
     /// Which implementation of the AEADs the workers use.
-    #[serde(default)]
-    pub backend: CryptoBackend,
+    pub backend: Option<Spanned<CryptoBackend>>,
 }
 
 /// `crypto.backend`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CryptoBackend {
-    /// For each cipher and packet length the one that is faster on this CPU.
-    #[default]
+    /// For each cipher and packet length the one that is fastest on this CPU.
     Auto,
     /// Pure Rust.
     #[serde(rename = "rustcrypto")]
     RustCrypto,
     /// C and assembly.
     AwsLc,
+    /// intel-ipsec-mb, where it is installed.
+    IpsecMb,
 }
 
 /// `[[peering]]`

@@ -29,11 +29,23 @@ fn a_demux_becomes_a_plan() {
 #[test]
 fn the_backend_of_the_cipher_can_be_chosen() {
     let directory = keys();
-    let backends = Backend::ALL.map(|backend| (backend.name(), BackendChoice::Only(backend)));
-    for (name, choice) in [("auto", BackendChoice::Auto)].into_iter().chain(backends) {
+    let chosen = |name| {
         let chosen = format!("[crypto]\nbackend = \"{name}\"\n\n[steering]");
-        let config = load(directory.path(), &changed(LOCAL, "[steering]", &chosen)).unwrap();
-        assert_eq!(config.plan().crypto, choice);
+        load(directory.path(), &changed(LOCAL, "[steering]", &chosen))
+    };
+    let auto = chosen("auto").unwrap();
+    assert_eq!(auto.plan().crypto, BackendChoice::Auto);
+    for backend in Backend::ALL {
+        match (backend.available(), chosen(backend.name())) {
+            (Ok(available), config) => {
+                let choice = config.unwrap().plan().crypto;
+                assert_eq!(choice, BackendChoice::Only(available));
+            }
+            (Err(missing), config) => {
+                let refused = config.unwrap_err().to_string();
+                assert!(refused.contains(&missing.to_string()), "{refused}");
+            }
+        }
     }
 }
 
@@ -112,7 +124,7 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
             "[steering]",
             "[crypto]\nbackend = \"openssl\"\n[steering]",
             "12:11:",
-            "crypto.backend: unknown variant `openssl`, expected one of `auto`, `rustcrypto`, `aws-lc`",
+            "crypto.backend: unknown variant `openssl`, expected one of `auto`, `rustcrypto`, `aws-lc`, `ipsec-mb`",
         ),
         (
             LOCAL,

@@ -5,6 +5,7 @@ use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
 };
 
+use super::backend::Keyed;
 use super::{ICV_LEN, NONCE_LEN};
 use crate::cipher::Cipher;
 
@@ -21,8 +22,10 @@ impl AwsLc {
         let key = UnboundKey::new(algorithm, secret).expect("Key::new has checked the length");
         AwsLc(LessSafeKey::new(key))
     }
+}
 
-    pub(super) fn encrypt(
+impl Keyed for AwsLc {
+    fn encrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
@@ -36,7 +39,7 @@ impl AwsLc {
             .map_err(|_| Error)
     }
 
-    pub(super) fn decrypt(
+    fn decrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],

@@ -5,6 +5,7 @@ use aes_gcm::aead::{AeadInOut, Error, KeyInit, Tag};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use chacha20poly1305::ChaCha20Poly1305;
 
+use super::backend::Keyed;
 use super::{ICV_LEN, NONCE_LEN};
 use crate::cipher::Cipher;
 
@@ -26,8 +27,10 @@ impl RustCrypto {
             Cipher::ChaCha20Poly1305 => RustCrypto::ChaCha20Poly1305(keyed(secret)),
         }
     }
+}
 
-    pub(super) fn encrypt(
+impl Keyed for RustCrypto {
+    fn encrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
@@ -47,7 +50,7 @@ impl RustCrypto {
         Ok(())
     }
 
-    pub(super) fn decrypt(
+    fn decrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],

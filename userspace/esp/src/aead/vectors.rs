@@ -154,19 +154,19 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-fn aead(vector: &Vector, backend: Backend) -> Aead {
+fn aead(vector: &Vector, backend: Available) -> Aead {
     let material = bytes(&[vector.key, vector.salt].concat());
     let key = Key::new(vector.cipher, &material).unwrap();
     Aead::new(&key, true, BackendChoice::Only(backend))
 }
 
 fn check(vector: &Vector) {
-    for backend in Backend::ALL {
+    for backend in Backend::present() {
         check_with(vector, backend);
     }
 }
 
-fn check_with(vector: &Vector, backend: Backend) {
+fn check_with(vector: &Vector, backend: Available) {
     let aead = aead(vector, backend);
     let nonce = aead.nonce(&bytes(vector.iv).try_into().unwrap());
     let aad = bytes(vector.aad);
@@ -176,13 +176,13 @@ fn check_with(vector: &Vector, backend: Backend) {
 
     let mut ciphertext = vec![0; plaintext.len()];
     let mut icv = [0; ICV_LEN];
-    aead.short
+    aead.longest
         .encrypt(&nonce, &aad, &plaintext, &mut ciphertext, &mut icv)
         .unwrap();
     assert_eq!((&ciphertext, icv), (&expected, expected_icv), "{backend:?}");
 
     let mut back = vec![0; ciphertext.len()];
-    aead.short
+    aead.longest
         .decrypt(&nonce, &aad, &ciphertext, &icv, &mut back)
         .unwrap();
     assert_eq!(back, plaintext, "{backend:?}");
@@ -215,7 +215,7 @@ fn chacha20_poly1305() {
 fn the_aad_holds_the_extended_sequence_number() {
     let vector = &ESP_GCM[0];
     let window = ReplayWindow::with_top(0x8765_4321_0000_0000 - 1);
-    for backend in Backend::ALL {
+    for backend in Backend::present() {
         let candidate = window.check(0).unwrap();
         let ciphertext = bytes(vector.ciphertext);
         let mut plaintext = vec![0; ciphertext.len()];

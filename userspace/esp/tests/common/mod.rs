@@ -30,12 +30,11 @@ pub fn key(cipher: Cipher) -> Key {
     Key::new(cipher, &material).unwrap()
 }
 
-/// Every backend, and whichever is the faster one.
-pub const CHOICES: [BackendChoice; 3] = [
-    BackendChoice::Auto,
-    BackendChoice::Only(Backend::RustCrypto),
-    BackendChoice::Only(Backend::AwsLc),
-];
+/// Every backend that is present, and whichever is the fastest.
+pub fn choices() -> Vec<BackendChoice> {
+    let present = Backend::present().map(BackendChoice::Only);
+    present.chain([BackendChoice::Auto]).collect()
+}
 
 pub fn outbound(cipher: Cipher, encapsulation: Encapsulation, next: u64) -> OutboundSa {
     outbound_by(BackendChoice::Auto, cipher, encapsulation, next)

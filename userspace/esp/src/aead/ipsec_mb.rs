@@ -1,0 +1,49 @@
+//! intel-ipsec-mb: the widest instructions of this CPU, where the library is installed.
+
+use aes_gcm::aead::Error;
+use causeway_ipsec_mb::{Cipher as Name, Key, Library};
+
+use super::backend::Keyed;
+use super::{ICV_LEN, NONCE_LEN};
+use crate::cipher::Cipher;
+
+/// A key of the library's own making, which it wipes when dropped.
+pub(super) struct IpsecMb(Key);
+
+impl IpsecMb {
+    pub(super) fn new(cipher: Cipher, secret: &[u8]) -> IpsecMb {
+        let library = Library::get().expect("asked for by who has seen that it is available");
+        let name = match cipher {
+            Cipher::Aes128Gcm => Name::Aes128Gcm,
+            Cipher::Aes256Gcm => Name::Aes256Gcm,
+            Cipher::ChaCha20Poly1305 => Name::ChaCha20Poly1305,
+        };
+        IpsecMb(Key::new(library, name, secret).expect("Key::new has checked the length"))
+    }
+}
+
+impl Keyed for IpsecMb {
+    fn encrypt(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+        icv: &mut [u8; ICV_LEN],
+    ) -> Result<(), Error> {
+        let sealed = self.0.seal(nonce, aad, plaintext, ciphertext, icv);
+        sealed.map_err(|_| Error)
+    }
+
+    fn decrypt(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        ciphertext: &[u8],
+        icv: &[u8; ICV_LEN],
+        plaintext: &mut [u8],
+    ) -> Result<(), Error> {
+        let opened = self.0.open(nonce, aad, ciphertext, icv, plaintext);
+        opened.map_err(|_| Error)
+    }
+}
