@@ -11,6 +11,7 @@ const ROUND: u64 = 1 << 32;
 /// Every number ever accepted, and nothing clever.
 struct Model {
     bits: u64,
+    esn: bool,
     seen: BTreeSet<u64>,
 }
 
@@ -32,7 +33,7 @@ impl Model {
     fn receive(&mut self, number: u64) -> Answer {
         if number + self.bits <= self.top() {
             Answer::Left
-        } else if number + self.bits > self.top() + ROUND {
+        } else if self.esn && number + self.bits > self.top() + ROUND {
             Answer::BeyondReach
         } else if self.seen.insert(number) {
             Answer::Accepted
@@ -72,17 +73,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// Law 7, RFC 4303 section 3.4.3 and appendix A: any width, reordering inside and outside the
-    /// window, losses of up to 2^32 and so several wraps of the low half.
+    /// window, losses of up to 2^32 and so several wraps of the low half; without ESN up to the
+    /// last of 32 bits, behind which comes nothing.
     /// Standard: esn-inferred, ring
     #[test]
     fn the_window_is_a_set(
         bits in prop_oneof![64..=200u32, 64..=16384u32],
+        esn: bool,
         start in prop_oneof![0..300u64, ROUND - 300..ROUND + 300],
         steps in prop::collection::vec(step(), 1..300),
     ) {
-        let mut window = ReplayWindow::new(bits, true).unwrap();
-        let mut model = Model { bits: bits.into(), seen: BTreeSet::from([0]) };
-        let mut next = start;
+        let last = if esn { u64::MAX } else { ROUND - 1 };
+        let mut window = ReplayWindow::new(bits, esn).unwrap();
+        let mut model = Model { bits: bits.into(), esn, seen: BTreeSet::from([0]) };
+        let mut next = start.min(last);
         for step in steps {
             let expected = model.receive(next);
             let beyond = window.beyond_reach(next).is_some();
@@ -93,7 +97,7 @@ proptest! {
             } else {
                 prop_assert_eq!(answer, expected, "{} at {}", next, model.top());
             }
-            next = model.top().saturating_add_signed(step);
+            next = model.top().saturating_add_signed(step).min(last);
         }
     }
 
@@ -147,6 +151,22 @@ fn nothing_comes_before_the_first_round() {
     assert_eq!(window.check(0xffff_fff0), Err(Refusal::Old));
     assert_eq!(window.check(0), Err(Refusal::Replayed));
     assert_eq!(window.check(1), Ok(Candidate(1)));
+}
+
+/// RFC 4303 section 3.3.3: without ESN no number follows the last of 32 bits, so 0 and what comes behind
+/// it are old then, not the next round.
+#[test]
+fn without_esn_there_is_no_next_round() {
+    let last = u32::MAX;
+    let mut window = ReplayWindow::new(64, false).unwrap();
+    for number in [last - 1, last, last - 63] {
+        assert_eq!(receive(&mut window, number.into()), Answer::Accepted);
+        assert_eq!(receive(&mut window, number.into()), Answer::Replayed);
+    }
+    for number in [0, 1, 63, last - 64] {
+        assert_eq!(window.check(number), Err(Refusal::Old), "{number:#x}");
+        assert!(window.beyond_reach(ROUND + u64::from(number)).is_none());
+    }
 }
 
 /// At the end of the 64-bit space nothing wraps and nothing panics.
