@@ -159,6 +159,36 @@ fn the_kernel_agrees_with_the_host_on_the_corpus() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// SAs come and go while the program runs: each SPI of the corpus is forgotten, then steered anew.
+#[test]
+fn the_kernel_follows_spis_that_come_and_go() -> anyhow::Result<()> {
+    let mut steering = steering();
+    let mut kernel = Kernel::new(&steering)?;
+    let agree = |kernel: &mut Kernel, steering: &Steering| -> anyhow::Result<()> {
+        for case in corpus() {
+            let verdict = decide(&case.frame[..], steering);
+            let ended = kernel.run(&case.frame).context(case.name)?;
+            ensure!(ended == expected(&case.frame, verdict), "{}", case.name);
+        }
+        Ok(())
+    };
+    for (spi, worker) in std::mem::take(&mut steering.workers) {
+        kernel.program.forget_spi(spi)?;
+        ensure!(kernel.program.forget_spi(spi).is_err(), "it is gone");
+        // The other worker that has a socket.
+        steering.workers.insert(spi + 0x100, worker ^ 1);
+        kernel.program.steer_spi(spi + 0x100, worker ^ 1)?;
+    }
+    agree(&mut kernel, &steering)?;
+    let moved: Vec<_> = steering.workers.drain().collect();
+    for (spi, worker) in moved {
+        kernel.program.forget_spi(spi)?;
+        kernel.program.steer_spi(spi - 0x100, worker)?;
+        steering.workers.insert(spi - 0x100, worker);
+    }
+    agree(&mut kernel, &steering)
+}
+
 /// A packet of the corpus with some octets changed and its end cut off or lengthened.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let frames: Vec<_> = corpus().into_iter().map(|case| case.frame).collect();

@@ -145,11 +145,8 @@ impl Program {
         too_many("peerings", steering.peerings.len(), MAX_PEERINGS)?;
         too_many("gateways", steering.gateways.len(), MAX_GATEWAYS)?;
 
-        let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
-        for (spi, worker) in &steering.workers {
-            workers
-                .insert(spi, worker, 0)
-                .map_err(in_map("WORKER_OF_SPI"))?;
+        for (&spi, &worker) in &steering.workers {
+            self.steer_spi(spi, worker)?;
         }
         for (index, place) in steering.gateways.iter().enumerate() {
             self.place(index as u32, *place)?;
@@ -187,6 +184,27 @@ impl Program {
         gateways
             .set(index, Gateway::from(place), 0)
             .map_err(in_map("GATEWAYS"))
+    }
+
+    /// Steers ESP of an inbound SPI to a worker from now on.
+    ///
+    /// # Errors
+    /// Where the kernel refuses the write, as when the map is full.
+    pub fn steer_spi(&mut self, spi: u32, worker: u32) -> Result<(), ProgramError> {
+        let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
+        workers
+            .insert(spi, worker, 0)
+            .map_err(in_map("WORKER_OF_SPI"))
+    }
+
+    /// Steers ESP of an SPI to no worker any more. A packet that the program redirected a moment
+    /// ago may still be on its way to the worker's socket.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, as when the SPI is not there.
+    pub fn forget_spi(&mut self, spi: u32) -> Result<(), ProgramError> {
+        let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
+        workers.remove(&spi).map_err(in_map("WORKER_OF_SPI"))
     }
 
     /// Lets the program hand packets of `queue` to the AF_XDP socket of `worker`.

@@ -100,6 +100,12 @@ impl<V> SaTable<V> {
         full.map(|(spi, value)| (*spi, value))
     }
 
+    /// Every SPI with its value, to be changed, in no order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Spi, &mut V)> {
+        let full = self.slots.iter_mut().flatten();
+        full.map(|(spi, value)| (*spi, value))
+    }
+
     /// The slot that holds this SPI, or the empty one where it would go. There always is one, since
     /// half of them are empty.
     #[inline]

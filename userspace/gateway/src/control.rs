@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_device::Waker;
-use causeway_esp::{InboundSa, OutboundSa, Spi};
+use causeway_esp::{InboundSa, OutboundSa, Spi, Stage};
 use causeway_routes::Snapshot;
 use causeway_steering::Drop;
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -86,9 +86,33 @@ pub enum Event {
         /// The SA.
         spi: Spi,
     },
+    /// An SA has reached a limit of its lifetime. Told once for each stage.
+    Limit(Limit),
     /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters
     /// count all.
     Audit(Audit),
+}
+
+/// The SA that reached a limit, and what it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The tunnel's place in the configuration.
+    pub tunnel: usize,
+    /// Which way the SA carries.
+    pub direction: Direction,
+    /// The SA.
+    pub spi: Spi,
+    /// [`Stage::Due`] at a soft limit, [`Stage::Expired`] at a hard one.
+    pub stage: Stage,
+}
+
+/// Which way an SA carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// It seals.
+    Outbound,
+    /// It opens.
+    Inbound,
 }
 
 /// Where the worker answers a command about an SA, once.

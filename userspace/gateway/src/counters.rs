@@ -3,6 +3,7 @@
 use std::ops::{Index, IndexMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use causeway_esp::Stage;
 use causeway_steering::Drop;
 use crossbeam::utils::CachePadded;
 
@@ -81,9 +82,36 @@ pub struct Totals {
     pub rounds: u64,
     /// Times that the worker slept and woke.
     pub wakeups: u64,
+    /// SAs that came and went.
+    pub sas: Changes,
 }
 
-const SCALARS: usize = 10;
+/// SAs of a worker that came, went, or reached a limit of their lifetime, since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Inbound SAs that were added.
+    pub installed: u64,
+    /// Times that an outbound SA took over from another.
+    pub switched: u64,
+    /// Inbound SAs that went.
+    pub retired: u64,
+    /// SAs that reached a soft limit.
+    pub due: u64,
+    /// SAs that reached a hard limit.
+    pub expired: u64,
+}
+
+impl Changes {
+    pub(crate) fn reached(&mut self, stage: Stage) {
+        match stage {
+            Stage::Young => {}
+            Stage::Due => self.due += 1,
+            Stage::Expired => self.expired += 1,
+        }
+    }
+}
+
+const SCALARS: usize = 15;
 const CELLS: usize = SCALARS + Drop::COUNT;
 
 impl Totals {
@@ -106,6 +134,11 @@ impl Totals {
             self.opened.bytes,
             self.rounds,
             self.wakeups,
+            self.sas.installed,
+            self.sas.switched,
+            self.sas.retired,
+            self.sas.due,
+            self.sas.expired,
         ]);
         drops.copy_from_slice(&self.drops.0);
         cells
@@ -129,6 +162,13 @@ impl Totals {
             },
             rounds: cells[8],
             wakeups: cells[9],
+            sas: Changes {
+                installed: cells[10],
+                switched: cells[11],
+                retired: cells[12],
+                due: cells[13],
+                expired: cells[14],
+            },
             drops,
         }
     }

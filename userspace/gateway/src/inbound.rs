@@ -61,18 +61,20 @@ impl Inbound {
         });
     }
 
-    /// Drops the SAs that may go, after `received` packets in all, and tells so. `empty`: the
-    /// receive rings were looked at and held nothing.
+    /// Drops the SAs that may go, after `received` packets in all, tells so, and returns how many.
+    /// `empty`: the receive rings were looked at and held nothing.
     #[inline]
-    pub(crate) fn depart(&mut self, empty: bool, received: u64) {
-        if !self.leaving.is_empty() {
-            self.drop_leaving(empty, received);
+    pub(crate) fn depart(&mut self, empty: bool, received: u64) -> u64 {
+        if self.leaving.is_empty() {
+            return 0;
         }
+        self.drop_leaving(empty, received)
     }
 
     #[cold]
-    fn drop_leaving(&mut self, empty: bool, received: u64) {
+    fn drop_leaving(&mut self, empty: bool, received: u64) -> u64 {
         let Self { sas, leaving } = self;
+        let before = sas.len();
         leaving.retain(|each| {
             let stays = !empty && received < each.through;
             if !stays {
@@ -81,10 +83,16 @@ impl Inbound {
             }
             stays
         });
+        (before - sas.len()) as u64
     }
 
     /// All SAs.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Receiver> {
         self.sas.iter().map(|(_, receiver)| receiver)
+    }
+
+    /// All SAs, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Receiver> {
+        self.sas.iter_mut().map(|(_, receiver)| receiver)
     }
 }

@@ -31,8 +31,8 @@ mod tunnel;
 mod waiting;
 mod worker;
 
-pub use control::{Audit, Command, Control, Event, Gone, Refused, Reply};
-pub use counters::{Counters, Drops, Totals, Traffic};
+pub use control::{Audit, Command, Control, Direction, Event, Gone, Limit, Refused, Reply};
+pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use latency::histogram;
 pub use run::Finished;
 pub use sa::{Meter, Metered};

@@ -103,7 +103,9 @@ impl<D: Device> Worker<D> {
         if tunnel >= self.lanes.len() {
             return Err(Refused::NoSuchTunnel { tunnel });
         }
-        self.inbound.install(tunnel, sa)
+        self.inbound.install(tunnel, sa)?;
+        self.totals.sas.installed += 1;
+        Ok(())
     }
 
     fn switch(&mut self, tunnel: usize, sa: Metered<OutboundSa>) -> Result<(), Refused> {
@@ -114,6 +116,7 @@ impl<D: Device> Worker<D> {
             return Err(Refused::MtuTooSmall { max_inner });
         }
         lane.switch(sa, self.mtu, &self.routes);
+        self.totals.sas.switched += 1;
         Ok(())
     }
 

@@ -1,9 +1,10 @@
-//! SAs as a worker runs them, with what it publishes of them.
+//! SAs as a worker runs them: how old they are, and what it publishes of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use causeway_esp::{InboundSa, OutboundSa};
+use causeway_esp::{InboundSa, OutboundSa, Stage, Usage};
 
 /// An SA, and where its worker publishes what it has carried.
 ///
@@ -12,12 +13,58 @@ use causeway_esp::{InboundSa, OutboundSa};
 pub struct Metered<S> {
     pub(crate) sa: Box<S>,
     meter: Arc<Meter>,
+    /// When a worker first looked at it: its lifetime counts from there.
+    since: Option<Instant>,
+    /// The stage of which control knows.
+    told: Stage,
 }
 
 impl<S> Metered<S> {
     /// What the SA has carried: readable while a worker has the SA, and after.
     pub fn meter(&self) -> Arc<Meter> {
         self.meter.clone()
+    }
+
+    fn age(&mut self, now: Instant) -> Duration {
+        let since = *self.since.get_or_insert(now);
+        now.saturating_duration_since(since)
+    }
+
+    /// When the SA has come to a later stage of its life, calls `tell`, which says whether it
+    /// could; if not, it is called again in the next batch.
+    fn come_to(&mut self, stage: Stage, tell: impl FnOnce(Stage) -> bool) {
+        self.meter.stage.store(stage as u8, Relaxed);
+        if stage > self.told && tell(stage) {
+            self.told = stage;
+        }
+    }
+}
+
+impl Metered<OutboundSa> {
+    /// Holds the SA against its lifetime, before each batch.
+    pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
+        let age = self.age(now);
+        let stage = self.sa.stage(age);
+        self.come_to(stage, tell);
+    }
+
+    pub(crate) fn publish(&self) {
+        self.meter.set_usage(self.sa.usage());
+        let remaining = self.sa.sequence_remaining();
+        self.meter.sequences_remaining.store(remaining, Relaxed);
+    }
+}
+
+impl Metered<InboundSa> {
+    /// Holds the SA against its lifetime, before each batch.
+    pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
+        let age = self.age(now);
+        let stage = self.sa.stage(age);
+        self.come_to(stage, tell);
+    }
+
+    pub(crate) fn publish(&self) {
+        self.meter.set_usage(self.sa.usage());
     }
 }
 
@@ -26,30 +73,49 @@ impl<S> From<S> for Metered<S> {
         Self {
             sa: Box::new(sa),
             meter: Arc::default(),
+            since: None,
+            told: Stage::Young,
         }
     }
 }
 
-/// What one SA has carried. Written by its worker alone, once per batch.
+/// What one SA has carried and where it stands in its life. Written by its worker alone, once per
+/// batch.
 #[derive(Debug, Default)]
 pub struct Meter {
+    packets: AtomicU64,
+    bytes: AtomicU64,
     sequences_remaining: AtomicU64,
+    stage: AtomicU8,
 }
 
 impl Meter {
-    /// How many sequence numbers an outbound SA has left before it needs a new key.
+    fn set_usage(&self, usage: Usage) {
+        self.packets.store(usage.packets, Relaxed);
+        self.bytes.store(usage.bytes, Relaxed);
+    }
+
+    /// What the SA has carried.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            packets: self.packets.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+        }
+    }
+
+    /// Where it stands in its life.
+    pub fn stage(&self) -> Stage {
+        let stages = [Stage::Young, Stage::Due, Stage::Expired];
+        let stage = self.stage.load(Relaxed);
+        let mut known = stages.into_iter();
+        known
+            .find(|&known| known as u8 == stage)
+            .unwrap_or(Stage::Expired)
+    }
+
+    /// How many sequence numbers an outbound SA has left before it needs a new key; 0 for an
+    /// inbound one.
     pub fn sequences_remaining(&self) -> u64 {
         self.sequences_remaining.load(Relaxed)
     }
-}
-
-impl Metered<OutboundSa> {
-    pub(crate) fn publish(&self) {
-        let remaining = self.sa.sequence_remaining();
-        self.meter.sequences_remaining.store(remaining, Relaxed);
-    }
-}
-
-impl Metered<InboundSa> {
-    pub(crate) fn publish(&self) {}
 }

@@ -14,7 +14,7 @@ use ipnet::Ipv4Net;
 
 use crate::backlog::Backlog;
 use crate::classify::{Class, classify};
-use crate::control::{Control, Event, Port, link};
+use crate::control::{Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
 use crate::inbound::Inbound;
 use crate::prefix::Prefixes;
@@ -201,6 +201,7 @@ impl<D: Device> Worker<D> {
     /// One batch: receives, works, transmits, and puts everything back in its place. Returns how
     /// many packets it moved; 0 means that there was nothing to do.
     pub fn round(&mut self, now: Instant) -> usize {
+        self.review(now);
         let received = self.receive(now);
         while let Some(outgoing) = self.waiting.pop_expired(now) {
             self.discard(outgoing, Drop::NeighbourUnresolved);
@@ -234,7 +235,7 @@ impl<D: Device> Worker<D> {
                 self.totals.drops[reason] += 1;
             }
         }
-        self.inbound.depart(count == 0, self.totals.received);
+        self.totals.sas.retired += self.inbound.depart(count == 0, self.totals.received);
         self.received = frames;
         count
     }
@@ -265,6 +266,42 @@ impl<D: Device> Worker<D> {
         for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
             lane.ask_for_numbers(now, |spi| {
                 events.try_send(Event::ReserveMore { tunnel, spi }).is_ok()
+            });
+        }
+    }
+
+    /// Holds every SA against its lifetime, and tells control of those that have reached a limit.
+    fn review(&mut self, now: Instant) {
+        let (events, changes) = (&self.port.events, &mut self.totals.sas);
+        let mut tell = |reached: Limit| {
+            let told = events.try_send(Event::Limit(reached)).is_ok();
+            if told {
+                changes.reached(reached.stage);
+            }
+            told
+        };
+        for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
+            let direction = Direction::Outbound;
+            let spi = lane.outbound.sa.spi();
+            lane.outbound.review(now, |stage| {
+                tell(Limit {
+                    tunnel,
+                    direction,
+                    spi,
+                    stage,
+                })
+            });
+        }
+        for receiver in self.inbound.iter_mut() {
+            let direction = Direction::Inbound;
+            let (tunnel, spi) = (receiver.tunnel, receiver.sa.sa.spi());
+            receiver.sa.review(now, |stage| {
+                tell(Limit {
+                    tunnel,
+                    direction,
+                    spi,
+                    stage,
+                })
             });
         }
     }

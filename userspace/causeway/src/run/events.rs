@@ -3,8 +3,8 @@
 use std::thread::Builder;
 
 use anyhow::Context;
-use causeway_esp::Spi;
-use causeway_gateway::{Audit, Command, Event};
+use causeway_esp::{Spi, Stage};
+use causeway_gateway::{Audit, Command, Direction, Event, Limit};
 use causeway_routes::Watcher;
 use crossbeam::channel::Select;
 
@@ -63,6 +63,7 @@ fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
             watcher.resolve(neighbour);
         }
         Event::ReserveMore { tunnel, spi } => reserve(desk, tunnel, spi),
+        Event::Limit(limit) => warn(&desk.gateway, limit),
         Event::Audit(audit) => log(&desk.gateway, audit),
     }
 }
@@ -81,6 +82,21 @@ fn reserve(desk: &mut Desk, tunnel: usize, spi: Spi) {
             tracing::error!(gateway = desk.gateway, %error, "no sequence numbers reserved")
         }
     }
+}
+
+/// RFC 4301 section 4.4.2.1: a soft limit asks for a new SA, a hard one ends the SA.
+fn warn(gateway: &str, limit: Limit) {
+    let direction = match limit.direction {
+        Direction::Outbound => "outbound",
+        Direction::Inbound => "inbound",
+    };
+    let what = match limit.stage {
+        Stage::Expired => "the SA has reached a hard limit of its lifetime and carries no more",
+        Stage::Due | Stage::Young => {
+            "the SA has reached a soft limit of its lifetime: a new key is due"
+        }
+    };
+    tracing::warn!(gateway, direction, spi = %limit.spi, "{what}");
 }
 
 /// RFC 4303 sections 3.4.1 to 3.4.4: SPI, time, addresses and sequence number.

@@ -4,6 +4,7 @@
 mod control;
 mod inward;
 mod laws;
+mod lifetime;
 mod neighbours;
 mod out;
 mod packet;

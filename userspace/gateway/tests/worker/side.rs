@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use causeway_device::{Memory, memory};
 use causeway_esp::{
-    Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, OutboundConfig, OutboundSa, Outer,
-    Sequence, Spi,
+    Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Lifetime, OutboundConfig,
+    OutboundSa, Outer, Sequence, Spi,
 };
 use causeway_gateway::{Command, Control, Finished, Totals, Tunnel, Worker, WorkerConfig};
 use causeway_routes::{Route, Snapshot};
@@ -98,6 +98,17 @@ pub fn outbound(from: u8, to: u8, reserved: u64) -> OutboundSa {
 
 /// The SA of an epoch on which VPC `from` sends to VPC `to`, with numbers below `reserved`.
 pub fn outbound_of(from: u8, to: u8, epoch: u8, reserved: u64) -> OutboundSa {
+    outbound_lasting(from, to, epoch, reserved, Lifetime::default())
+}
+
+/// The same with limits.
+pub fn outbound_lasting(
+    from: u8,
+    to: u8,
+    epoch: u8,
+    reserved: u64,
+    lifetime: Lifetime,
+) -> OutboundSa {
     let ends = Ends::V4 {
         source: address(from),
         destination: address(to),
@@ -105,17 +116,19 @@ pub fn outbound_of(from: u8, to: u8, epoch: u8, reserved: u64) -> OutboundSa {
     let outer = Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64);
     let mut sequence = Sequence::new(1);
     sequence.reserve_until(reserved);
-    OutboundSa::new(OutboundConfig::new(
-        spi(from, epoch),
-        key(from, epoch),
-        outer,
-        sequence,
-    ))
+    let config = OutboundConfig::new(spi(from, epoch), key(from, epoch), outer, sequence);
+    OutboundSa::new(OutboundConfig { lifetime, ..config })
 }
 
 /// The SA of an epoch on which VPC `from` sends, as its peer has it.
 pub fn inbound_of(from: u8, epoch: u8) -> InboundSa {
-    InboundSa::new(InboundConfig::new(spi(from, epoch), key(from, epoch), 1024)).expect("a window")
+    inbound_lasting(from, epoch, Lifetime::default())
+}
+
+/// The same with limits.
+pub fn inbound_lasting(from: u8, epoch: u8, lifetime: Lifetime) -> InboundSa {
+    let config = InboundConfig::new(spi(from, epoch), key(from, epoch), 1024);
+    InboundSa::new(InboundConfig { lifetime, ..config }).expect("a window")
 }
 
 /// The tunnel of VPC `from` to VPC `to`, for these prefixes there.
