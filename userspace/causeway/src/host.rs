@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use causeway_routes::{RoutesError, interface};
-use ipnet::{IpNet, Ipv4Net};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::config::{HostFacts, NicFacts};
@@ -17,7 +16,7 @@ pub async fn facts(nic: &str) -> anyhow::Result<HostFacts> {
             up: nic.up,
             mtu: nic.mtu,
             rx_queues: nic.rx_queues,
-            addresses: nic.addresses.into_iter().filter_map(ipv4).collect(),
+            addresses: nic.addresses,
         },
         Err(RoutesError::NoSuchInterface { existing, .. }) => NicFacts::Absent { existing },
         Err(error) => return Err(error.into()),
@@ -28,11 +27,4 @@ pub async fn facts(nic: &str) -> anyhow::Result<HostFacts> {
         nic,
         cores: cores.collect(),
     })
-}
-
-fn ipv4(address: IpNet) -> Option<Ipv4Net> {
-    match address {
-        IpNet::V4(address) => Some(address),
-        IpNet::V6(_) => None,
-    }
 }

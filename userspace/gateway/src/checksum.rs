@@ -1,7 +1,21 @@
 //! The Internet checksum, whole (RFC 1071) and changed in place (RFC 1624).
 
+use causeway_steering::headers::IPV6;
+
 /// The checksum of `bytes`, to stand in a field that counts as zero in them.
 pub(crate) fn checksum(bytes: &[u8]) -> u16 {
+    !fold(sum(bytes))
+}
+
+/// The checksum of what stands behind the header in the IPv6 `packet`, which has no extension
+/// headers: over the pseudo-header of RFC 8200 section 8.1 too.
+pub(crate) fn checksum_ipv6(packet: &[u8], protocol: u8) -> u16 {
+    const ADDRESSES: usize = 8;
+    let length = (packet.len() - IPV6) as u64;
+    !fold(sum(&packet[ADDRESSES..]) + length + u64::from(protocol))
+}
+
+fn sum(bytes: &[u8]) -> u64 {
     let (words, last) = bytes.as_chunks::<2>();
     let mut sum: u64 = words
         .iter()
@@ -10,7 +24,7 @@ pub(crate) fn checksum(bytes: &[u8]) -> u16 {
     if let [octet] = last {
         sum += u64::from(*octet) << 8;
     }
-    !fold(sum)
+    sum
 }
 
 /// `checksum` after one 16-bit word under it went from `old` to `new`: RFC 1624 equation 3.

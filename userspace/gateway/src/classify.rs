@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, Ethernet};
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use causeway_steering::{Address, Drop, Headers, Inbound, Malformed};
 
 use crate::prefix::Prefixes;
@@ -23,10 +23,15 @@ pub(crate) enum Class {
 /// Tells the path of the packet in `frame`, for a gateway with this `address` and these `peers`.
 pub(crate) fn classify(frame: &[u8], address: Address, peers: &Prefixes) -> Result<Class, Drop> {
     let ethernet = Ethernet::parse(frame).ok_or(Drop::EthernetTruncated)?;
-    if ethernet.ethertype != ETHERTYPE_IPV4 {
-        return Err(Drop::NoTunnel);
-    }
-    let headers = Headers::ipv4(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)?;
+    let headers = match ethernet.ethertype {
+        ETHERTYPE_IPV4 => {
+            Headers::ipv4(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)?
+        }
+        ETHERTYPE_IPV6 => {
+            Headers::ipv6(frame, ETHERNET).map_err(|Malformed| Drop::Ipv6Malformed)?
+        }
+        _ => return Err(Drop::NoTunnel),
+    };
     if headers.destination == address {
         return match Inbound::of(frame, &headers) {
             Inbound::Esp { at, end, spi } => Ok(Class::Open {

@@ -154,10 +154,14 @@ pub enum Refused {
         spi: Spi,
     },
     /// The tunnel would carry less than every link must.
-    #[error("the tunnel would carry packets of at most {max_inner} octets")]
+    #[error(
+        "the tunnel would carry packets of at most {max_inner} octets, less than the {least} that every link must"
+    )]
     MtuTooSmall {
         /// The tunnel's MTU.
         max_inner: usize,
+        /// What it must carry: 68, or 1280 if it has IPv6 prefixes.
+        least: usize,
     },
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use causeway_device::Device;
 use causeway_routes::Lookup;
 use causeway_steering::Drop;
-use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4};
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 use crate::backlog::{Origin, Outgoing};
 use crate::worker::Worker;
@@ -26,7 +26,7 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Sends the IPv4 packet of `length` octets that stands behind the room for an Ethernet header,
+    /// Sends the IP packet of `length` octets that stands behind the room for an Ethernet header,
     /// or lets it wait, after [`Worker::admit`] has said that it may.
     #[inline]
     pub(crate) fn deliver(
@@ -56,10 +56,17 @@ impl<D: Device> Worker<D> {
     /// Puts a packet at the end of the backlog, towards `mac`.
     #[inline]
     pub(crate) fn send(&mut self, mut outgoing: Outgoing<D::Frame>, mac: [u8; 6]) {
-        let header = &mut self.device.room(&mut outgoing.frame)[..ETHERNET];
+        let room = self.device.room(&mut outgoing.frame);
+        // The packet that leaves tells its family itself, outer or inner, whoever wrote it.
+        let ethertype = if room[ETHERNET] >> 4 == 6 {
+            ETHERTYPE_IPV6
+        } else {
+            ETHERTYPE_IPV4
+        };
+        let header = &mut room[..ETHERNET];
         header[..6].copy_from_slice(&mac);
         header[6..12].copy_from_slice(&self.mac);
-        header[12..].copy_from_slice(&ETHERTYPE_IPV4.to_be_bytes());
+        header[12..].copy_from_slice(&ethertype.to_be_bytes());
         self.backlog.push(outgoing);
     }
 

@@ -1,21 +1,17 @@
 //! The MSS clamp: a TCP SYN that offers larger segments than the tunnel carries is lowered to fit
 //! (RFC 9293 section 3.7.1), for paths on which path-MTU discovery does not work.
 
-use causeway_steering::headers::{Headers, IPV4, protocol};
+use causeway_steering::headers::{Headers, IPV4, IPV6, protocol};
 
 use crate::checksum::update;
 
 const TCP: usize = 20;
 const SYN: u8 = 0x02;
 
-/// Octets of TCP payload in an inner packet of `max_inner` octets without options.
-pub(crate) fn limit(max_inner: usize) -> u16 {
-    u16::try_from(max_inner.saturating_sub(IPV4 + TCP)).unwrap_or(u16::MAX)
-}
-
-/// Lowers the MSS option of a SYN in the packet under `headers` to at most `limit` octets. Leaves
+/// Lowers the MSS option of a SYN in the packet under `headers` to what an inner packet of
+/// `max_inner` octets carries without options: 40 octets less in IPv4, 60 less in IPv6. Leaves
 /// everything else alone: a SYN without the option, a fragment, options that make no sense.
-pub(crate) fn clamp(packet: &mut [u8], headers: &Headers, limit: u16) {
+pub(crate) fn clamp(packet: &mut [u8], headers: &Headers, max_inner: usize) {
     if headers.protocol != protocol::TCP || headers.fragment {
         return;
     }
@@ -30,6 +26,8 @@ pub(crate) fn clamp(packet: &mut [u8], headers: &Headers, limit: u16) {
         return;
     }
     let Some(at) = find(tcp, options) else { return };
+    let fixed = TCP + if headers.is_ipv4() { IPV4 } else { IPV6 };
+    let limit = u16::try_from(max_inner.saturating_sub(fixed)).unwrap_or(u16::MAX);
     let old = u16::from_be_bytes([tcp[at], tcp[at + 1]]);
     if old <= limit {
         return;
@@ -73,86 +71,123 @@ mod tests {
     use crate::checksum::checksum;
     use proptest::prelude::*;
 
-    /// An IPv4 TCP packet with the given flags and options (padded to words), checksum right.
-    fn tcp(flags: u8, options: &[u8]) -> Vec<u8> {
+    /// A TCP packet with the given flags and options (padded to words), checksum right.
+    fn tcp(v6: bool, flags: u8, options: &[u8]) -> Vec<u8> {
         let mut options = options.to_vec();
         options.resize(options.len().next_multiple_of(4), 0);
-        let total = IPV4 + TCP + options.len();
-        let mut packet = vec![0; IPV4 + TCP];
-        packet[0] = 0x45;
-        packet[2..4].copy_from_slice(&(total as u16).to_be_bytes());
-        packet[8] = 64;
-        packet[9] = protocol::TCP;
-        packet[12..20].copy_from_slice(&[10, 1, 0, 1, 10, 2, 0, 1]);
-        packet[32] = (((TCP + options.len()) / 4) as u8) << 4;
-        packet[33] = flags;
+        let segment = TCP + options.len();
+        let mut packet = ip(v6, segment);
+        let l4 = packet.len();
+        packet.resize(l4 + TCP, 0);
+        packet[l4 + 12] = ((segment / 4) as u8) << 4;
+        packet[l4 + 13] = flags;
         packet.extend_from_slice(&options);
         let sum = tcp_sum(&packet);
-        packet[36..38].copy_from_slice(&sum.to_be_bytes());
+        packet[l4 + 16..l4 + 18].copy_from_slice(&sum.to_be_bytes());
         packet
+    }
+
+    /// The IP header in front of a segment of so many octets.
+    fn ip(v6: bool, segment: usize) -> Vec<u8> {
+        let mut header = vec![0; if v6 { IPV6 } else { IPV4 }];
+        if v6 {
+            header[0] = 0x60;
+            header[4..6].copy_from_slice(&(segment as u16).to_be_bytes());
+            header[6..8].copy_from_slice(&[protocol::TCP, 64]);
+            header[8..24].copy_from_slice(&[0xfd, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+            header[24..].copy_from_slice(&[0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        } else {
+            header[0] = 0x45;
+            header[2..4].copy_from_slice(&((IPV4 + segment) as u16).to_be_bytes());
+            header[8..10].copy_from_slice(&[64, protocol::TCP]);
+            header[12..].copy_from_slice(&[10, 1, 0, 1, 10, 2, 0, 1]);
+        }
+        header
     }
 
     /// The checksum over pseudo-header and segment; zero where the one in the segment is right.
     fn tcp_sum(packet: &[u8]) -> u16 {
-        let mut bytes = packet[12..20].to_vec();
+        let (addresses, l4) = if packet[0] >> 4 == 4 {
+            (12, IPV4)
+        } else {
+            (8, IPV6)
+        };
+        let mut bytes = packet[addresses..l4].to_vec();
         bytes.extend_from_slice(&[0, protocol::TCP]);
-        bytes.extend_from_slice(&((packet.len() - IPV4) as u16).to_be_bytes());
-        bytes.extend_from_slice(&packet[IPV4..]);
+        bytes.extend_from_slice(&((packet.len() - l4) as u16).to_be_bytes());
+        bytes.extend_from_slice(&packet[l4..]);
         checksum(&bytes)
     }
 
-    fn clamped(mut packet: Vec<u8>, limit: u16) -> Vec<u8> {
-        let headers = Headers::parse(&packet[..], 0).expect("an IPv4 packet");
-        clamp(&mut packet, &headers, limit);
+    fn clamped(mut packet: Vec<u8>, max_inner: usize) -> Vec<u8> {
+        let headers = Headers::parse(&packet[..], 0).expect("an IP packet");
+        clamp(&mut packet, &headers, max_inner);
         packet
     }
 
     #[test]
     fn a_syn_is_lowered_at_any_alignment() {
-        for padding in 0..4 {
-            let mut options = vec![1; padding];
-            options.extend_from_slice(&[2, 4, 0x05, 0xb4, 4, 2]);
-            let packet = clamped(tcp(SYN | 0x10, &options), 1398);
-            let at = IPV4 + TCP + padding + 2;
-            assert_eq!(packet[at..at + 2], 1398u16.to_be_bytes());
-            assert_eq!(
-                tcp_sum(&packet),
-                0,
-                "checksum with {padding} octets in front"
-            );
+        for (v6, l4, mss) in [(false, IPV4, 1398u16), (true, IPV6, 1378)] {
+            for padding in 0..4 {
+                let mut options = vec![1; padding];
+                options.extend_from_slice(&[2, 4, 0x05, 0xb4, 4, 2]);
+                let packet = clamped(tcp(v6, SYN | 0x10, &options), 1438);
+                let at = l4 + TCP + padding + 2;
+                assert_eq!(packet[at..at + 2], mss.to_be_bytes());
+                assert_eq!(
+                    tcp_sum(&packet),
+                    0,
+                    "checksum with {padding} octets in front"
+                );
+            }
         }
     }
 
     #[test]
+    fn a_syn_behind_extension_headers_is_lowered() {
+        let whole = tcp(true, SYN, &[2, 4, 0x05, 0xb4]);
+        let (header, segment) = whole.split_at(IPV6);
+        // Destination options, which are padding: RFC 8200 section 4.2.
+        let mut packet = [header, &[protocol::TCP, 0, 1, 4, 0, 0, 0, 0], segment].concat();
+        packet[6] = 60;
+        packet[5] += 8;
+        let packet = clamped(packet, 1438);
+        assert_eq!(packet[IPV6 + 8 + TCP + 2..][..2], 1378u16.to_be_bytes());
+        assert_eq!(tcp_sum(&[header, &packet[IPV6 + 8..]].concat()), 0);
+    }
+
+    #[test]
     fn what_is_small_or_no_syn_stays() {
-        let small = tcp(SYN, &[2, 4, 0x02, 0x18]);
-        assert_eq!(clamped(small.clone(), 1398), small);
-        let data = tcp(0x10, &[2, 4, 0x05, 0xb4]);
-        assert_eq!(clamped(data.clone(), 1398), data);
-        let mut fragment = tcp(SYN, &[2, 4, 0x05, 0xb4]);
+        for v6 in [false, true] {
+            let small = tcp(v6, SYN, &[2, 4, 0x02, 0x18]);
+            assert_eq!(clamped(small.clone(), 1438), small);
+            let data = tcp(v6, 0x10, &[2, 4, 0x05, 0xb4]);
+            assert_eq!(clamped(data.clone(), 1438), data);
+        }
+        let mut fragment = tcp(false, SYN, &[2, 4, 0x05, 0xb4]);
         fragment[6] = 0x20;
-        assert_eq!(clamped(fragment.clone(), 1398), fragment);
+        assert_eq!(clamped(fragment.clone(), 1438), fragment);
     }
 
     proptest! {
         /// Whatever the options are, nothing is read or written outside them, and the checksum
         /// stays as right as it was.
         #[test]
-        fn any_options(options in proptest::collection::vec(0u8..8, 0..40), limit: u16) {
-            let packet = clamped(tcp(SYN, &options), limit);
+        fn any_options(
+            v6: bool,
+            options in proptest::collection::vec(0u8..8, 0..40),
+            max_inner in 0usize..70_000,
+        ) {
+            let packet = clamped(tcp(v6, SYN, &options), max_inner);
             prop_assert!(matches!(tcp_sum(&packet), 0 | 0xffff));
         }
 
-        /// No panic on arbitrary octets behind an IPv4 header.
+        /// No panic on arbitrary octets behind an IP header.
         #[test]
-        fn any_segment(segment in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut packet = tcp(SYN, &[]);
-            packet.truncate(IPV4);
-            packet.extend_from_slice(&segment);
-            let total = packet.len() as u16;
-            packet[2..4].copy_from_slice(&total.to_be_bytes());
+        fn any_segment(v6: bool, segment in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let packet = [ip(v6, segment.len()), segment].concat();
             let length = packet.len();
-            prop_assert_eq!(clamped(packet, 536).len(), length);
+            prop_assert_eq!(clamped(packet, 576).len(), length);
         }
     }
 }

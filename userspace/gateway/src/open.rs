@@ -8,7 +8,7 @@ use causeway_device::Device;
 use causeway_esp::{OpenError, Opened};
 use causeway_routes::Lookup;
 use causeway_steering::headers::ETHERNET;
-use causeway_steering::{Drop, Headers, Malformed};
+use causeway_steering::{Address, Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
 use crate::control::{Audit, Event};
@@ -40,7 +40,7 @@ impl<D: Device> Worker<D> {
         let tunnel = receiver.tunnel;
         let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
         let bytes = self.device.bytes(frame);
-        let outer_tos = bytes[headers.l3 + 1];
+        let outer_tos = tos(&bytes[headers.l3..], headers.is_ipv4());
         let inner = &mut self.device.room(&mut out)[ETHERNET..];
         let at = esp.start;
         let opened = receiver.sa.sa.open(&bytes[esp], outer_tos, inner);
@@ -83,7 +83,7 @@ impl<D: Device> Worker<D> {
         self.totals.opened.add(length);
 
         let inner = &mut self.device.room(out)[ETHERNET..][..length];
-        let headers = Headers::ipv4(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
+        let headers = Headers::parse(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
         // The longest prefix, so that a peer cannot speak for a more specific one of another.
         if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
             return Err(Drop::SelectorSource);
@@ -91,11 +91,12 @@ impl<D: Device> Worker<D> {
         if self.own_prefixes.lookup(headers.destination).is_none() {
             return Err(Drop::SelectorDestination);
         }
-        if let Some(limit) = self.lanes[tunnel].mss {
-            mss::clamp(inner, &headers, limit);
+        let lane = &self.lanes[tunnel];
+        if lane.clamp_mss {
+            mss::clamp(inner, &headers, lane.max_inner);
         }
         let destination = headers.destination.into();
-        let hop = self.next_hop(destination);
+        let hop = self.next_hop(headers.destination);
         self.admit(hop, 1)?;
         Ok(Passed {
             length,
@@ -107,11 +108,11 @@ impl<D: Device> Worker<D> {
     /// The next hop of an inner packet. Packets come in runs to one destination, so the last
     /// answer is kept until the routes change.
     #[inline]
-    fn next_hop(&mut self, destination: IpAddr) -> Lookup {
+    fn next_hop(&mut self, destination: Address) -> Lookup {
         match self.last_hop {
             Some((last, hop)) if last == destination => hop,
             _ => {
-                let hop = self.routes.lookup(destination);
+                let hop = self.routes.lookup(destination.into());
                 self.last_hop = Some((destination, hop));
                 hop
             }
@@ -153,6 +154,16 @@ impl<D: Device> Worker<D> {
             source: headers.source.into(),
             destination: headers.destination.into(),
         }));
+    }
+}
+
+/// DSCP and ECN of a packet: IPv4's TOS, IPv6's traffic class.
+#[inline]
+fn tos(packet: &[u8], is_ipv4: bool) -> u8 {
+    if is_ipv4 {
+        packet[1]
+    } else {
+        packet[0] << 4 | packet[1] >> 4
     }
 }
 

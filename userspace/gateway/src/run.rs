@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use crate::control::{Command, Refused};
 use crate::counters::Totals;
 use crate::sa::Metered;
-use crate::worker::{SMALLEST_TUNNEL, Worker};
+use crate::worker::Worker;
 
 /// The longest sleep, which is how late a waiting packet's time may be found over. For commands
 /// control wakes the worker.
@@ -112,8 +112,9 @@ impl<D: Device> Worker<D> {
         let lane = self.lanes.get_mut(tunnel);
         let lane = lane.ok_or(Refused::NoSuchTunnel { tunnel })?;
         let max_inner = sa.sa.max_inner(self.mtu);
-        if max_inner < SMALLEST_TUNNEL {
-            return Err(Refused::MtuTooSmall { max_inner });
+        let least = lane.least;
+        if max_inner < least {
+            return Err(Refused::MtuTooSmall { max_inner, least });
         }
         lane.switch(sa, self.mtu, &self.routes);
         self.totals.sas.switched += 1;
@@ -124,7 +125,7 @@ impl<D: Device> Worker<D> {
     fn reroute(&mut self, routes: Arc<Snapshot>) {
         self.last_hop = None;
         for lane in &mut self.lanes {
-            lane.hop = routes.lookup(lane.peer.into());
+            lane.hop = routes.lookup(lane.peer);
         }
         let mut waiting = self.waiting.take();
         waiting.review(&routes, |hop, outgoing| match hop {

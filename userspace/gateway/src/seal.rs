@@ -18,6 +18,8 @@ use crate::worker::Worker;
 /// Where TTL and header checksum stand in an IPv4 header.
 const TTL: usize = 8;
 const CHECKSUM: usize = 10;
+/// Where the hop limit stands in an IPv6 header.
+const HOP_LIMIT: usize = 7;
 
 impl<D: Device> Worker<D> {
     /// Seals the packet in `frame` into a tunnel.
@@ -32,15 +34,17 @@ impl<D: Device> Worker<D> {
         if self.own_prefixes.lookup(headers.source).is_none() {
             return Err(Drop::SelectorSource);
         }
-        if self.device.bytes(frame)[headers.l3 + TTL] <= 1 {
+        let ttl = if headers.is_ipv4() { TTL } else { HOP_LIMIT };
+        if self.device.bytes(frame)[headers.l3 + ttl] <= 1 {
             self.answer(frame, headers, icmp::Error::TimeExceeded, now);
             return Err(Drop::TtlExceeded);
         }
         let lane = &self.lanes[tunnel];
         let (max, hop, peer) = (lane.max_inner, lane.hop, lane.peer);
         let fits = headers.total <= max;
+        // Every IPv6 packet is one that nobody but its sender fragments: RFC 8200 section 5.
         if !fits && headers.dont_fragment {
-            let error = icmp::Error::FragmentationNeeded { mtu: max };
+            let error = icmp::Error::TooBig { mtu: max };
             self.answer(frame, headers, error, now);
             return Err(Drop::TooBig);
         }
@@ -50,9 +54,13 @@ impl<D: Device> Worker<D> {
 
         // From here on the received frame is changed where it lies.
         let room = self.device.room(frame);
-        decrement_ttl(&mut room[headers.l3..]);
-        if let Some(limit) = lane.mss {
-            mss::clamp(room, headers, limit);
+        if headers.is_ipv4() {
+            decrement_ttl(&mut room[headers.l3..]);
+        } else {
+            room[headers.l3 + HOP_LIMIT] -= 1;
+        }
+        if lane.clamp_mss {
+            mss::clamp(room, headers, max);
         }
         let cut = if fits {
             None
@@ -82,7 +90,7 @@ impl<D: Device> Worker<D> {
             } else {
                 Origin::Worker
             };
-            self.deliver(piece, length, origin, peer.into(), hop, now);
+            self.deliver(piece, length, origin, peer, hop, now);
         }
         self.pieces = pieces;
         Ok(())
@@ -111,7 +119,7 @@ impl<D: Device> Worker<D> {
         Ok(())
     }
 
-    /// Seals the IPv4 packet of `length` octets that stands `at` so many octets in `frame`, into a
+    /// Seals the IP packet of `length` octets that stands `at` so many octets in `frame`, into a
     /// frame of its own at the end of `pieces`.
     #[inline]
     fn seal_piece(
@@ -145,7 +153,7 @@ impl<D: Device> Worker<D> {
     fn answer(&mut self, frame: &D::Frame, headers: &Headers, error: icmp::Error, now: Instant) {
         let destination = IpAddr::from(headers.source);
         let hop = self.routes.lookup(destination);
-        let possible = icmp::allowed(self.device.bytes(frame), headers)
+        let possible = icmp::allowed(error, self.device.bytes(frame), headers)
             && self.admit(hop, 1).is_ok()
             && self.icmp_tokens.take(now);
         if !possible {
@@ -156,14 +164,14 @@ impl<D: Device> Worker<D> {
         };
         let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
         let room = &mut self.device.room(&mut out)[ETHERNET..];
-        match icmp::write(error, self.address, packet, room) {
+        match icmp::write(error, &self.icmp_sources, packet, room) {
             Some(length) => self.deliver(out, length, Origin::Worker, destination, hop, now),
             None => self.device.release(out),
         }
     }
 }
 
-/// Takes one from the TTL of the packet, which is at least 2: RFC 1812 section 5.3.1. The far end
+/// Takes one from the TTL of the IPv4 packet, which is at least 2: RFC 1812 section 5.3.1. The far end
 /// takes none, where RFC 4301 section 5.1.2.1, note 2, has every router take its own: the two
 /// gateways of a tunnel count as one hop.
 fn decrement_ttl(packet: &mut [u8]) {

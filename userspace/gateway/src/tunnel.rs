@@ -1,25 +1,29 @@
 //! A worker's share of one peering.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use causeway_esp::{InboundSa, OutboundSa, Spi};
 use causeway_routes::{Lookup, Snapshot};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-use crate::mss;
 use crate::sa::Metered;
 
 /// How often control is asked for sequence numbers while they are short.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// RFC 791 section 3.2: every link carries an IPv4 packet of 68 octets whole.
+const LEAST_IPV4: usize = 68;
+/// RFC 8200 section 5: every link carries an IPv6 packet of 1280 octets, and nobody sends less for
+/// being told to.
+const LEAST_IPV6: usize = 1280;
 
 /// What a worker is told of one tunnel.
 #[derive(Debug)]
 pub struct Tunnel {
     /// The outer destination address: the peer gateway.
-    pub peer: Ipv4Addr,
+    pub peer: IpAddr,
     /// What lies behind the peer.
-    pub peer_prefixes: Vec<Ipv4Net>,
+    pub peer_prefixes: Vec<IpNet>,
     /// Whether the MSS of TCP SYNs is lowered to what the tunnel carries, both ways.
     pub clamp_mss: bool,
     /// The SA on which this worker sends.
@@ -28,18 +32,28 @@ pub struct Tunnel {
     pub inbound: Metered<InboundSa>,
 }
 
+/// Octets that a tunnel to these prefixes must carry in one packet.
+pub(crate) fn least(peer_prefixes: &[IpNet]) -> usize {
+    let ipv6 = |prefix: &IpNet| matches!(prefix, IpNet::V6(_));
+    if peer_prefixes.iter().any(ipv6) {
+        LEAST_IPV6
+    } else {
+        LEAST_IPV4
+    }
+}
+
 /// A tunnel as the worker runs it. Its inbound SAs stand by SPI in
 /// [`Inbound`](crate::inbound::Inbound).
 pub(crate) struct Lane {
     pub(crate) outbound: Metered<OutboundSa>,
-    pub(crate) peer: Ipv4Addr,
+    pub(crate) peer: IpAddr,
     /// The peer's next hop under the snapshot in force.
     pub(crate) hop: Lookup,
     /// The longest inner packet.
     pub(crate) max_inner: usize,
-    /// The highest MSS that may pass.
-    pub(crate) mss: Option<u16>,
-    clamp_mss: bool,
+    /// What it must carry at least, whatever SA it is given.
+    pub(crate) least: usize,
+    pub(crate) clamp_mss: bool,
     /// Control is asked for more when no more than this many numbers are reserved: a quarter of
     /// what there was after the last reservation.
     low_water: u64,
@@ -48,7 +62,8 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(
-        peer: Ipv4Addr,
+        peer: IpAddr,
+        least: usize,
         clamp_mss: bool,
         mut outbound: Metered<OutboundSa>,
         mtu: usize,
@@ -57,10 +72,10 @@ impl Lane {
         let max_inner = outbound.sa.max_inner(mtu);
         outbound.sa.bound_padding(max_inner);
         Self {
-            hop: routes.lookup(peer.into()),
+            hop: routes.lookup(peer),
             peer,
             max_inner,
-            mss: clamp_mss.then(|| mss::limit(max_inner)),
+            least,
             clamp_mss,
             low_water: outbound.sa.sequence().reserved() / 4,
             asked: None,
@@ -70,7 +85,7 @@ impl Lane {
 
     /// Sends on another SA from now on. The one in use is dropped and its key wiped.
     pub(crate) fn switch(&mut self, outbound: Metered<OutboundSa>, mtu: usize, routes: &Snapshot) {
-        *self = Self::new(self.peer, self.clamp_mss, outbound, mtu, routes);
+        *self = Self::new(self.peer, self.least, self.clamp_mss, outbound, mtu, routes);
     }
 
     /// Numbers of the SA `spi` below `until` are reserved now. A reservation for the SA that was in

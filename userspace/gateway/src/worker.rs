@@ -1,25 +1,26 @@
 //! The whole loop of one pinned core.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use causeway_device::Device;
 use causeway_esp::TAIL_ROOM;
 use causeway_routes::{Lookup, Snapshot};
-use causeway_steering::Drop;
 use causeway_steering::headers::ETHERNET;
+use causeway_steering::{Address, Drop};
 use hdrhistogram::Histogram;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::backlog::Backlog;
 use crate::classify::{Class, classify};
 use crate::control::{Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
+use crate::icmp;
 use crate::inbound::Inbound;
 use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
-use crate::tunnel::{Lane, Tunnel};
+use crate::tunnel::{self, Lane, Tunnel};
 use crate::waiting::Waiting;
 
 /// Packets that a worker takes at once unless told otherwise.
@@ -27,21 +28,22 @@ pub const DEFAULT_BURST: usize = 64;
 /// How often control is told of a next hop in use: a sample in which every busy neighbour appears
 /// before long, and once is enough.
 const CONFIRM: Duration = Duration::from_millis(100);
-/// RFC 791 section 3.2: every link carries an IPv4 packet of 68 octets whole.
-pub(crate) const SMALLEST_TUNNEL: usize = 68;
 
 /// What a worker is told when it is made.
 #[derive(Debug)]
 pub struct WorkerConfig {
     /// The NIC's MAC address.
     pub mac: [u8; 6],
-    /// The gateway's own address: where ESP for it goes and what its ICMP errors come from.
-    pub address: Ipv4Addr,
+    /// The gateway's own address: where ESP for it goes.
+    pub address: IpAddr,
+    /// The NIC's addresses. ICMP errors come from the gateway's own address, and in the other
+    /// family from the first of these that is of it; without one they are not sent.
+    pub nic_addresses: Vec<IpAddr>,
     /// The NIC's IP MTU in octets.
     pub mtu: usize,
     /// What the cluster protects on this side. Plaintext must come from there, and decrypted
     /// packets must go there.
-    pub own_prefixes: Vec<Ipv4Net>,
+    pub own_prefixes: Vec<IpNet>,
     /// This worker's share of each peering.
     pub tunnels: Vec<Tunnel>,
     /// The kernel's routes and neighbours at the start.
@@ -73,15 +75,17 @@ pub enum WorkerError {
         /// The NIC's MTU.
         mtu: usize,
     },
-    /// The tunnel carries less than every IPv4 link must.
+    /// The tunnel carries less than every link of a family must.
     #[error(
-        "tunnel {tunnel} would carry packets of at most {max_inner} octets, less than the 68 of RFC 791: raise the NIC's MTU"
+        "tunnel {tunnel} would carry packets of at most {max_inner} octets, less than the {least} that every link must (RFC 791, for IPv6 RFC 8200): raise the NIC's MTU"
     )]
     MtuTooSmall {
         /// The tunnel's place in the configuration.
         tunnel: usize,
         /// Its MTU.
         max_inner: usize,
+        /// What it must carry: 68, or 1280 if it has IPv6 prefixes.
+        least: usize,
     },
     /// Two inbound SAs share an SPI.
     #[error("two tunnels of one worker receive on SPI {spi:#010x}: give each its own")]
@@ -100,7 +104,8 @@ pub struct Worker<D: Device> {
     pub(crate) device: D,
     pub(crate) port: Port,
     pub(crate) mac: [u8; 6],
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: Address,
+    pub(crate) icmp_sources: icmp::Sources,
     pub(crate) burst: usize,
     pub(crate) spin: bool,
     pub(crate) own_prefixes: Prefixes,
@@ -109,7 +114,7 @@ pub struct Worker<D: Device> {
     pub(crate) mtu: usize,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) routes: Arc<Snapshot>,
-    pub(crate) last_hop: Option<(IpAddr, Lookup)>,
+    pub(crate) last_hop: Option<(Address, Lookup)>,
     /// Where a packet of this batch went whose next hop was known.
     pub(crate) in_use: Option<IpAddr>,
     confirmed: Instant,
@@ -149,8 +154,13 @@ impl<D: Device> Worker<D> {
         let mut lanes = Vec::with_capacity(config.tunnels.len());
         for (tunnel, each) in config.tunnels.into_iter().enumerate() {
             let max_inner = each.outbound.sa.max_inner(config.mtu);
-            if max_inner < SMALLEST_TUNNEL {
-                return Err(WorkerError::MtuTooSmall { tunnel, max_inner });
+            let least = tunnel::least(&each.peer_prefixes);
+            if max_inner < least {
+                return Err(WorkerError::MtuTooSmall {
+                    tunnel,
+                    max_inner,
+                    least,
+                });
             }
             let spi = each.inbound.sa.spi().get();
             inbound
@@ -159,6 +169,7 @@ impl<D: Device> Worker<D> {
             let (mtu, routes) = (config.mtu, &config.routes);
             lanes.push(Lane::new(
                 each.peer,
+                least,
                 each.clamp_mss,
                 each.outbound,
                 mtu,
@@ -170,7 +181,10 @@ impl<D: Device> Worker<D> {
         let worker = Self {
             port,
             mac: config.mac,
-            address: config.address,
+            address: config.address.into(),
+            icmp_sources: icmp::Sources::of(
+                std::iter::once(config.address).chain(config.nic_addresses),
+            ),
             burst: config.burst,
             spin: config.spin,
             own_prefixes: Prefixes::new(config.own_prefixes.into_iter().map(|p| (p, 0))),
@@ -242,8 +256,7 @@ impl<D: Device> Worker<D> {
 
     #[inline]
     fn forward(&mut self, frame: &mut D::Frame, now: Instant) -> Result<(), Drop> {
-        let address = self.address.into();
-        match classify(self.device.bytes(frame), address, &self.peer_prefixes)? {
+        match classify(self.device.bytes(frame), self.address, &self.peer_prefixes)? {
             Class::Seal { headers, tunnel } => self.seal(frame, &headers, tunnel, now),
             Class::Open { headers, esp, spi } => self.open(frame, &headers, esp, spi, now),
         }

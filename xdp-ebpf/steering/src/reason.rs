@@ -32,6 +32,7 @@ reasons! {
     Drop {
         EthernetTruncated "ethernet-truncated" "Shorter than an Ethernet header.",
         Ipv4Malformed "ipv4-malformed" "An IPv4 header that does not describe its packet.",
+        Ipv6Malformed "ipv6-malformed" "An IPv6 header that does not describe its packet.",
         EspFragment "esp-fragment" "A fragment of an ESP packet (RFC 4303 section 3.4.1).",
         EspTruncated "esp-truncated" "Too short for the ESP packet that it promises.",
         Keepalive "nat-keepalive" "A NAT keepalive on UDP port 4500 (RFC 3948 section 2.3).",

@@ -3,10 +3,11 @@
 //! Every step notes what it refuses in the report and goes on, so that one run names all faults.
 //! A step that returns `None` has noted why.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use causeway_esp::{Backend, BackendChoice};
+use causeway_routes::is_link_local;
 use causeway_steering as limits;
 use toml::Spanned;
 
@@ -145,25 +146,34 @@ pub(super) fn host_address(
     text: &Spanned<String>,
     field: impl std::fmt::Display,
     report: &mut Report<'_>,
-) -> Option<Ipv4Addr> {
+) -> Option<IpAddr> {
     let written = text.get_ref();
-    let Ok(address) = written.parse::<Ipv4Addr>() else {
+    let Ok(address) = written.parse::<IpAddr>() else {
         report.refuse(
             text.span(),
             field,
-            format_args!("{written:?} is not an IPv4 address; write it as \"10.1.0.101\""),
+            format_args!(
+                "{written:?} is not an IP address; write it as \"10.1.0.101\" or \"fd00:1::101\""
+            ),
         );
         return None;
     };
-    if address.is_unspecified()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || address.is_loopback()
-    {
+    let unfit = match address {
+        IpAddr::V4(v4) if v4.is_broadcast() => Some("expected a unicast address"),
+        _ if is_link_local(address) => Some("a link-local address means nothing beyond its link"),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+            Some("no packet on the wire has a mapped address; write the IPv4 address itself")
+        }
+        _ if address.is_unspecified() || address.is_multicast() || address.is_loopback() => {
+            Some("expected a unicast address")
+        }
+        _ => None,
+    };
+    if let Some(why) = unfit {
         report.refuse(
             text.span(),
             field,
-            format_args!("{address} cannot be a gateway's address: expected a unicast address"),
+            format_args!("{address} cannot be a gateway's address: {why}"),
         );
         return None;
     }

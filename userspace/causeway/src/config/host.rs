@@ -1,10 +1,11 @@
 //! The plan against the host: what only this machine can tell.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use causeway_routes::is_link_local;
 use causeway_steering::{MAX_ADDRESSES, MAX_QUEUES};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::error::Report;
 use super::file::File;
@@ -14,9 +15,14 @@ use super::plan::Plan;
 /// page of 4096, less 256 of headroom, 320 of the kernel's `skb_shared_info` behind the packet, and
 /// 22 for the Ethernet header with a VLAN tag and FCS. AWS ENA draws the line at the same number.
 pub const MAX_MTU: u32 = 4096 - 256 - 320 - 22;
-/// Below this an IPv4 packet of 576 bytes, which every host takes (RFC 791), does not fit into
-/// the tunnel: 20 + 8 + 8 + 8 + 2 + 16 bytes around it, and up to 3 of padding.
-pub const MIN_MTU: u32 = 576 + 65;
+/// What a tunnel must carry at least: every host takes an IPv4 packet of 576 bytes (RFC 791), and
+/// every IPv6 link carries one of 1280 (RFC 8200 section 5).
+const LEAST_IPV4: u32 = 576;
+const LEAST_IPV6: u32 = 1280;
+/// What an IPv4 tunnel adds: 20 + 8 + 8 + 8 + 2 + 16 bytes, and up to 3 of padding. IPv6's header is
+/// 20 bytes longer.
+const OVERHEAD_IPV4: u32 = 65;
+const OVERHEAD_IPV6: u32 = OVERHEAD_IPV4 + 20;
 
 /// What the host has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +44,8 @@ pub enum NicFacts {
         mtu: u32,
         /// Receive queues in use.
         rx_queues: u32,
-        /// Its IPv4 addresses with their subnets.
-        addresses: Vec<Ipv4Net>,
+        /// Its addresses with their subnets.
+        addresses: Vec<IpNet>,
     },
     /// It does not.
     Absent {
@@ -65,14 +71,15 @@ pub(super) fn check(file: &File, plan: &Plan, facts: &HostFacts, report: &mut Re
             rx_queues,
             addresses,
         } => {
-            nic(file, name, *up, *mtu, *rx_queues, report);
+            nic(file, plan, *up, *mtu, *rx_queues, report);
             own_addresses(file, plan, addresses, report);
             gateways(file, plan, addresses, report);
         }
     }
 }
 
-fn nic(file: &File, name: &str, up: bool, mtu: u32, rx_queues: u32, report: &mut Report<'_>) {
+fn nic(file: &File, plan: &Plan, up: bool, mtu: u32, rx_queues: u32, report: &mut Report<'_>) {
+    let name = &plan.nic.name;
     let at = file.nic.name.span();
     if !up {
         report.refuse(
@@ -92,12 +99,13 @@ fn nic(file: &File, name: &str, up: bool, mtu: u32, rx_queues: u32, report: &mut
             ),
         );
     }
-    if mtu < MIN_MTU {
+    let (least, needed) = smallest(plan);
+    if mtu < needed {
         report.refuse(
             at.clone(),
             "nic.name",
             format_args!(
-                "the MTU of {name} is {mtu}; at least {MIN_MTU} carries a packet of 576 bytes \
+                "the MTU of {name} is {mtu}; at least {needed} carries a packet of {least} bytes \
                  through a tunnel"
             ),
         );
@@ -114,14 +122,45 @@ fn nic(file: &File, name: &str, up: bool, mtu: u32, rx_queues: u32, report: &mut
     }
 }
 
-fn own_addresses(file: &File, plan: &Plan, addresses: &[Ipv4Net], report: &mut Report<'_>) {
+/// The packet that the tunnels must carry, and the MTU that it needs.
+fn smallest(plan: &Plan) -> (u32, u32) {
+    let mut prefixes = plan
+        .peerings
+        .iter()
+        .flat_map(|peering| &peering.prefixes)
+        .chain(&plan.vpc_prefixes);
+    let least = if prefixes.any(is_ipv6) {
+        LEAST_IPV6
+    } else {
+        LEAST_IPV4
+    };
+    let over_ipv6 = plan
+        .gateways
+        .iter()
+        .any(|gateway| gateway.address.is_ipv6());
+    let overhead = if over_ipv6 {
+        OVERHEAD_IPV6
+    } else {
+        OVERHEAD_IPV4
+    };
+    (least, least + overhead)
+}
+
+fn is_ipv6(prefix: &IpNet) -> bool {
+    prefix.addr().is_ipv6()
+}
+
+fn own_addresses(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
     let name = &plan.nic.name;
-    if addresses.is_empty() {
+    // The kernel gives every NIC a link-local IPv6 address, which nobody beyond the link can answer.
+    let addresses_alone = addresses.iter().map(IpNet::addr);
+    let routed: Vec<_> = addresses_alone.filter(|&own| !is_link_local(own)).collect();
+    if routed.is_empty() {
         report.refuse(
             file.nic.name.span(),
             "nic.name",
             format_args!(
-                "{name} has no IPv4 address; try: ip address add <address>/<length> dev {name}"
+                "{name} has no address but link-local ones; try: ip address add <address>/<length> dev {name}"
             ),
         );
     }
@@ -130,8 +169,25 @@ fn own_addresses(file: &File, plan: &Plan, addresses: &[Ipv4Net], report: &mut R
             file.nic.name.span(),
             "nic.name",
             format_args!(
-                "{name} has {} IPv4 addresses; at most {MAX_ADDRESSES} are told from the peers'",
+                "{name} has {} addresses; at most {MAX_ADDRESSES} are told from the peers'",
                 addresses.len()
+            ),
+        );
+    }
+    let seals = plan.gateways.iter().any(super::Gateway::is_local);
+    let spoken = |prefix: &IpNet| routed.iter().any(|own| own.is_ipv6() == is_ipv6(prefix));
+    if let Some(prefix) = plan.vpc_prefixes.iter().find(|prefix| !spoken(prefix))
+        && seals
+        && !routed.is_empty()
+    {
+        let family = if is_ipv6(prefix) { "IPv6" } else { "IPv4" };
+        report.refuse(
+            file.vpc.prefixes.span(),
+            "vpc.prefixes",
+            format_args!(
+                "{name} has no {family} address but {prefix} has; a gateway tells the senders there \
+                 by ICMP, from an address of their family, what a tunnel does not carry. Try: ip \
+                 address add <address>/<length> dev {name}"
             ),
         );
     }
@@ -152,9 +208,18 @@ fn own_addresses(file: &File, plan: &Plan, addresses: &[Ipv4Net], report: &mut R
     }
 }
 
-fn gateways(file: &File, plan: &Plan, addresses: &[Ipv4Net], report: &mut Report<'_>) {
+/// Whether the subnets say that `address` is on the link. An IPv6 address without a subnet leaves
+/// that to the router's word (RFC 5942), which only the kernel's routes have.
+fn on_link(addresses: &[IpNet], address: IpAddr) -> bool {
+    let bare = |own: &IpNet| is_ipv6(own) && own.prefix_len() == own.max_prefix_len();
+    addresses
+        .iter()
+        .any(|own| own.contains(&address) || (address.is_ipv6() && bare(own)))
+}
+
+fn gateways(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
     let name = &plan.nic.name;
-    let has = |address: Ipv4Addr| addresses.iter().any(|own| own.addr() == address);
+    let has = |address: IpAddr| addresses.iter().any(|own| own.addr() == address);
     for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
         let Some(at) = &written.get_ref().address else {
             continue;
@@ -168,8 +233,9 @@ fn gateways(file: &File, plan: &Plan, addresses: &[Ipv4Net], report: &mut Report
                     field,
                     format_args!(
                         "{address} is not an address of {name} (it has {}); packets from the peer \
-                         would not arrive. Try: ip address add {address}/32 dev {name}",
-                        join(addresses)
+                         would not arrive. Try: ip address add {address}/{} dev {name}",
+                        join(addresses),
+                        IpNet::from(address).prefix_len()
                     ),
                 );
             }
@@ -182,8 +248,9 @@ fn gateways(file: &File, plan: &Plan, addresses: &[Ipv4Net], report: &mut Report
                      [[gateway.worker]] sections"
                 ),
             );
-        } else if !addresses.iter().any(|own| own.contains(&address)) {
-            let subnets: Vec<_> = addresses.iter().map(Ipv4Net::trunc).collect();
+        } else if !on_link(addresses, address) {
+            let routed = addresses.iter().filter(|own| !is_link_local(own.addr()));
+            let subnets: Vec<_> = routed.map(IpNet::trunc).collect();
             report.refuse(
                 at.span(),
                 field,

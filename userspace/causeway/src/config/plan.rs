@@ -1,11 +1,11 @@
 //! What the core runs: plain types, made by one conversion from what people write.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use causeway_esp::{BackendChoice, Spi};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 pub use super::file::NicMode;
@@ -19,7 +19,7 @@ pub struct Plan {
     /// Where `/metrics`, `/status` and `/healthz` are served, if anywhere.
     pub http: Option<SocketAddr>,
     /// What the cluster protects on this side.
-    pub vpc_prefixes: Vec<Ipv4Net>,
+    pub vpc_prefixes: Vec<IpNet>,
     /// The key of the steering hash.
     pub steering_key: SteeringKey,
     /// Which implementation of the AEADs the workers use.
@@ -79,7 +79,7 @@ pub struct Peering {
     /// Its name.
     pub name: String,
     /// The peer VPC's prefixes, without overlap.
-    pub prefixes: Vec<Ipv4Net>,
+    pub prefixes: Vec<IpNet>,
     /// The cluster: places in [`Plan::gateways`], in the order of the file.
     pub gateways: Vec<usize>,
     /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
@@ -94,7 +94,7 @@ pub struct Gateway {
     /// Its name.
     pub name: String,
     /// Remote: where the demux sends its packets. Local: outer source address of its tunnels.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its workers; empty for a remote gateway.
     pub workers: Vec<Worker>,
 }
@@ -124,8 +124,8 @@ pub struct Worker {
 pub struct Tunnel {
     /// Place in [`Plan::peerings`].
     pub peering: usize,
-    /// Outer address of the peer gateway.
-    pub peer: Ipv4Addr,
+    /// Outer address of the peer gateway, of the family of [`Gateway::address`].
+    pub peer: IpAddr,
     /// How ESP is carried.
     pub encapsulation: Encapsulation,
     /// Size of the replay window, in packets.

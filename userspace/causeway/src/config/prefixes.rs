@@ -1,10 +1,11 @@
 //! Prefixes: each well written, none overlapping another, so that a packet belongs to one place.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use causeway_steering::MAX_PREFIXES;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv6Net};
 use toml::Spanned;
 
 use super::error::Report;
@@ -12,13 +13,13 @@ use super::file::File;
 
 /// The prefixes of the file.
 pub(super) struct Prefixes {
-    pub(super) vpc: Vec<Ipv4Net>,
+    pub(super) vpc: Vec<IpNet>,
     /// By peering, in the order of the file.
-    pub(super) peers: Vec<Vec<Ipv4Net>>,
+    pub(super) peers: Vec<Vec<IpNet>>,
 }
 
 struct Entry {
-    prefix: Ipv4Net,
+    prefix: IpNet,
     at: Range<usize>,
     field: String,
     owner: Owner,
@@ -81,7 +82,7 @@ fn list(
     owner: &Owner,
     entries: &mut Vec<Entry>,
     report: &mut Report<'_>,
-) -> Vec<Ipv4Net> {
+) -> Vec<IpNet> {
     if written.get_ref().is_empty() {
         report.refuse(
             written.span(),
@@ -92,12 +93,12 @@ fn list(
     let mut prefixes = Vec::with_capacity(written.get_ref().len());
     for (index, text) in written.get_ref().iter().enumerate() {
         let field = format!("{field}[{index}]");
-        let Ok(prefix) = text.get_ref().parse::<Ipv4Net>() else {
+        let Ok(prefix) = text.get_ref().parse::<IpNet>() else {
             report.refuse(
                 text.span(),
                 field,
                 format_args!(
-                    "{:?} is not an IPv4 prefix; write it as \"10.1.0.0/24\"",
+                    "{:?} is not an IP prefix; write it as \"10.1.0.0/24\" or \"fd00:1::/64\"",
                     text.get_ref()
                 ),
             );
@@ -114,6 +115,12 @@ fn list(
             );
             continue;
         }
+        if let IpNet::V6(prefix) = prefix
+            && let Some(unfit) = unfit(prefix)
+        {
+            report.refuse(text.span(), field, format_args!("{prefix} {unfit}"));
+            continue;
+        }
         prefixes.push(prefix);
         entries.push(Entry {
             prefix,
@@ -123,6 +130,26 @@ fn list(
         });
     }
     prefixes
+}
+
+/// Why an IPv6 prefix is none that a tunnel could carry packets for.
+fn unfit(prefix: Ipv6Net) -> Option<&'static str> {
+    let net = |first, sixth, length| {
+        Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, sixth, 0, 0), length)
+    };
+    let mapped = net(0, 0xffff, 96);
+    if net(0xfe80, 0, 10).contains(&prefix) {
+        Some("is link-local; no such packet leaves its link")
+    } else if net(0xff00, 0, 8).contains(&prefix) {
+        Some("is multicast; a tunnel joins hosts, not groups")
+    } else if mapped.contains(&prefix) || prefix.contains(&mapped) {
+        Some(
+            "holds the IPv4-mapped addresses, which stand for IPv4; write IPv4 prefixes as such, \
+             and 2000::/3 for all global IPv6 addresses",
+        )
+    } else {
+        None
+    }
 }
 
 /// Two prefixes overlap only if one holds the other. So in the order of their addresses, the

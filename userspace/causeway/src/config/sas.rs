@@ -1,7 +1,7 @@
 //! SAs: their SPIs and keys, none of which may come twice on one host.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 
 use causeway_esp::Spi;
@@ -18,9 +18,9 @@ use crate::sequence;
 #[derive(Default)]
 pub(super) struct Seen {
     /// Addresses of remote gateways.
-    pub(super) remotes: HashMap<Ipv4Addr, usize>,
+    pub(super) remotes: HashMap<IpAddr, usize>,
     inbound: HashMap<u32, usize>,
-    outbound: HashMap<(Ipv4Addr, u32), usize>,
+    outbound: HashMap<(IpAddr, u32), usize>,
     keys: Vec<(SaKey, usize)>,
 }
 
@@ -29,7 +29,7 @@ impl Seen {
     pub(super) fn outbound(
         &mut self,
         written: &file::Sa,
-        peer: Option<Ipv4Addr>,
+        peer: Option<IpAddr>,
         field: &str,
         report: &mut Report<'_>,
     ) -> Option<Sa> {

@@ -1,6 +1,6 @@
 //! Gateways with their workers and tunnels.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use causeway_steering::MAX_WORKERS;
@@ -133,7 +133,7 @@ fn convert_gateway(
 fn convert_tunnels(
     worker: &Spanned<file::Worker>,
     gateway: usize,
-    address: Option<Ipv4Addr>,
+    address: Option<IpAddr>,
     field: &str,
     context: &Context<'_>,
     seen: &mut Seen,
@@ -213,19 +213,28 @@ fn peering_of(
 fn convert_tunnel(
     tunnel: &file::Tunnel,
     peering: Option<usize>,
-    address: Option<Ipv4Addr>,
+    address: Option<IpAddr>,
     field: &str,
     seen: &mut Seen,
     report: &mut Report<'_>,
 ) -> Option<Tunnel> {
     let peer_field = format!("{field}.peer");
     let peer = host_address(&tunnel.peer, &peer_field, report);
-    if peer.is_some() && peer == address {
-        report.refuse(
+    match (peer, address) {
+        (Some(peer), Some(own)) if peer == own => report.refuse(
             tunnel.peer.span(),
             peer_field,
             "is the gateway's own address; write the peer gateway's",
-        );
+        ),
+        (Some(peer), Some(own)) if peer.is_ipv4() != own.is_ipv4() => report.refuse(
+            tunnel.peer.span(),
+            peer_field,
+            format_args!(
+                "{peer} and the gateway's own address {own} are of two families; a tunnel's ends \
+                 are both IPv4 or both IPv6, whatever it carries"
+            ),
+        ),
+        _ => {}
     }
     let encapsulation = encapsulation(tunnel, field, report);
     let replay_window = match &tunnel.replay_window {

@@ -1,6 +1,6 @@
 //! The steering tables of a plan.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use causeway_demux::Steering;
 use causeway_demux::steering::{Peering, Place};
@@ -19,17 +19,14 @@ pub fn tables(plan: &Plan, nic: &Interface) -> Steering {
     });
     Steering {
         mac: nic.mac,
-        own: own
-            .chain(local.map(|gateway| gateway.address.into()))
-            .collect(),
+        own: own.chain(local.map(|gateway| gateway.address)).collect(),
         hash: SteerHash::new(*plan.steering_key.octets()),
         peerings: plan
             .peerings
             .iter()
             .map(|peering| {
                 let cluster: Vec<u32> = peering.gateways.iter().map(|&at| at as u32).collect();
-                let prefixes = peering.prefixes.iter().map(|&prefix| prefix.into());
-                Peering::over(prefixes.collect(), &cluster)
+                Peering::over(peering.prefixes.clone(), &cluster)
             })
             .collect(),
         gateways: plan
@@ -52,7 +49,7 @@ pub struct RemoteGateways(Vec<Remote>);
 
 struct Remote {
     index: u32,
-    address: Ipv4Addr,
+    address: IpAddr,
     mac: Option<[u8; 6]>,
     /// The watcher keeps only those fresh that it was asked for.
     asked: bool,
@@ -86,10 +83,10 @@ impl RemoteGateways {
         mut place: impl FnMut(u32, Place) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         for remote in &mut self.0 {
-            let mac = snapshot.neighbour(remote.address.into());
+            let mac = snapshot.neighbour(remote.address);
             if mac.is_none() || !remote.asked {
                 // Refused while its queue is full: the next tick asks again.
-                remote.asked = watcher.resolve(remote.address.into());
+                remote.asked = watcher.resolve(remote.address);
             }
             if mac != remote.mac {
                 place(remote.index, Place::Remote { mac })?;

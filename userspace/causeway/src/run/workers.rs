@@ -9,7 +9,8 @@ use causeway_demux::Program;
 use causeway_device::{AfXdp, CopyPreference, Device, FrameSize, Monitor, OpenOptions};
 use causeway_esp::{Ends, InboundConfig, InboundSa, OutboundConfig, OutboundSa, Outer, Sequence};
 use causeway_gateway::{Command, Control, DEFAULT_BURST, Finished, Worker, WorkerConfig};
-use causeway_routes::{Interface, Snapshot};
+use causeway_routes::{Interface, Snapshot, is_link_local};
+use ipnet::IpNet;
 
 use super::queues;
 use crate::config::{Encapsulation, Gateway, Plan, Tunnel};
@@ -82,6 +83,10 @@ pub fn prepare(
         need_wakeup: true,
         ..OpenOptions::new(&plan.nic.name)
     })?;
+    let addresses = nic.addresses.iter().map(IpNet::addr);
+    let routed: Vec<_> = addresses
+        .filter(|&address| !is_link_local(address))
+        .collect();
     let mut ready = Vec::with_capacity(count);
     for ((gateway, worker), device) in plan.workers().zip(devices) {
         for (queue, socket) in device.sockets() {
@@ -98,6 +103,7 @@ pub fn prepare(
         let config = WorkerConfig {
             mac: nic.mac,
             address: gateway.address,
+            nic_addresses: routed.clone(),
             mtu: nic.mtu as usize,
             own_prefixes: plan.vpc_prefixes.clone(),
             tunnels,
@@ -137,7 +143,7 @@ fn secure(
         Encapsulation::Esp => causeway_esp::Encapsulation::Esp,
         Encapsulation::Udp { source_port } => causeway_esp::Encapsulation::Udp { source_port },
     };
-    let ends = Ends::new(gateway.address.into(), tunnel.peer.into())?;
+    let ends = Ends::new(gateway.address, tunnel.peer)?;
     let outer = Outer::new(ends, encapsulation, OUTER_TTL);
     let (out, back) = (&tunnel.outbound, &tunnel.inbound);
     let made = causeway_gateway::Tunnel {

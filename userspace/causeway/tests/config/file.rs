@@ -167,7 +167,7 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
             "\"10.1.0.0/24\"",
             "\"10.1.0.0/33\"",
             "5:",
-            "vpc.prefixes[0]: \"10.1.0.0/33\" is not an IPv4 prefix",
+            "vpc.prefixes[0]: \"10.1.0.0/33\" is not an IP prefix",
         ),
         (
             REMOTE,
@@ -188,7 +188,7 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
             "\"10.1.0.101\"",
             "\"gateway-1.example\"",
             "17:",
-            "gateway[0].address: \"gateway-1.example\" is not an IPv4 address",
+            "gateway[0].address: \"gateway-1.example\" is not an IP address",
         ),
         (
             REMOTE,

@@ -119,7 +119,7 @@ fn addresses_must_fit_the_subnet() {
     refused(
         judge(REMOTE, &facts(&[])),
         "2:",
-        "nic.name: eth0 has no IPv4 address",
+        "nic.name: eth0 has no address but link-local ones",
     );
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 mod arbitrary;
 mod documented;
+mod families;
 mod file;
 mod host;
 mod keys;

@@ -368,7 +368,8 @@ fn what_does_not_go_together_is_refused() {
         refused(&|c| c.mtu = 100, 2048),
         Some(WorkerError::MtuTooSmall {
             tunnel: 0,
-            max_inner: 38
+            max_inner: 38,
+            least: 1280
         })
     );
     let again = |c: &mut WorkerConfig| c.tunnels.extend(config(1, &Setup::default()).tunnels);

@@ -3,7 +3,7 @@
 use causeway_esp::OutboundSa;
 use causeway_steering::Drop;
 
-use crate::packet::{MORE, Packet};
+use crate::packet::{MORE, Packet, ethernet};
 use crate::side::{Setup, Side, config, gateway_mac, host_mac, outbound, tunnel};
 
 const HOST_1: [u8; 4] = [10, 1, 0, 2];
@@ -11,9 +11,7 @@ const HOST_2: [u8; 4] = [10, 2, 0, 3];
 
 /// A frame for gateway 2 with this IP packet.
 fn frame(ip: &[u8]) -> Vec<u8> {
-    let mut frame = gateway_mac(2).to_vec();
-    frame.extend_from_slice(&[2, 0, 0, 0, 0, 0x99, 0x08, 0x00]);
-    frame.extend_from_slice(ip);
+    let mut frame = ethernet(gateway_mac(2), ip);
     let length = frame.len().max(60);
     // What stands in the padding looks like ESP in UDP, to see that nobody reads it.
     let lie = [0x11, 0x95, 0x11, 0x94, 0, 40, 0, 0, 0, 0, 0x10, 0];
@@ -51,7 +49,7 @@ fn fate(frames: &[Vec<u8>]) -> (usize, Vec<(Drop, u64)>) {
 /// Standard: selectors
 #[test]
 fn a_peer_speaks_for_its_own_prefixes_and_to_ours() {
-    let mut sa = outbound(1, 2, u64::MAX);
+    let mut sa = outbound(1, 2, &Setup::default());
     let mut inner =
         |source, destination| fate(&[seal(&mut sa, &Packet::udp(source, destination, &[]).ip())]);
     assert_eq!(inner(HOST_1, HOST_2), (1, vec![]));
@@ -74,9 +72,14 @@ fn a_peer_speaks_for_its_own_prefixes_and_to_ours() {
 fn a_peer_does_not_speak_for_a_longer_prefix_of_another() {
     let setup = Setup::default();
     let mut config = config(2, &setup);
-    config.tunnels.push(tunnel(2, 3, "10.1.5.0/24", &setup));
+    config.tunnels.push(tunnel(
+        2,
+        3,
+        vec!["10.1.5.0/24".parse().expect("a prefix")],
+        &setup,
+    ));
     let mut b = Side::with(config, &setup);
-    let (mut sa_1, mut sa_3) = (outbound(1, 2, u64::MAX), outbound(3, 2, u64::MAX));
+    let (mut sa_1, mut sa_3) = (outbound(1, 2, &setup), outbound(3, 2, &setup));
     let from = |source| Packet::udp(source, HOST_2, &[]).ip();
     let (ours, theirs) = (from(HOST_1), from([10, 1, 5, 2]));
     assert_eq!(
@@ -166,7 +169,7 @@ fn what_is_not_esp_ends_by_its_name() {
 /// A UDP datagram may end before the IPv4 packet does; ESP ends with the datagram.
 #[test]
 fn octets_behind_the_datagram_are_left_behind() {
-    let mut sa = outbound(1, 2, u64::MAX);
+    let mut sa = outbound(1, 2, &Setup::default());
     let sealed = seal(&mut sa, &Packet::udp(HOST_1, HOST_2, &[7; 40]).ip());
     let mut ip = sealed[14..].to_vec();
     ip.extend_from_slice(&[0xee; 6]);
@@ -180,7 +183,7 @@ fn octets_behind_the_datagram_are_left_behind() {
 #[test]
 fn the_udp_checksum_is_not_relied_on() {
     for sum in [0u16, 0xffff, 0x1234] {
-        let mut sa = outbound(1, 2, u64::MAX);
+        let mut sa = outbound(1, 2, &Setup::default());
         let mut sealed = seal(&mut sa, &Packet::udp(HOST_1, HOST_2, &[]).ip());
         sealed[40..42].copy_from_slice(&sum.to_be_bytes());
         assert_eq!(fate(&[sealed]), (1, vec![]));
@@ -190,7 +193,7 @@ fn the_udp_checksum_is_not_relied_on() {
 /// Standard: dummy-dropped, ecn-ce, ecn-not-ect
 #[test]
 fn a_dummy_is_dropped_and_ecn_is_combined() {
-    let mut sa = outbound(1, 2, u64::MAX);
+    let mut sa = outbound(1, 2, &Setup::default());
     let mut out = vec![0; 200];
     let length = sa.seal_dummy(&mut [0; 64], 40, &mut out).expect("a dummy");
     assert_eq!(fate(&[frame(&out[..length])]), (0, vec![(Drop::Dummy, 1)]));

@@ -20,7 +20,7 @@ fn frames(count: usize) -> Vec<Vec<u8>> {
 fn both(sealing: Lifetime, opening: Lifetime) -> (Side, Side) {
     let setup = Setup::default();
     let (mut near, mut far) = (config(1, &setup), config(2, &setup));
-    near.tunnels[0].outbound = outbound_lasting(1, 2, 0, u64::MAX, sealing).into();
+    near.tunnels[0].outbound = outbound_lasting(1, 2, 0, &setup, sealing).into();
     far.tunnels[0].inbound = inbound_lasting(1, 0, opening).into();
     (Side::with(near, &setup), Side::with(far, &setup))
 }
@@ -132,7 +132,7 @@ fn time_is_looked_at_before_each_batch() {
     let reply = Reply::channel().0;
     let send = |side: &Side, command| side.control.send(command).expect("a worker");
     send(&b, Command::Install { tunnel, sa, reply });
-    let sa = outbound_lasting(1, 2, 1, u64::MAX, seconds(10, 20)).into();
+    let sa = outbound_lasting(1, 2, 1, &Setup::default(), seconds(10, 20)).into();
     let reply = Reply::channel().0;
     send(&a, Command::Switch { tunnel, sa, reply });
     a.work();
@@ -149,9 +149,12 @@ fn time_is_looked_at_before_each_batch() {
 /// What an SA has carried and where it stands can be read from outside, and after its end.
 #[test]
 fn the_meter_tells_how_far_an_sa_is() {
-    let setup = Setup::default();
+    let setup = Setup {
+        reserved: 1000,
+        ..Setup::default()
+    };
     let mut near = config(1, &setup);
-    near.tunnels[0].outbound = outbound_lasting(1, 2, 0, 1000, packets(3, 5)).into();
+    near.tunnels[0].outbound = outbound_lasting(1, 2, 0, &setup, packets(3, 5)).into();
     let meter = near.tunnels[0].outbound.meter();
     let mut a = Side::with(near, &setup);
     assert_eq!(meter.stage(), Stage::Young);

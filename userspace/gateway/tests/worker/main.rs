@@ -2,6 +2,7 @@
 //! played by the tests.
 
 mod control;
+mod families;
 mod inward;
 mod laws;
 mod lifetime;

@@ -26,7 +26,7 @@ fn icmp(frame: &[u8], cause: &Packet) -> (u8, u8, u16, Vec<u8>) {
         [10, 1, 0, 101],
         "from the gateway's own address"
     );
-    assert_eq!(ip[16..20], cause.source.octets());
+    assert_eq!(ip[16..20], cause.ip()[12..16]);
     assert_eq!(ones_sum(&ip[20..]), 0xffff, "ICMP checksum");
     (ip[20], ip[21], word(ip, 26), ip[28..].to_vec())
 }

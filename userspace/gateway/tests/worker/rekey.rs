@@ -47,7 +47,16 @@ fn install(b: &mut Side, epoch: u8) -> Result<(), Refused> {
 }
 
 fn switch(a: &mut Side, epoch: u8, reserved: u64) -> Result<(), Refused> {
-    let sa = outbound_of(1, 2, epoch, reserved).into();
+    let sa = outbound_of(
+        1,
+        2,
+        epoch,
+        &Setup {
+            reserved,
+            ..Setup::default()
+        },
+    )
+    .into();
     let command = |reply| Command::Switch {
         tunnel: 0,
         sa,
@@ -93,7 +102,7 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
     let tunnel = 7;
     let command = |reply| Command::Install { tunnel, sa, reply };
     assert_eq!(ask(&mut b, command), Some(none));
-    let sa = outbound_of(1, 2, 1, u64::MAX).into();
+    let sa = outbound_of(1, 2, 1, &Setup::default()).into();
     let command = |reply| Command::Switch { tunnel, sa, reply };
     assert_eq!(ask(&mut a, command), Some(none));
 

@@ -1,6 +1,6 @@
 //! One gateway with its NIC in memory; the test holds the other end of the wire.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,22 @@ use causeway_esp::{
 };
 use causeway_gateway::{Command, Control, Finished, Totals, Tunnel, Worker, WorkerConfig};
 use causeway_routes::{Route, Snapshot};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 pub const MTU: usize = 1500;
-/// The longest inner packet through UDP encapsulation at an MTU of 1500.
+/// The longest inner packet in UDP over IPv4 at an MTU of 1500.
 pub const MAX_INNER: usize = 1438;
+
+/// The same over either family.
+pub fn max_inner(outer_v6: bool) -> usize {
+    if outer_v6 { MAX_INNER - 20 } else { MAX_INNER }
+}
 
 /// How one test differs from the next.
 #[derive(Clone)]
 pub struct Setup {
+    /// Whether the gateways speak IPv6 to each other; what they carry is of both families.
+    pub outer_v6: bool,
     pub clamp_mss: bool,
     pub burst: usize,
     pub frames: usize,
@@ -31,6 +38,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            outer_v6: false,
             clamp_mss: false,
             burst: 8,
             frames: 1024,
@@ -41,8 +49,8 @@ impl Default for Setup {
     }
 }
 
-/// A gateway of VPC 1 (10.1.0.0/24) or VPC 2 (10.2.0.0/24). Its address ends in .101, its router's
-/// in .1.
+/// A gateway of VPC 1 (10.1.0.0/24 and fd00:1::/64) or VPC 2 (10.2.0.0/24 and fd00:2::/64). Its
+/// addresses end in .101 and ::65, its router's in .1 and ::1.
 pub struct Side {
     pub worker: Worker<Memory>,
     pub control: Control,
@@ -58,22 +66,49 @@ pub fn host_mac(vpc: u8, host: u8) -> [u8; 6] {
     [2, 0, 0, 0, vpc, host]
 }
 
+/// A host of a VPC.
+pub fn host(v6: bool, vpc: u8, host: u8) -> IpAddr {
+    if v6 {
+        Ipv6Addr::new(0xfd00, vpc.into(), 0, 0, 0, 0, 0, host.into()).into()
+    } else {
+        Ipv4Addr::new(10, vpc, 0, host).into()
+    }
+}
+
+/// The prefix of a VPC, or a shorter one that holds it.
+fn prefix(v6: bool, vpc: u8, length: u8) -> IpNet {
+    IpNet::new_assert(host(v6, vpc, 0), length).trunc()
+}
+
+/// Not IPv6, and IPv6.
+pub const FAMILIES: [bool; 2] = [false, true];
+const ROUTER: u8 = 1;
+const GATEWAY: u8 = 101;
+
+/// Octets of the IP header in a frame.
+pub fn header(frame: &[u8]) -> usize {
+    if frame[14] >> 4 == 6 { 40 } else { 20 }
+}
+
 /// The routes of a VPC with the MAC addresses of these hosts. The router is host 1.
 pub fn routes(vpc: u8, hosts: &[u8]) -> Arc<Snapshot> {
-    let route = |prefix: &str, gateway| Route {
-        prefix: prefix.parse().expect("a prefix"),
-        gateway,
-        metric: 0,
-    };
-    let router = IpAddr::V4(Ipv4Addr::new(10, vpc, 0, 1));
-    let on_link = route(&format!("10.{vpc}.0.0/24"), None);
-    let default = route(&format!("10.{}.0.0/24", 3 - vpc), Some(router));
-    Arc::new(Snapshot::new(
-        [on_link, default],
-        hosts
-            .iter()
-            .map(|&host| (Ipv4Addr::new(10, vpc, 0, host).into(), host_mac(vpc, host))),
-    ))
+    let routes = FAMILIES.into_iter().flat_map(|v6| {
+        let length = if v6 { 64 } else { 24 };
+        let route = |to, gateway| Route {
+            prefix: prefix(v6, to, length),
+            gateway,
+            metric: 0,
+        };
+        [
+            route(vpc, None),
+            route(3 - vpc, Some(host(v6, vpc, ROUTER))),
+        ]
+    });
+    let neighbours = FAMILIES.into_iter().flat_map(|v6| {
+        let neighbour = move |&at: &u8| (host(v6, vpc, at), host_mac(vpc, at));
+        hosts.iter().map(neighbour)
+    });
+    Arc::new(Snapshot::new(routes, neighbours))
 }
 
 /// The SA of an epoch that VPC `from` sends on; a worker starts in epoch 0.
@@ -87,18 +122,19 @@ fn key(from: u8, epoch: u8) -> Key {
     Key::new(Cipher::Aes128Gcm, &material).expect("16 octets of key and 4 of salt")
 }
 
-fn address(vpc: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, vpc, 0, 101)
+/// The gateway's addresses.
+pub fn address(v6: bool, vpc: u8) -> IpAddr {
+    host(v6, vpc, GATEWAY)
 }
 
-/// The SA on which VPC `from` sends to VPC `to` at first, with numbers below `reserved`.
-pub fn outbound(from: u8, to: u8, reserved: u64) -> OutboundSa {
-    outbound_of(from, to, 0, reserved)
+/// The SA on which VPC `from` sends to VPC `to` at first.
+pub fn outbound(from: u8, to: u8, setup: &Setup) -> OutboundSa {
+    outbound_of(from, to, 0, setup)
 }
 
-/// The SA of an epoch on which VPC `from` sends to VPC `to`, with numbers below `reserved`.
-pub fn outbound_of(from: u8, to: u8, epoch: u8, reserved: u64) -> OutboundSa {
-    outbound_lasting(from, to, epoch, reserved, Lifetime::default())
+/// The SA of an epoch on which VPC `from` sends to VPC `to`.
+pub fn outbound_of(from: u8, to: u8, epoch: u8, setup: &Setup) -> OutboundSa {
+    outbound_lasting(from, to, epoch, setup, Lifetime::default())
 }
 
 /// The same with limits.
@@ -106,16 +142,14 @@ pub fn outbound_lasting(
     from: u8,
     to: u8,
     epoch: u8,
-    reserved: u64,
+    setup: &Setup,
     lifetime: Lifetime,
 ) -> OutboundSa {
-    let ends = Ends::V4 {
-        source: address(from),
-        destination: address(to),
-    };
+    let end = |vpc| address(setup.outer_v6, vpc);
+    let ends = Ends::new(end(from), end(to)).expect("one family");
     let outer = Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64);
     let mut sequence = Sequence::new(1);
-    sequence.reserve_until(reserved);
+    sequence.reserve_until(setup.reserved);
     let config = OutboundConfig::new(spi(from, epoch), key(from, epoch), outer, sequence);
     OutboundSa::new(OutboundConfig { lifetime, ..config })
 }
@@ -132,25 +166,26 @@ pub fn inbound_lasting(from: u8, epoch: u8, lifetime: Lifetime) -> InboundSa {
 }
 
 /// The tunnel of VPC `from` to VPC `to`, for these prefixes there.
-pub fn tunnel(from: u8, to: u8, prefix: &str, setup: &Setup) -> Tunnel {
+pub fn tunnel(from: u8, to: u8, prefixes: Vec<IpNet>, setup: &Setup) -> Tunnel {
     Tunnel {
-        peer: address(to),
-        peer_prefixes: vec![prefix.parse().expect("a prefix")],
+        peer: address(setup.outer_v6, to),
+        peer_prefixes: prefixes,
         clamp_mss: setup.clamp_mss,
-        outbound: outbound(from, to, setup.reserved).into(),
+        outbound: outbound(from, to, setup).into(),
         inbound: inbound_of(to, 0).into(),
     }
 }
 
 pub fn config(vpc: u8, setup: &Setup) -> WorkerConfig {
     let other = 3 - vpc;
-    let prefix = |vpc: u8| format!("10.{vpc}.0.0/16");
+    let prefixes = |vpc| vec![prefix(false, vpc, 16), prefix(true, vpc, 32)];
     WorkerConfig {
         mac: gateway_mac(vpc),
-        address: address(vpc),
+        address: address(setup.outer_v6, vpc),
+        nic_addresses: FAMILIES.map(|v6| address(v6, vpc)).to_vec(),
         mtu: MTU,
-        own_prefixes: vec![prefix(vpc).parse::<Ipv4Net>().expect("a prefix")],
-        tunnels: vec![tunnel(vpc, other, &prefix(other), setup)],
+        own_prefixes: prefixes(vpc),
+        tunnels: vec![tunnel(vpc, other, prefixes(other), setup)],
         routes: routes(vpc, &[1, 2, 3]),
         burst: setup.burst,
         spin: setup.spin,

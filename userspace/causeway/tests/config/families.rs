@@ -1,0 +1,258 @@
+//! Addresses and prefixes of both families, and what does not go together.
+
+use causeway::config::{ConfigError, HostFacts, NicFacts, Problem};
+
+use super::{LOCAL, REMOTE, changed, keys, load, refused};
+
+/// [`LOCAL`] over IPv6, for prefixes of both families.
+fn over_ipv6() -> String {
+    let mut text = LOCAL.to_owned();
+    for (from, to) in [
+        ("\"10.1.0.0/24\"", "\"10.1.0.0/24\", \"fd00:1::/64\""),
+        ("\"10.2.0.0/24\"", "\"10.2.0.0/24\", \"fd00:2::/64\""),
+        ("\"10.1.0.101\"", "\"fd00:1::101\""),
+        ("\"10.2.0.101\"", "\"fd00:2::101\""),
+        ("\"10.2.0.101\"", "\"fd00:2::101\""),
+    ] {
+        text = changed(&text, from, to);
+    }
+    text
+}
+
+fn judge(text: &str, mtu: u32, addresses: &[&str]) -> Result<Vec<Problem>, ConfigError> {
+    let facts = HostFacts {
+        nic: NicFacts::Present {
+            up: true,
+            mtu,
+            rx_queues: 1,
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        },
+        cores: vec![0, 1],
+    };
+    let directory = keys();
+    load(directory.path(), text).unwrap().for_host(&facts)
+}
+
+const LINK_LOCAL: &str = "fe80::1/64";
+
+#[test]
+fn both_families_become_a_plan() {
+    let directory = keys();
+    let config = load(directory.path(), &over_ipv6()).unwrap();
+    let plan = config.plan();
+    let texts = |prefixes: &[ipnet::IpNet]| -> Vec<_> {
+        prefixes.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(texts(&plan.vpc_prefixes), ["10.1.0.0/24", "fd00:1::/64"]);
+    assert_eq!(
+        texts(&plan.peerings[0].prefixes),
+        ["10.2.0.0/24", "fd00:2::/64"]
+    );
+    assert_eq!(plan.gateways[0].address.to_string(), "fd00:1::101");
+    let peers = plan
+        .workers()
+        .map(|(_, worker)| worker.tunnels[0].peer.to_string());
+    assert_eq!(peers.collect::<Vec<_>>(), ["fd00:2::101"; 2]);
+    assert_eq!(
+        judge(
+            &over_ipv6(),
+            1500,
+            &["10.1.0.10/24", LINK_LOCAL, "fd00:1::101/64"]
+        )
+        .unwrap(),
+        []
+    );
+}
+
+#[test]
+fn the_ends_of_a_tunnel_are_of_one_family() {
+    let directory = keys();
+    refused(
+        load(
+            directory.path(),
+            &changed(LOCAL, "\"10.2.0.101\"", "\"fd00:2::101\""),
+        ),
+        "30:",
+        "gateway[0].worker[0].tunnel[0].peer: fd00:2::101 and the gateway's own address 10.1.0.101 are of two families; a tunnel's ends are both IPv4 or both IPv6, whatever it carries",
+    );
+}
+
+#[test]
+fn addresses_that_no_gateway_can_have_are_refused() {
+    let directory = keys();
+    for (address, why) in [
+        (
+            "fe80::1",
+            "a link-local address means nothing beyond its link",
+        ),
+        (
+            "169.254.7.1",
+            "a link-local address means nothing beyond its link",
+        ),
+        (
+            "::ffff:10.1.0.101",
+            "no packet on the wire has a mapped address; write the IPv4 address itself",
+        ),
+        ("ff02::1", "expected a unicast address"),
+        ("::1", "expected a unicast address"),
+        ("::", "expected a unicast address"),
+        ("255.255.255.255", "expected a unicast address"),
+        ("127.0.0.1", "expected a unicast address"),
+    ] {
+        refused(
+            load(directory.path(), &changed(REMOTE, "10.1.0.101", address)),
+            "17:",
+            &format!("gateway[0].address: {address} cannot be a gateway's address: {why}"),
+        );
+    }
+    refused(
+        load(
+            directory.path(),
+            &changed(LOCAL, "\"10.2.0.101\"", "\"fe80::2\""),
+        ),
+        "30:",
+        "gateway[0].worker[0].tunnel[0].peer: fe80::2 cannot be a gateway's address: a link-local address",
+    );
+}
+
+#[test]
+fn prefixes_that_no_tunnel_can_carry_are_refused() {
+    let directory = keys();
+    for (prefix, why) in [
+        ("fe80::/64", "is link-local; no such packet leaves its link"),
+        (
+            "ff0e::/16",
+            "is multicast; a tunnel joins hosts, not groups",
+        ),
+        (
+            "::ffff:10.0.0.0/104",
+            "holds the IPv4-mapped addresses, which stand for IPv4",
+        ),
+        (
+            "::/0",
+            "holds the IPv4-mapped addresses, which stand for IPv4",
+        ),
+    ] {
+        refused(
+            load(directory.path(), &changed(REMOTE, "10.3.0.0/16", prefix)),
+            "12:",
+            &format!("peering[0].prefixes[1]: {prefix} {why}"),
+        );
+    }
+    for (prefix, sentence) in [
+        (
+            "fd00:2::1/64",
+            "fd00:2::1/64 has bits set behind its length; did you mean fd00:2::/64?",
+        ),
+        (
+            "fd00:2::/129",
+            "\"fd00:2::/129\" is not an IP prefix; write it as \"10.1.0.0/24\" or \"fd00:1::/64\"",
+        ),
+        (
+            "10.2.0.0/24\", \"fd00::/8\", \"fd00:2::/64",
+            "fd00:2::/64 overlaps fd00::/8 of peering",
+        ),
+    ] {
+        let loaded = load(
+            directory.path(),
+            &changed(REMOTE, "10.2.0.0/24\", \"10.3.0.0/16", prefix),
+        );
+        let error = loaded.expect_err(sentence).to_string();
+        assert!(error.contains(sentence), "expected {sentence}\ngot {error}");
+    }
+    load(
+        directory.path(),
+        &changed(REMOTE, "10.3.0.0/16", "2000::/3"),
+    )
+    .unwrap();
+}
+
+/// RFC 8200 section 5: who sends IPv6 may send 1280 octets and be told of nothing.
+#[test]
+fn the_mtu_must_carry_ipv6() {
+    let inside = changed(LOCAL, "\"10.2.0.0/24\"", "\"10.2.0.0/24\", \"fd00:2::/64\"");
+    let outside = {
+        let text = changed(LOCAL, "10.1.0.101", "fd00:1::101");
+        text.replace("10.2.0.101", "fd00:2::101")
+    };
+    for (text, least, needed) in [
+        (&inside, 1280, 1345),
+        (&outside, 576, 661),
+        (&over_ipv6(), 1280, 1365),
+    ] {
+        let addresses = ["10.1.0.101/24", "fd00:1::101/64"];
+        judge(text, needed, &addresses).unwrap();
+        refused(
+            judge(text, needed - 1, &addresses),
+            "2:",
+            &format!(
+                "nic.name: the MTU of eth0 is {}; at least {needed} carries a packet of {least} bytes through a tunnel",
+                needed - 1
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_gateway_can_answer_each_family() {
+    let inside = changed(LOCAL, "\"10.1.0.0/24\"", "\"10.1.0.0/24\", \"fd00:1::/64\"");
+    let sentence = |family, prefix| {
+        format!(
+            "vpc.prefixes: eth0 has no {family} address but {prefix} has; a gateway tells the senders there by ICMP"
+        )
+    };
+    refused(
+        judge(&inside, 1500, &["10.1.0.101/24", LINK_LOCAL]),
+        "9:",
+        &sentence("IPv6", "fd00:1::/64"),
+    );
+    judge(&inside, 1500, &["10.1.0.101/24", "fd00:1::5/64"]).unwrap();
+    refused(
+        judge(&over_ipv6(), 1500, &["fd00:1::101/64"]),
+        "9:",
+        &sentence("IPv4", "10.1.0.0/24"),
+    );
+    // A demux without workers answers nobody.
+    let demux = changed(
+        REMOTE,
+        "\"10.1.0.0/24\"",
+        "\"10.1.0.0/24\", \"fd00:1::/64\"",
+    );
+    judge(&demux, 1500, &["10.1.0.10/24"]).unwrap();
+    refused(
+        judge(REMOTE, 1500, &[LINK_LOCAL]),
+        "2:",
+        "nic.name: eth0 has no address but link-local ones; try",
+    );
+}
+
+#[test]
+fn a_remote_gateway_over_ipv6_is_on_the_link() {
+    let demux = changed(REMOTE, "10.1.0.102", "fd00:1::102");
+    judge(&demux, 1500, &["10.1.0.10/24", "fd00:1::10/64"]).unwrap();
+    // RFC 5942: an address of full length leaves it to the router to say what is on the link.
+    judge(&demux, 1500, &["10.1.0.10/24", "fd00:1::10/128"]).unwrap();
+    refused(
+        judge(&demux, 1500, &["10.1.0.10/24", LINK_LOCAL, "fd00:9::10/64"]),
+        "21:",
+        "gateway[1].address: fd00:1::102 is outside 10.1.0.0/24, fd00:9::/64, the subnet of eth0;",
+    );
+    refused(
+        judge(
+            &changed(&over_ipv6(), "\"fd00:1::101\"", "\"fd00:1::103\""),
+            1500,
+            &["10.1.0.10/24", "fd00:1::101/64"],
+        ),
+        "22:",
+        "gateway[0].address: fd00:1::103 is not an address of eth0 (it has 10.1.0.10/24, fd00:1::101/64); packets from the peer would not arrive. Try: ip address add fd00:1::103/128 dev eth0",
+    );
+    refused(
+        judge(
+            &changed(REMOTE, "10.3.0.0/16", "fd00::/16"),
+            1500,
+            &["10.1.0.10/24", "fd00:1::10/64"],
+        ),
+        "12:",
+        "peering[0].prefixes: fd00::/16 holds fd00:1::10, an address of eth0",
+    );
+}
