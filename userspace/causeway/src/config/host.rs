@@ -1,12 +1,11 @@
 //! The plan against the host: what only this machine can tell.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
-use causeway_routes::is_link_local;
-use causeway_steering::{MAX_ADDRESSES, MAX_QUEUES};
+use causeway_steering::MAX_QUEUES;
 use ipnet::IpNet;
 
+use super::addresses::{self, is_ipv6};
 use super::error::Report;
 use super::file::File;
 use super::plan::Plan;
@@ -72,8 +71,7 @@ pub(super) fn check(file: &File, plan: &Plan, facts: &HostFacts, report: &mut Re
             addresses,
         } => {
             nic(file, plan, *up, *mtu, *rx_queues, report);
-            own_addresses(file, plan, addresses, report);
-            gateways(file, plan, addresses, report);
+            addresses::check(file, plan, addresses, report);
         }
     }
 }
@@ -146,124 +144,6 @@ fn smallest(plan: &Plan) -> (u32, u32) {
     (least, least + overhead)
 }
 
-fn is_ipv6(prefix: &IpNet) -> bool {
-    prefix.addr().is_ipv6()
-}
-
-fn own_addresses(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
-    let name = &plan.nic.name;
-    // The kernel gives every NIC a link-local IPv6 address, which nobody beyond the link can answer.
-    let addresses_alone = addresses.iter().map(IpNet::addr);
-    let routed: Vec<_> = addresses_alone.filter(|&own| !is_link_local(own)).collect();
-    if routed.is_empty() {
-        report.refuse(
-            file.nic.name.span(),
-            "nic.name",
-            format_args!(
-                "{name} has no address but link-local ones; try: ip address add <address>/<length> dev {name}"
-            ),
-        );
-    }
-    if addresses.len() > MAX_ADDRESSES as usize {
-        report.refuse(
-            file.nic.name.span(),
-            "nic.name",
-            format_args!(
-                "{name} has {} addresses; at most {MAX_ADDRESSES} are told from the peers'",
-                addresses.len()
-            ),
-        );
-    }
-    let seals = plan.gateways.iter().any(super::Gateway::is_local);
-    let spoken = |prefix: &IpNet| routed.iter().any(|own| own.is_ipv6() == is_ipv6(prefix));
-    if let Some(prefix) = plan.vpc_prefixes.iter().find(|prefix| !spoken(prefix))
-        && seals
-        && !routed.is_empty()
-    {
-        let family = if is_ipv6(prefix) { "IPv6" } else { "IPv4" };
-        report.refuse(
-            file.vpc.prefixes.span(),
-            "vpc.prefixes",
-            format_args!(
-                "{name} has no {family} address but {prefix} has; a gateway tells the senders there \
-                 by ICMP, from an address of their family, what a tunnel does not carry. Try: ip \
-                 address add <address>/<length> dev {name}"
-            ),
-        );
-    }
-    for (index, (peering, written)) in plan.peerings.iter().zip(&file.peering).enumerate() {
-        for prefix in &peering.prefixes {
-            if let Some(own) = addresses.iter().find(|own| prefix.contains(&own.addr())) {
-                report.refuse(
-                    written.get_ref().prefixes.span(),
-                    format_args!("peering[{index}].prefixes"),
-                    format_args!(
-                        "{prefix} holds {}, an address of {name}; a peer's prefixes must lie \
-                         elsewhere",
-                        own.addr()
-                    ),
-                );
-            }
-        }
-    }
-}
-
-/// Whether the subnets say that `address` is on the link. An IPv6 address without a subnet leaves
-/// that to the router's word (RFC 5942), which only the kernel's routes have.
-fn on_link(addresses: &[IpNet], address: IpAddr) -> bool {
-    let bare = |own: &IpNet| is_ipv6(own) && own.prefix_len() == own.max_prefix_len();
-    addresses
-        .iter()
-        .any(|own| own.contains(&address) || (address.is_ipv6() && bare(own)))
-}
-
-fn gateways(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
-    let name = &plan.nic.name;
-    let has = |address: IpAddr| addresses.iter().any(|own| own.addr() == address);
-    for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
-        let Some(at) = &written.get_ref().address else {
-            continue;
-        };
-        let address = gateway.address;
-        let field = format!("gateway[{index}].address");
-        if gateway.is_local() {
-            if !has(address) {
-                report.refuse(
-                    at.span(),
-                    field,
-                    format_args!(
-                        "{address} is not an address of {name} (it has {}); packets from the peer \
-                         would not arrive. Try: ip address add {address}/{} dev {name}",
-                        join(addresses),
-                        IpNet::from(address).prefix_len()
-                    ),
-                );
-            }
-        } else if has(address) {
-            report.refuse(
-                at.span(),
-                field,
-                format_args!(
-                    "{address} is an address of {name} itself; a gateway on this host wants \
-                     [[gateway.worker]] sections"
-                ),
-            );
-        } else if !on_link(addresses, address) {
-            let routed = addresses.iter().filter(|own| !is_link_local(own.addr()));
-            let subnets: Vec<_> = routed.map(IpNet::trunc).collect();
-            report.refuse(
-                at.span(),
-                field,
-                format_args!(
-                    "{address} is outside {}, the subnet of {name}; the demux reaches its gateways \
-                     by MAC address, so they share its subnet",
-                    join(&subnets)
-                ),
-            );
-        }
-    }
-}
-
 fn cores(file: &File, facts: &HostFacts, report: &mut Report<'_>) {
     // Core to the field, the line and whether its worker spins.
     let mut taken: HashMap<usize, (String, usize, bool)> = HashMap::new();
@@ -310,7 +190,7 @@ fn cores(file: &File, facts: &HostFacts, report: &mut Report<'_>) {
     }
 }
 
-fn join<T: ToString>(items: &[T]) -> String {
+pub(super) fn join<T: ToString>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }

@@ -4,6 +4,7 @@
 //! the key files that it names, [`Config::for_host`] at what the host has. Both name all that is
 //! wrong, each with its line.
 
+mod addresses;
 mod cluster;
 mod convert;
 mod error;
