@@ -4,7 +4,7 @@
 use std::fmt;
 
 use causeway_lab::measure::capture::Trunk;
-use causeway_lab::measure::iperf::Throughput;
+use causeway_lab::measure::iperf::Tcp;
 use causeway_lab::measure::load::Snapshot;
 use causeway_lab::measure::pairs::FlowPath;
 use causeway_lab::measure::probe::Probe;
@@ -21,7 +21,7 @@ pub struct Report {
     options: Asked,
     gateways: Vec<Gateway>,
     roles: Vec<Role>,
-    tcp: BothWays<Throughput>,
+    tcp: BothWays<Tcp>,
     probe: BothWays<Probe>,
     probe_under_load: BothWays<Probe>,
     trunk: Option<Trunk>,
@@ -37,6 +37,8 @@ struct Asked {
     placement: String,
     cipher: String,
     encapsulation: String,
+    inner: String,
+    outer: String,
     streams: u16,
     duration_seconds: u32,
 }
@@ -86,6 +88,8 @@ impl Report {
                 placement: options.placement.to_string(),
                 cipher: options.cipher.to_string(),
                 encapsulation: options.encapsulation.to_string(),
+                inner: options.inner.to_string(),
+                outer: options.outer.to_string(),
                 streams: plan.streams,
                 duration_seconds: plan.duration,
             },
@@ -176,8 +180,13 @@ impl fmt::Display for Report {
         let asked = &self.options;
         writeln!(
             f,
-            "\nTwo VPCs, {} gateways each, placement {}, {}, {} encapsulation\n",
-            asked.gateways, asked.placement, asked.cipher, asked.encapsulation
+            "\nTwo VPCs, {} gateways each, placement {}, {}, {} encapsulation, inner {}, outer {}\n",
+            asked.gateways,
+            asked.placement,
+            asked.cipher,
+            asked.encapsulation,
+            asked.inner,
+            asked.outer
         )?;
         writeln!(
             f,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use causeway_lab::measure::survey;
-use causeway_lab::{Cipher, Encapsulation, Lab, Options, Placement};
+use causeway_lab::{Cipher, Encapsulation, Family, Inner, Lab, Options, Placement};
 
 use crate::report::Report;
 
@@ -36,6 +36,14 @@ pub struct Args {
     #[arg(long, default_value_t = Encapsulation::Udp)]
     pub encapsulation: Encapsulation,
 
+    /// What the hosts speak: ipv4, ipv6 or both, half the flows in each
+    #[arg(long, default_value_t = Inner::Ipv4)]
+    pub inner: Inner,
+
+    /// What the tunnels travel in: ipv4 or ipv6
+    #[arg(long, default_value_t = Family::Ipv4)]
+    pub outer: Family,
+
     /// Write the report as JSON to this file as well (docs/run-report.md)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -57,6 +65,8 @@ pub fn run(args: &Args, causeway: &Path, xdp_object: &Path) -> Result<bool> {
         placement: args.placement,
         cipher: args.cipher,
         encapsulation: args.encapsulation,
+        inner: args.inner,
+        outer: args.outer,
         ..Options::new(absolute(causeway)?, absolute(xdp_object)?)
     })?;
     for id in lab.swept() {

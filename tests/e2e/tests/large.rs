@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{options, output, running};
-use causeway_lab::{Lab, Site};
+use causeway_lab::{Family, Lab, Site};
 
 /// The largest datagram of an Ethernet link: 1500 octets with its IP and UDP headers.
 const WHOLE_LINK: usize = 1472;
@@ -20,7 +20,7 @@ fn deliver(lab: &Lab) -> Result<Vec<u8>> {
     receiver.set_read_timeout(Some(Duration::from_millis(200)))?;
     let sender = lab.inside(from, || {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.connect((to.address(), PORT))?;
+        socket.connect((to.address(Family::Ipv4), PORT))?;
         Ok(socket)
     })?;
     let sent: Vec<u8> = (0..WHOLE_LINK).map(|at| at as u8).collect();
@@ -46,7 +46,7 @@ fn originated(lab: &Lab) -> Result<u64> {
 fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
     let lab = running(options()?)?;
     deliver(&lab)?;
-    let far = Site::host(2, 1).address().to_string();
+    let far = Site::host(2, 1).address(Family::Ipv4).to_string();
     let route = output(&lab, Site::host(1, 1), "ip", &["route", "get", &far])?;
     ensure!(
         route.contains(INNER_MTU),
@@ -69,7 +69,7 @@ fn packets_that_may_be_fragmented_arrive_whole() -> Result<()> {
         std::fs::write("/proc/sys/net/ipv4/ip_no_pmtu_disc", "1").context("cannot clear DF")
     })?;
     deliver(&lab)?;
-    let far = Site::host(2, 1).address().to_string();
+    let far = Site::host(2, 1).address(Family::Ipv4).to_string();
     let route = output(&lab, Site::host(1, 1), "ip", &["route", "get", &far])?;
     ensure!(
         !route.contains("mtu"),

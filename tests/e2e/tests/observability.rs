@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{options, running};
 use causeway_lab::measure::probe;
-use causeway_lab::{Options, Site};
+use causeway_lab::{Family, Options, Site};
 
 fn sample(metrics: &str, series: &str) -> Result<u64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series));
@@ -69,7 +69,7 @@ fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Re
         let esp = [&0xdead_beef_u32.to_be_bytes()[..], &[0; 60]].concat();
         for _ in 0..PACKETS {
             // The kernel that gets the packets answers that nobody listens: not an error here.
-            let _ = socket.send_to(&esp, (gateway.address(), 4500));
+            let _ = socket.send_to(&esp, (gateway.address(Family::Ipv4), 4500));
         }
         Ok(())
     })?;

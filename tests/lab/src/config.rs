@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::http;
 use crate::options::{Encapsulation, Options, Placement};
 use crate::tool::{self, write_private};
-use crate::topology::{self, NIC, Node, Site, carrier, gateway_name, other, prefix};
+use crate::topology::{self, NIC, Node, Site, carrier, gateway_name, other};
 
 /// Where a role's own configuration file is.
 pub fn path(folder: &Path, role: Site) -> PathBuf {
@@ -80,15 +80,15 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
     let mut text = format!(
         "[nic]\nname = \"{NIC}\"\nmode = \"{mode}\"\n\n\
          [http]\nlisten = \"{listen}\"\n\n\
-         [vpc]\nprefixes = [\"{own}\"]\n\n\
+         [vpc]\nprefixes = [{own}]\n\n\
          [steering]\nkey-file = \"steering.key\"\n\n\
-         [[peering]]\nname = \"{peering}\"\nprefixes = [\"{theirs}\"]\n\
+         [[peering]]\nname = \"{peering}\"\nprefixes = [{theirs}]\n\
          gateways = [{names}]\nclamp-mss = {clamp}\n",
         mode = options.nic_mode,
         listen = http::ADDRESS,
-        own = prefix(vpc),
+        own = prefixes(options, vpc),
         peering = peering(vpc),
-        theirs = prefix(other(vpc)),
+        theirs = prefixes(options, other(vpc)),
         names = names.join(", "),
         clamp = options.clamp_mss,
     );
@@ -99,7 +99,7 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
             text,
             "\n[[gateway]]\nname = \"{}\"\naddress = \"{}\"\n",
             gateway_name(number),
-            carrier.address()
+            carrier.address(options.outer)
         );
         if carrier == role {
             text += &worker(options, role, number, cores);
@@ -127,13 +127,20 @@ fn worker(options: &Options, role: Site, number: u8, cores: &[usize]) -> String 
          outbound = {{ spi = {spi_out}, key-file = \"{key_out}\" }}\n\
          inbound = {{ spi = {spi_in}, key-file = \"{key_in}\" }}\n",
         peering = peering(vpc),
-        peer = carrier(options, other(vpc), number).address(),
+        peer = carrier(options, other(vpc), number).address(options.outer),
         encapsulation = options.encapsulation,
         spi_out = spi(vpc, number),
         key_out = outbound_key(number),
         spi_in = spi(other(vpc), number),
         key_in = inbound_key(number),
     )
+}
+
+/// What a VPC's hosts have addresses in, as a list of TOML strings.
+fn prefixes(options: &Options, vpc: u8) -> String {
+    let families = options.inner.families().iter();
+    let prefixes = families.map(|family| format!("\"{}\"", topology::prefix(vpc, *family)));
+    prefixes.collect::<Vec<_>>().join(", ")
 }
 
 fn peering(vpc: u8) -> String {
@@ -159,6 +166,7 @@ fn cores() -> Result<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{Family, Inner};
 
     #[test]
     fn a_gateway_host_has_one_tunnel_and_the_demux_none() {
@@ -173,6 +181,20 @@ mod tests {
         let demux = text(&options, Site::demux(1), &[0, 1]);
         assert_eq!(demux.matches("[[gateway]]").count(), 3);
         assert!(!demux.contains("worker"));
+    }
+
+    #[test]
+    fn prefixes_are_of_the_inner_families_and_endpoints_of_the_outer_one() {
+        let options = Options {
+            inner: Inner::Both,
+            outer: Family::Ipv6,
+            ..Options::new("c", "x")
+        };
+        let gateway = text(&options, Site::gateway(1, 2), &[0]);
+        assert!(gateway.contains("prefixes = [\"10.1.0.0/24\", \"fd00:10:1::/64\"]"));
+        assert!(gateway.contains("prefixes = [\"10.2.0.0/24\", \"fd00:10:2::/64\"]"));
+        assert!(gateway.contains("address = \"fd00:10:1::102\""));
+        assert!(gateway.contains("peer = \"fd00:10:2::102\""));
     }
 
     #[test]

@@ -10,11 +10,13 @@
 //!  host1 host2 demux gw1..gwN            gw1..gwN demux host2 host1
 //!     |    |     |     |                    |       |     |    |
 //!   [ switch: bridge and router .1 ]--trunk--[ switch: bridge and router .1 ]
-//!              VPC 1, 10.1.0.0/24                 VPC 2, 10.2.0.0/24
+//!       VPC 1, 10.1.0.0/24, fd00:10:1::/64      VPC 2, 10.2.0.0/24, fd00:10:2::/64
 //! ```
 //!
-//! The routers know only the /32 addresses of the other side's tunnel
-//! endpoints, so plaintext between hosts has no way across but through Causeway.
+//! Machines have addresses of the families that tunnels carry or that carry
+//! tunnels, and of no other. The routers know only the addresses of the other
+//! side's tunnel endpoints, one by one and in the outer family alone, so
+//! plaintext between hosts has no way across but through Causeway.
 
 mod config;
 mod fact;
@@ -35,7 +37,7 @@ mod wiring;
 
 pub use fact::Fact;
 pub use lab::{Final, Lab};
-pub use options::{Cipher, Encapsulation, NicMode, Options, Placement};
+pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};
 pub use process::Process;
 pub use status::{Frames, GatewayCount, Latency, Nic, Reasons, Status, Steering, Volume, Worker};
 pub use sweep::leftovers;

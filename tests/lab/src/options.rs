@@ -10,7 +10,7 @@ pub const MAX_GATEWAYS: u8 = 10;
 macro_rules! named {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $($(#[$vmeta])* $variant),+ }
 
         impl fmt::Display for $name {
@@ -64,6 +64,45 @@ named! {
 }
 
 named! {
+    /// A version of IP.
+    Family {
+        /// RFC 791.
+        Ipv4 = "ipv4",
+        /// RFC 8200.
+        Ipv6 = "ipv6",
+    }
+}
+
+named! {
+    /// What the hosts of the two VPCs say to each other.
+    Inner {
+        /// IPv4 alone.
+        Ipv4 = "ipv4",
+        /// IPv6 alone.
+        Ipv6 = "ipv6",
+        /// Half the flows in each.
+        Both = "both",
+    }
+}
+
+impl Inner {
+    /// The families, IPv4 first.
+    pub fn families(self) -> &'static [Family] {
+        match self {
+            Self::Ipv4 => &[Family::Ipv4],
+            Self::Ipv6 => &[Family::Ipv6],
+            Self::Both => &[Family::Ipv4, Family::Ipv6],
+        }
+    }
+
+    /// The family of one flow of many: they take turns.
+    pub fn family(self, flow: u16) -> Family {
+        let families = self.families();
+        families[usize::from(flow) % families.len()]
+    }
+}
+
+named! {
     /// The XDP mode that the configuration asks for.
     NicMode {
         /// Driver mode, falling back to SKB mode.
@@ -86,6 +125,10 @@ pub struct Options {
     pub cipher: Cipher,
     /// Their encapsulation.
     pub encapsulation: Encapsulation,
+    /// What they carry.
+    pub inner: Inner,
+    /// What carries them.
+    pub outer: Family,
     /// Plain hosts on each side, 2 to 50.
     pub hosts: u8,
     /// MTU of every link, trunk included, in bytes.
@@ -108,6 +151,8 @@ impl Options {
             placement: Placement::Remote,
             cipher: Cipher::Aes128Gcm,
             encapsulation: Encapsulation::Udp,
+            inner: Inner::Ipv4,
+            outer: Family::Ipv4,
             hosts: 2,
             mtu: 1500,
             clamp_mss: false,
@@ -115,6 +160,12 @@ impl Options {
             causeway: causeway.into(),
             xdp_object: xdp_object.into(),
         }
+    }
+
+    /// Whether machines have addresses of this family. One that is neither carried nor carries is
+    /// absent from the lab altogether.
+    pub(crate) fn has(&self, family: Family) -> bool {
+        self.outer == family || self.inner.families().contains(&family)
     }
 
     pub(crate) fn check(&self) -> anyhow::Result<()> {
@@ -127,6 +178,11 @@ impl Options {
             (2..=50).contains(&self.hosts),
             "a lab has 2 to 50 hosts a side, {} were asked for",
             self.hosts
+        );
+        anyhow::ensure!(
+            !self.has(Family::Ipv6) || self.mtu >= 1280,
+            "IPv6 wants links of at least 1280 octets (RFC 8200 section 5), {} were asked for",
+            self.mtu
         );
         Ok(())
     }
@@ -147,6 +203,13 @@ mod tests {
         }
         let refused = "both".parse::<Placement>().unwrap_err();
         assert_eq!(refused, "expected one of remote, local, got \"both\"");
+    }
+
+    #[test]
+    fn flows_take_turns_between_the_families() {
+        let of = |inner: Inner| [0, 1, 2].map(|flow| inner.family(flow));
+        assert_eq!(of(Inner::Ipv6), [Family::Ipv6; 3]);
+        assert_eq!(of(Inner::Both), [Family::Ipv4, Family::Ipv6, Family::Ipv4]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Who is where: sites, their addresses and the names of their namespaces.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::options::{Options, Placement};
+use crate::options::{Family, Options, Placement};
 
 /// What all names of this crate start with, in `/run/netns` and on devices.
 pub const PREFIX: &str = "cwlab";
@@ -73,15 +73,24 @@ impl Site {
         Self { vpc, node }
     }
 
-    /// The address in the VPC's subnet, a /24.
-    pub fn address(&self) -> Ipv4Addr {
+    /// The address in the VPC's subnet. Those of both families are written alike at the end:
+    /// 10.1.0.101 and fd00:10:1::101.
+    pub fn address(&self, family: Family) -> IpAddr {
         let last = match self.node {
             Node::Switch => 1,
             Node::Host(n) => 9 + n,
             Node::Demux => 100,
             Node::Gateway(n) => 100 + n,
         };
-        Ipv4Addr::new(10, self.vpc, 0, last)
+        match family {
+            Family::Ipv4 => Ipv4Addr::new(10, self.vpc, 0, last).into(),
+            Family::Ipv6 => {
+                let last = u16::from(last);
+                // The decimal digits as hexadecimal ones.
+                let digits = last / 100 * 0x100 + last / 10 % 10 * 0x10 + last % 10;
+                unique_local(self.vpc, digits).into()
+            }
+        }
     }
 
     /// Whether Causeway runs here.
@@ -104,9 +113,25 @@ impl Site {
     }
 }
 
+/// An address of RFC 4193, as 10.0.0.0/8 is one of RFC 1918.
+fn unique_local(subnet: u8, last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0x10, subnet.into(), 0, 0, 0, 0, last)
+}
+
 /// The subnet of a VPC, which is also what its cluster protects.
-pub fn prefix(vpc: u8) -> String {
-    format!("10.{vpc}.0.0/24")
+pub fn prefix(vpc: u8, family: Family) -> String {
+    match family {
+        Family::Ipv4 => format!("10.{vpc}.0.0/{}", subnet_length(family)),
+        Family::Ipv6 => format!("{}/{}", unique_local(vpc, 0), subnet_length(family)),
+    }
+}
+
+/// The length of a VPC's prefix.
+pub fn subnet_length(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 24,
+        Family::Ipv6 => 64,
+    }
 }
 
 /// The VPC at the other end of the trunk.
@@ -114,9 +139,27 @@ pub fn other(vpc: u8) -> u8 {
     3 - vpc
 }
 
-/// A switch's own address on the trunk, a /30.
-pub fn trunk_address(vpc: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 255, 255, vpc)
+/// A switch's own address on the trunk, which is a subnet as large as a VPC's.
+pub fn trunk_address(vpc: u8, family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::new(10, 255, 255, vpc).into(),
+        Family::Ipv6 => unique_local(0xff, vpc.into()).into(),
+    }
+}
+
+/// The VPC that an address belongs to.
+pub fn vpc_of(address: IpAddr) -> Option<u8> {
+    let vpc = match address {
+        IpAddr::V4(address) => match address.octets() {
+            [10, vpc, 0, _] => vpc,
+            _ => return None,
+        },
+        IpAddr::V6(address) => match address.segments() {
+            [0xfd00, 0x10, vpc, 0, 0, 0, 0, _] => u8::try_from(vpc).ok()?,
+            _ => return None,
+        },
+    };
+    [1, 2].contains(&vpc).then_some(vpc)
 }
 
 /// All machines of a VPC, the switch first.
@@ -175,10 +218,20 @@ mod tests {
         for vpc in [1, 2] {
             let sites = sites(&options, vpc);
             let ports: HashSet<_> = sites.iter().map(Site::port).collect();
-            let addresses: HashSet<_> = sites.iter().map(Site::address).collect();
-            assert_eq!((ports.len(), addresses.len()), (sites.len(), sites.len()));
+            assert_eq!(ports.len(), sites.len());
             assert!(ports.iter().all(|name| name.len() <= 15));
+            for family in [Family::Ipv4, Family::Ipv6] {
+                let addresses = sites.iter().map(|site| site.address(family));
+                let addresses: HashSet<_> = addresses.collect();
+                assert_eq!(addresses.len(), sites.len());
+                assert!(addresses.iter().all(|&a| vpc_of(a) == Some(vpc)));
+                assert_eq!(vpc_of(trunk_address(vpc, family)), None);
+            }
         }
+        let address = |family| Site::gateway(2, 10).address(family).to_string();
+        assert_eq!(address(Family::Ipv4), "10.2.0.110");
+        assert_eq!(address(Family::Ipv6), "fd00:10:2::110");
+        assert_eq!(prefix(2, Family::Ipv6), "fd00:10:2::/64");
         assert_eq!(
             Site::gateway(2, 3).namespace("abc"),
             "cwlab-abc-v2-gateway-3"

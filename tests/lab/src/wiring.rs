@@ -1,12 +1,13 @@
 //! Makes the namespaces, links, addresses and routes of a lab.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::options::Options;
+use crate::options::{Family, Options};
 use crate::topology::{
-    self, BRIDGE, NIC, Node, Site, TRUNK, endpoints, other, prefix, trunk_address,
+    self, BRIDGE, NIC, Node, Site, TRUNK, endpoints, other, prefix, subnet_length, trunk_address,
 };
 use crate::{interrupt, netns, tool};
 
@@ -25,11 +26,16 @@ pub fn build(options: &Options, id: &str) -> Result<()> {
         tool::ip_batch(None, &lines)?;
     }
     for site in &sites {
-        netns::enter(&site.namespace(id), || set_kernel(*site))?;
+        netns::enter(&site.namespace(id), || set_kernel(options, *site))?;
     }
     for vpc in [1, 2] {
         let switch = Site::switch(vpc).namespace(id);
         tool::ip_batch(Some(&switch), &switch_lines(options, id, vpc))?;
+    }
+    if options.outer == Family::Ipv4 && options.has(Family::Ipv6) {
+        for vpc in [1, 2] {
+            netns::enter(&Site::switch(vpc).namespace(id), silence_trunk)?;
+        }
     }
     for site in &sites {
         let lines = match site.node {
@@ -42,12 +48,26 @@ pub fn build(options: &Options, id: &str) -> Result<()> {
 }
 
 /// Settings of the network namespace that the calling thread is in.
-fn set_kernel(site: Site) -> Result<()> {
+fn set_kernel(options: &Options, site: Site) -> Result<()> {
     let forward = u8::from(site.node == Node::Switch);
-    // ip_forward comes first: setting it resets the redirect settings.
-    let mut settings = vec![("ipv4/ip_forward".to_owned(), forward)];
+    let ipv6 = options.has(Family::Ipv6);
+    // Forwarding comes first: setting it resets the redirect settings.
+    let mut settings = vec![
+        ("ipv4/ip_forward".to_owned(), forward),
+        ("ipv6/conf/all/forwarding".to_owned(), forward),
+    ];
     for scope in ["all", "default"] {
-        settings.push((format!("ipv6/conf/{scope}/disable_ipv6"), 1));
+        let mut ipv6_setting = |name: &str, value| {
+            settings.push((format!("ipv6/conf/{scope}/{name}"), value));
+        };
+        ipv6_setting("disable_ipv6", u8::from(!ipv6));
+        // Addresses are the lab's own and count at once: no detection of duplicates, no questions
+        // to routers. They outlive a NIC that goes down, as IPv4's do.
+        ipv6_setting("accept_dad", 0);
+        ipv6_setting("accept_ra", 0);
+        ipv6_setting("router_solicitations", 0);
+        ipv6_setting("accept_redirects", 0);
+        ipv6_setting("keep_addr_on_down", 1);
         // An answer comes from a gateway, the question went to the demux.
         settings.push((format!("ipv4/conf/{scope}/rp_filter"), 0));
         // The way through the demux looks like a detour to a kernel.
@@ -58,17 +78,22 @@ fn set_kernel(site: Site) -> Result<()> {
         let path = format!("/proc/sys/net/{name}");
         match std::fs::write(&path, value.to_string()) {
             // A kernel without IPv6 makes no IPv6 noise either.
-            Err(_) if name.starts_with("ipv6/") && !std::path::Path::new(&path).exists() => {}
+            Err(_) if !ipv6 && name.starts_with("ipv6/") && !Path::new(&path).exists() => {}
             result => result.with_context(|| format!("cannot set {path} for {site}"))?,
         }
     }
     Ok(())
 }
 
+/// A trunk without IPv6 says nothing in IPv6, not even to its neighbour.
+fn silence_trunk() -> Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{TRUNK}/disable_ipv6");
+    std::fs::write(&path, "1").with_context(|| format!("cannot set {path}"))
+}
+
 /// The bridge with a port for each machine, and the near end of the trunk.
 fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
     let mtu = options.mtu;
-    let router = Site::switch(vpc).address();
     let mut lines = vec![
         "link set lo up".to_owned(),
         // A fixed address: a bridge otherwise takes the lowest of its ports'.
@@ -76,9 +101,9 @@ fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
             "link add {BRIDGE} mtu {mtu} address 02:cb:00:00:0{vpc}:01 type bridge \
              forward_delay 0 stp_state 0 mcast_snooping 0"
         ),
-        format!("addr add {router}/24 dev {BRIDGE}"),
-        format!("link set {BRIDGE} up"),
     ];
+    lines.extend(own_addresses(options, Site::switch(vpc), BRIDGE));
+    lines.push(format!("link set {BRIDGE} up"));
     for site in topology::sites(options, vpc) {
         if site.node == Node::Switch {
             continue;
@@ -101,40 +126,50 @@ fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
 /// The trunk carries what goes to the other side's tunnel endpoints and
 /// nothing else: the router has no route for the rest of that VPC.
 fn trunk_lines(options: &Options, vpc: u8) -> Vec<String> {
-    let far = trunk_address(other(vpc));
+    let (family, length) = (options.outer, subnet_length(options.outer));
+    let (near, far) = (
+        trunk_address(vpc, family),
+        trunk_address(other(vpc), family),
+    );
     let mut lines = vec![
-        format!("addr add {}/30 dev {TRUNK}", trunk_address(vpc)),
+        format!("addr add {near}/{length} dev {TRUNK}"),
         format!("link set {TRUNK} up"),
     ];
     for endpoint in endpoints(options, other(vpc)) {
-        lines.push(format!(
-            "route add {}/32 via {far} dev {TRUNK}",
-            endpoint.address()
-        ));
+        let address = endpoint.address(family);
+        lines.push(format!("route add {address} via {far} dev {TRUNK}"));
     }
     lines
 }
 
 fn member_lines(options: &Options, site: Site) -> Vec<String> {
     let vpc = site.vpc;
-    let mut lines = vec![
-        "link set lo up".to_owned(),
-        format!("addr add {}/24 dev {NIC}", site.address()),
-        format!("link set {NIC} up"),
-    ];
-    let next_hop = match site.node {
-        Node::Host(_) => Some(Site::demux(vpc)),
-        _ if endpoints(options, vpc).contains(&site) => Some(Site::switch(vpc)),
-        _ => None,
+    let mut lines = vec!["link set lo up".to_owned()];
+    lines.extend(own_addresses(options, site, NIC));
+    lines.push(format!("link set {NIC} up"));
+    let (next_hop, families) = match site.node {
+        Node::Host(_) => (Site::demux(vpc), options.inner.families()),
+        _ if endpoints(options, vpc).contains(&site) => {
+            (Site::switch(vpc), std::slice::from_ref(&options.outer))
+        }
+        _ => return lines,
     };
-    if let Some(next_hop) = next_hop {
-        lines.push(format!(
-            "route add {} via {}",
-            prefix(other(vpc)),
-            next_hop.address()
-        ));
+    for &family in families {
+        let (prefix, next_hop) = (prefix(other(vpc), family), next_hop.address(family));
+        lines.push(format!("route add {prefix} via {next_hop}"));
     }
     lines
+}
+
+fn own_addresses(options: &Options, site: Site, device: &str) -> Vec<String> {
+    let families = [Family::Ipv4, Family::Ipv6].into_iter();
+    families
+        .filter(|family| options.has(*family))
+        .map(|family| {
+            let (address, length) = (site.address(family), subnet_length(family));
+            format!("addr add {address}/{length} dev {device}")
+        })
+        .collect()
 }
 
 /// On a veth a checksum is left to a device that never comes, and a packet may

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use causeway_lab::{Lab, Options, Site, leftovers};
+use causeway_lab::{Family, Lab, Options, Site, leftovers};
 
 fn options() -> Options {
     Options {
@@ -74,7 +74,7 @@ fn two_labs_run_side_by_side_and_one_outlives_the_other() {
     assert_ne!(one.id(), two.id());
     drop(one);
     let inside = two.inside(Site::host(1, 1), || {
-        Ok(std::net::UdpSocket::bind((Site::host(1, 1).address(), 0)).is_ok())
+        Ok(std::net::UdpSocket::bind((Site::host(1, 1).address(Family::Ipv4), 0)).is_ok())
     });
     assert!(inside.unwrap(), "the second lab lost its host's address");
 }

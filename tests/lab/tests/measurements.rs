@@ -6,15 +6,28 @@ use std::process::Command;
 use std::time::Duration;
 
 use causeway_lab::measure::{capture, iperf, probe};
-use causeway_lab::{Encapsulation, Lab, Options, Site};
+use causeway_lab::{Encapsulation, Family, Inner, Lab, Options, Site};
 
-fn lab() -> Lab {
+const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+fn lab(inner: Inner, outer: Family) -> Lab {
     let options = Options::new("/nonexistent/causeway", "/nonexistent/causeway-xdp.o");
     Lab::new(Options {
         gateways: 2,
+        inner,
+        outer,
         ..options
     })
     .unwrap()
+}
+
+/// Without Causeway only the outer family passes between the gateways: here the inner one is it.
+fn plain(family: Family) -> Lab {
+    let inner = match family {
+        Family::Ipv4 => Inner::Ipv4,
+        Family::Ipv6 => Inner::Ipv6,
+    };
+    lab(inner, family)
 }
 
 const SMALL: probe::Plan = probe::Plan {
@@ -25,85 +38,133 @@ const SMALL: probe::Plan = probe::Plan {
 };
 
 /// Whether a datagram gets from one machine to another.
-fn passes(lab: &Lab, from: Site, to: Site) -> bool {
-    let bind = |site: Site| lab.inside(site, || Ok(UdpSocket::bind((site.address(), 7000))?));
-    let (sender, receiver) = (bind(from).unwrap(), bind(to).unwrap());
+fn passes(lab: &Lab, family: Family, from: Site, to: Site) -> bool {
+    let bind = |site: Site| {
+        let address = (site.address(family), 7000);
+        lab.inside(site, || Ok(UdpSocket::bind(address)?)).unwrap()
+    };
+    let (sender, receiver) = (bind(from), bind(to));
     let limit = Some(Duration::from_millis(300));
     receiver.set_read_timeout(limit).unwrap();
     // An ICMP error on the way back is an answer too: it did not pass.
     (0..3).any(|_| {
-        sender.send_to(b"hello", (to.address(), 7000)).is_ok()
+        sender.send_to(b"hello", (to.address(family), 7000)).is_ok()
             && receiver.recv(&mut [0; 16]).is_ok()
     })
 }
 
 #[test]
-fn the_trunk_joins_gateways_and_nothing_else() {
-    let lab = lab();
-    assert!(passes(&lab, Site::host(1, 1), Site::host(1, 2)));
-    assert!(passes(&lab, Site::host(1, 1), Site::switch(1)));
-    assert!(passes(&lab, Site::gateway(1, 1), Site::gateway(2, 2)));
-    assert!(passes(&lab, Site::gateway(2, 1), Site::gateway(1, 1)));
+fn the_trunk_joins_gateways_in_the_outer_family_and_nothing_else() {
+    for outer in FAMILIES {
+        let lab = lab(Inner::Both, outer);
+        for family in FAMILIES {
+            let passes = |from, to| passes(&lab, family, from, to);
+            assert!(passes(Site::host(1, 1), Site::host(1, 2)));
+            assert!(passes(Site::host(1, 1), Site::switch(1)));
+            let across = family == outer;
+            assert_eq!(passes(Site::gateway(1, 1), Site::gateway(2, 2)), across);
+            assert_eq!(passes(Site::gateway(2, 1), Site::gateway(1, 1)), across);
 
-    assert!(!passes(&lab, Site::host(1, 1), Site::host(2, 1)));
-    let namespace = lab.namespace(Site::host(1, 1));
-    let around = ["route", "replace", "10.2.0.0/24", "via", "10.1.0.1"];
-    let output = Command::new("ip")
-        .args(["-n", &namespace])
-        .args(around)
-        .output();
-    assert!(output.unwrap().status.success());
-    assert!(
-        !passes(&lab, Site::host(1, 1), Site::host(2, 1)),
-        "plaintext went around the demux"
-    );
+            assert!(!passes(Site::host(1, 1), Site::host(2, 1)));
+            let namespace = lab.namespace(Site::host(1, 1));
+            let (prefix, router) = match family {
+                Family::Ipv4 => ("10.2.0.0/24", "10.1.0.1"),
+                Family::Ipv6 => ("fd00:10:2::/64", "fd00:10:1::1"),
+            };
+            let output = Command::new("ip")
+                .args(["-n", &namespace])
+                .args(["route", "replace", prefix, "via", router])
+                .output();
+            assert!(output.unwrap().status.success());
+            assert!(
+                !passes(Site::host(1, 1), Site::host(2, 1)),
+                "plaintext went around the demux in {family}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_family_that_nobody_uses_is_absent() {
+    for (family, other) in [(FAMILIES[0], FAMILIES[1]), (FAMILIES[1], FAMILIES[0])] {
+        let lab = plain(family);
+        let addresses = Command::new("ip")
+            .args(["-n", &lab.namespace(Site::gateway(1, 1)), "-br"])
+            .args(["address", "show", "cwlab0"])
+            .output()
+            .unwrap();
+        let addresses = String::from_utf8(addresses.stdout).unwrap();
+        let has = |family| addresses.contains(&format!("{}/", Site::gateway(1, 1).address(family)));
+        assert!(has(family) && !has(other), "{addresses}");
+    }
 }
 
 #[test]
 fn the_capture_finds_plaintext_where_there_is_plaintext() {
-    let lab = lab();
-    let trunk = capture::trunk(&lab, Site::gateway(1, 1), Site::gateway(2, 1)).unwrap();
-    assert!(trunk.arrived().holds, "{}", trunk.arrived().figure);
-    for encapsulation in [Encapsulation::Udp, Encapsulation::Esp] {
-        let fact = trunk.encrypted(encapsulation);
-        assert!(!fact.holds, "{}", fact.figure);
+    for family in FAMILIES {
+        let lab = plain(family);
+        let trunk = capture::trunk(&lab, Site::gateway(1, 1), Site::gateway(2, 1)).unwrap();
+        assert!(trunk.arrived().holds, "{}", trunk.arrived().figure);
+        for encapsulation in [Encapsulation::Udp, Encapsulation::Esp] {
+            let fact = trunk.encrypted(&Options {
+                encapsulation,
+                ..lab.options().clone()
+            });
+            assert!(!fact.holds, "{}", fact.figure);
+        }
+        // Every datagram holds it 32 times, there and back; TCP comes on top.
+        let least = 32 * (trunk.stream.udp_arrived + trunk.stream.udp_returned);
+        assert!(trunk.census.markers > least, "{:?}", trunk.census);
+        assert!(trunk.census.other > 0 && trunk.census.esp == 0);
     }
-    // Every datagram holds it 32 times, there and back; TCP comes on top.
-    let least = 32 * (trunk.stream.udp_arrived + trunk.stream.udp_returned);
-    assert!(trunk.census.markers > least, "{:?}", trunk.census);
-    assert!(trunk.census.other > 0 && trunk.census.esp == 0);
 }
 
 #[test]
 fn the_marker_does_not_arrive_where_nothing_passes() {
-    let lab = lab();
+    let lab = lab(Inner::Both, Family::Ipv4);
     let trunk = capture::trunk(&lab, Site::host(1, 1), Site::host(2, 1)).unwrap();
     assert!(!trunk.arrived().holds, "{}", trunk.arrived().figure);
 }
 
 #[test]
 fn the_probe_arrives_whole_on_a_plain_network() {
-    let lab = lab();
-    let probe = probe::run(&lab, Site::gateway(1, 1), Site::gateway(2, 1), &SMALL).unwrap();
-    assert!(probe.fact("probe").holds, "{probe:?}");
+    for family in FAMILIES {
+        let lab = plain(family);
+        let probe = probe::run(&lab, Site::gateway(1, 1), Site::gateway(2, 1), &SMALL).unwrap();
+        assert!(probe.fact("probe").holds, "{probe:?}");
+        assert_eq!((probe.sent, probe.received), (800, 800));
+    }
+}
+
+#[test]
+fn the_probe_goes_in_both_families() {
+    let lab = lab(Inner::Both, Family::Ipv4);
+    let (from, to) = (Site::host(1, 1), Site::host(1, 2));
+    let probe = probe::run(&lab, from, to, &SMALL).unwrap();
     assert_eq!((probe.sent, probe.received), (800, 800));
+    // It needs both: without IPv6 on the way it does not start.
+    let (from, to) = (Site::gateway(1, 1), Site::gateway(2, 1));
+    assert!(probe::run(&lab, from, to, &SMALL).is_err());
 }
 
 #[test]
 fn the_probe_counts_what_nobody_forwards_as_lost() {
-    let lab = lab();
+    let lab = plain(Family::Ipv4);
     let probe = probe::run(&lab, Site::host(1, 1), Site::host(2, 1), &SMALL).unwrap();
     assert_eq!((probe.received, probe.lost), (0, probe.sent));
     assert!(!probe.fact("probe").holds);
 }
 
 #[test]
-fn iperf_measures_both_directions() {
-    let lab = lab();
+fn iperf_measures_both_directions_and_families() {
+    let lab = lab(Inner::Both, Family::Ipv4);
     for reverse in [false, true] {
-        let (from, to) = (Site::gateway(1, 1), Site::gateway(2, 1));
-        let throughput = iperf::run(&lab, from, to, 2, 1, reverse).unwrap();
-        assert!(throughput.fact("tcp").holds, "{throughput:?}");
-        assert!(throughput.gbit_per_s > 0.05, "{throughput:?}");
+        let (from, to) = (Site::host(1, 1), Site::host(1, 2));
+        let tcp = iperf::run(&lab, from, to, 2, 1, reverse).unwrap();
+        assert!(tcp.fact("tcp").holds, "{tcp:?}");
+        assert_eq!(tcp.by_family.len(), 2);
+        for throughput in tcp.by_family.values() {
+            assert!(throughput.gbit_per_s > 0.05, "{throughput:?}");
+        }
     }
 }

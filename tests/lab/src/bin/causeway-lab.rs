@@ -3,13 +3,17 @@
 
 use std::io::Write;
 
-use causeway_lab::{Lab, Options};
+use causeway_lab::{Family, Inner, Lab, Options};
 
 fn main() -> anyhow::Result<()> {
-    let lab = Lab::new(Options::new("causeway", "causeway-xdp.o"))?;
+    let lab = Lab::new(Options {
+        inner: Inner::Both,
+        ..Options::new("causeway", "causeway-xdp.o")
+    })?;
     for vpc in [1, 2] {
         for site in lab.sites(vpc) {
-            println!("{:<16} {}", site.address(), lab.namespace(site));
+            let [v4, v6] = [Family::Ipv4, Family::Ipv6].map(|family| site.address(family));
+            println!("{v4:<16} {v6:<16} {}", lab.namespace(site));
         }
     }
     println!("lab {} is up; Ctrl-C removes it", lab.id());

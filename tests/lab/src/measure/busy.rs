@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::iperf::{self, Throughput};
+use super::iperf::{self, Tcp};
 use super::load::Snapshot;
 use super::probe::{self, Probe};
 use crate::{Lab, Site};
@@ -37,7 +37,7 @@ impl Direction {
 #[derive(Clone, Debug)]
 pub struct Busy {
     /// iperf3's own figures.
-    pub tcp: Throughput,
+    pub tcp: Tcp,
     /// The probe that ran beside it.
     pub probe: Probe,
     /// Gbit/s of each gateway of VPC 1 and of VPC 2.
@@ -76,7 +76,7 @@ pub fn run(lab: &Lab, direction: Direction, streams: u16, duration: u32) -> Resu
     });
     let (tcp, probe) = (tcp?, probe?);
     let now = snapshots(lab)?;
-    let moved = [0, 1].map(|vpc| now[vpc].gbit_per_s(&before[vpc], tcp.seconds));
+    let moved = [0, 1].map(|vpc| now[vpc].gbit_per_s(&before[vpc], tcp.total.seconds));
     Ok(Busy { tcp, probe, moved })
 }
 
@@ -108,7 +108,10 @@ pub fn rates(there: Option<&Busy>, back: Option<&Busy>, gateways: u8) -> [Vec<Ra
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::measure::iperf::Throughput;
 
     fn busy(base: f64) -> Busy {
         let rate = |sealed| Rate {
@@ -116,11 +119,9 @@ mod tests {
             opened: sealed + 0.5,
         };
         Busy {
-            tcp: Throughput {
-                streams: 1,
-                seconds: 1.0,
-                gbit_per_s: 1.0,
-                retransmits: 0,
+            tcp: Tcp {
+                total: Throughput::default(),
+                by_family: BTreeMap::new(),
             },
             probe: Probe {
                 flows: 1,

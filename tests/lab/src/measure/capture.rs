@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::marker::Marker;
 use super::pcap::{self, Census};
 use super::stream::{self, Stream};
-use crate::options::Encapsulation;
+use crate::options::{Encapsulation, Family, Options};
 use crate::topology::TRUNK;
 use crate::{Fact, Lab, Process, Site};
 
@@ -92,12 +92,18 @@ impl Trunk {
         )
     }
 
-    /// The trunk carried ESP in the configured form and nothing else.
-    pub fn encrypted(&self, encapsulation: Encapsulation) -> Fact {
+    /// The trunk carried ESP in the configured form and nothing else. The routers may ask for each
+    /// other's MAC address, by ARP and by neighbour discovery.
+    pub fn encrypted(&self, options: &Options) -> Fact {
         let census = &self.census;
+        let encapsulation = options.encapsulation;
         let (wanted, unwanted) = match encapsulation {
             Encapsulation::Udp => (census.esp_in_udp, census.esp),
             Encapsulation::Esp => (census.esp, census.esp_in_udp),
+        };
+        let over_ipv6 = match options.outer {
+            Family::Ipv4 => 0,
+            Family::Ipv6 => wanted,
         };
         let [there, back] = census.by_source;
         let holds = unwanted == 0
@@ -105,6 +111,7 @@ impl Trunk {
             && census.markers == 0
             && census.truncated == 0
             && wanted == there + back
+            && census.over_ipv6 == over_ipv6
             && there >= self.stream.udp_arrived
             && back >= self.stream.udp_returned;
         let what = match encapsulation {
@@ -112,9 +119,11 @@ impl Trunk {
             Encapsulation::Esp => "ESP",
         };
         let mut figure = format!(
-            "{} frames: {wanted} {what} ({there} there, {back} back), {} ARP, {} other; marker found {} times",
+            "{} frames: {wanted} {what} over {} ({there} there, {back} back), {} ARP, {} NDP, {} other; marker found {} times",
             census.frames,
+            options.outer,
             census.arp,
+            census.ndp,
             census.other + unwanted,
             census.markers
         );
@@ -159,20 +168,31 @@ mod tests {
 
     #[test]
     fn any_plain_frame_or_marker_spoils_the_fact() {
-        assert!(trunk().encrypted(Encapsulation::Udp).holds);
-        assert!(!trunk().encrypted(Encapsulation::Esp).holds);
+        let udp = Options::new("c", "x");
+        let esp = Options {
+            encapsulation: Encapsulation::Esp,
+            ..udp.clone()
+        };
+        let ipv6 = Options {
+            outer: Family::Ipv6,
+            ..udp.clone()
+        };
+        assert!(trunk().encrypted(&udp).holds);
+        assert!(!trunk().encrypted(&esp).holds);
+        assert!(!trunk().encrypted(&ipv6).holds);
         type Spoil = fn(&mut Census);
-        let spoils: [Spoil; 5] = [
+        let spoils: [Spoil; 6] = [
             |census| census.other = 1,
             |census| census.markers = 1,
             |census| census.truncated = 1,
             |census| census.esp = 1,
             |census| census.by_source = [0, 20],
+            |census| census.over_ipv6 = 1,
         ];
         for spoil in spoils {
             let mut trunk = trunk();
             spoil(&mut trunk.census);
-            assert!(!trunk.encrypted(Encapsulation::Udp).holds);
+            assert!(!trunk.encrypted(&udp).holds);
         }
     }
 }

@@ -1,20 +1,34 @@
 //! A UDP echo inside the lab.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::{Lab, Site};
+use crate::{Family, Lab, Site};
 
 /// How long a blocked read waits before it looks at the stop flag.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
-/// A socket on a machine of the lab.
-pub(super) fn socket(lab: &Lab, site: Site, port: u16) -> Result<UdpSocket> {
-    let address = SocketAddrV4::new(site.address(), port);
+/// Where a server of the lab listens: at every address of the inner families.
+pub(super) fn anywhere(lab: &Lab, port: u16) -> SocketAddr {
+    let address = if lab.options().inner.families().contains(&Family::Ipv6) {
+        // Linux gives such a socket IPv4 packets too (RFC 3493 section 3.7).
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    };
+    SocketAddr::new(address, port)
+}
+
+/// A server's socket on a machine of the lab.
+pub(super) fn server(lab: &Lab, site: Site, port: u16) -> Result<UdpSocket> {
+    socket(lab, site, anywhere(lab, port))
+}
+
+fn socket(lab: &Lab, site: Site, address: SocketAddr) -> Result<UdpSocket> {
     lab.inside(site, || {
         let socket =
             UdpSocket::bind(address).with_context(|| format!("cannot bind {address} on {site}"))?;
@@ -24,15 +38,19 @@ pub(super) fn socket(lab: &Lab, site: Site, port: u16) -> Result<UdpSocket> {
     })
 }
 
-/// The same, connected to a far address.
-pub(super) fn connected(
+/// The socket of flow `number` from one machine to a server on another. The flows take turns
+/// between the inner families, and each has a source port of its own, from `first_port` on.
+pub(super) fn flow(
     lab: &Lab,
-    site: Site,
+    (from, to): (Site, Site),
+    number: u16,
+    first_port: u16,
     port: u16,
-    far: (Ipv4Addr, u16),
 ) -> Result<UdpSocket> {
-    let socket = socket(lab, site, port)?;
-    socket.connect(far)?;
+    let family = lab.options().inner.family(number);
+    let near = SocketAddr::new(from.address(family), first_port + number);
+    let socket = socket(lab, from, near)?;
+    socket.connect((to.address(family), port))?;
     Ok(socket)
 }
 

@@ -1,7 +1,9 @@
 //! TCP throughput by iperf3, its own figures.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::IPERF_PORT;
-use crate::{Fact, Lab, Site};
+use crate::{Fact, Family, Lab, Site};
 
 const START_WITHIN: Duration = Duration::from_secs(5);
 /// Connecting, the end of slow streams and the exchange of results.
 const SLACK: Duration = Duration::from_secs(20);
 
 /// One run of iperf3.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Throughput {
     /// TCP connections.
     pub streams: u16,
@@ -28,21 +30,48 @@ pub struct Throughput {
     pub retransmits: u64,
 }
 
-impl Throughput {
-    /// Data arrived.
+/// One run in each inner family, at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tcp {
+    /// All together; the seconds are those of the longest.
+    #[serde(flatten)]
+    pub total: Throughput,
+    /// Each by the name of its family.
+    pub by_family: BTreeMap<String, Throughput>,
+}
+
+impl Tcp {
+    fn of(by_family: BTreeMap<String, Throughput>) -> Self {
+        let mut total = Throughput::default();
+        for each in by_family.values() {
+            total.streams += each.streams;
+            total.seconds = total.seconds.max(each.seconds);
+            total.gbit_per_s += each.gbit_per_s;
+            total.retransmits += each.retransmits;
+        }
+        Self { total, by_family }
+    }
+
+    /// Data arrived, in each family.
     pub fn fact(&self, key: &str) -> Fact {
-        Fact::new(
-            key,
-            self.gbit_per_s > 0.0,
-            format!(
-                "{:.3} Gbit/s over {} streams in {:.1} s, {} retransmits",
-                self.gbit_per_s, self.streams, self.seconds, self.retransmits
-            ),
-        )
+        let total = &self.total;
+        let mut figure = format!(
+            "{:.3} Gbit/s over {} streams in {:.1} s, {} retransmits",
+            total.gbit_per_s, total.streams, total.seconds, total.retransmits
+        );
+        if self.by_family.len() > 1 {
+            for (family, each) in &self.by_family {
+                figure += &format!("; {family} {:.3} over {}", each.gbit_per_s, each.streams);
+            }
+        }
+        let mut each = self.by_family.values();
+        let holds = each.len() > 0 && each.all(|each| each.gbit_per_s > 0.0);
+        Fact::new(key, holds, figure)
     }
 }
 
-/// Runs a client on `from` against a server on `to`. With `reverse` the server sends.
+/// Runs clients on `from` against servers on `to`, one of each for every inner family, and deals
+/// the streams out to them, at least one each. With `reverse` the servers send.
 pub fn run(
     lab: &Lab,
     from: Site,
@@ -50,30 +79,74 @@ pub fn run(
     streams: u16,
     duration: u32,
     reverse: bool,
+) -> Result<Tcp> {
+    let families = lab.options().inner.families();
+    let by_family = thread::scope(|scope| {
+        let shares = deal(streams, families.len() as u16);
+        let runs: Vec<_> = families
+            .iter()
+            .zip(shares)
+            .map(|(&family, share)| {
+                let run = move || one(lab, from, to, family, share, duration, reverse);
+                (family, scope.spawn(run))
+            })
+            .collect();
+        let joined = runs.into_iter().map(|(family, run)| {
+            let measured = run
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            measured.map(|throughput| (family.to_string(), throughput))
+        });
+        joined.collect::<Result<_>>()
+    })?;
+    Ok(Tcp::of(by_family))
+}
+
+/// The earlier of `hands` get what does not divide.
+fn deal(streams: u16, hands: u16) -> impl Iterator<Item = u16> {
+    (0..hands).map(move |hand| ((streams + hands - 1 - hand) / hands).max(1))
+}
+
+fn one(
+    lab: &Lab,
+    from: Site,
+    to: Site,
+    family: Family,
+    streams: u16,
+    duration: u32,
+    reverse: bool,
 ) -> Result<Throughput> {
+    let address = to.address(family).to_string();
     let mut server = Command::new("iperf3");
-    server.args(["-s", "-1", "-B", &to.address().to_string()]);
-    let mut server = lab.spawn(to, "iperf3-server", &server)?;
+    server.args(["-s", "-1", "-B", &address]);
+    let mut server = lab.spawn(to, &format!("iperf3-server-{family}"), &server)?;
     // Asking it would use up its one client.
-    server.wait_until(START_WITHIN, |_| lab.inside(to, || listens(IPERF_PORT)))?;
+    server.wait_until(START_WITHIN, |_| {
+        lab.inside(to, || listens(family, IPERF_PORT))
+    })?;
 
     let mut client = Command::new("iperf3");
     client
         .args(["-J", "--connect-timeout", "5000"])
-        .args(["-c", &to.address().to_string()])
+        .args(["-c", &address])
         .args(["-P", &streams.to_string()])
         .args(["-t", &duration.to_string()]);
     if reverse {
         client.arg("-R");
     }
     let limit = Duration::from_secs(duration.into()) + SLACK;
-    let report = lab.spawn(from, "iperf3", &client)?.finish(limit)?;
+    let report = lab
+        .spawn(from, &format!("iperf3-{family}"), &client)?
+        .finish(limit)?;
     parse(&report, streams)
 }
 
 /// Whether something listens on a TCP port in the thread's namespace.
-fn listens(port: u16) -> Result<bool> {
-    let table = fs::read_to_string("/proc/thread-self/net/tcp")?;
+fn listens(family: Family, port: u16) -> Result<bool> {
+    let table = fs::read_to_string(match family {
+        Family::Ipv4 => "/proc/thread-self/net/tcp",
+        Family::Ipv6 => "/proc/thread-self/net/tcp6",
+    })?;
     let port = format!(":{port:04X}");
     Ok(table.lines().any(|line| {
         let mut words = line.split_whitespace().skip(1);
@@ -120,12 +193,36 @@ mod tests {
         let error = parse(r#"{"error":"unable to connect"}"#, 4).unwrap_err();
         assert!(error.to_string().contains("unable to connect"));
         assert!(parse(r#"{"end":{}}"#, 4).is_err());
-        let none = Throughput {
-            streams: 1,
+    }
+
+    #[test]
+    fn a_family_without_data_fails_the_fact() {
+        let throughput = |gbit_per_s| Throughput {
+            streams: 2,
             seconds: 5.0,
-            gbit_per_s: 0.0,
-            retransmits: 0,
+            gbit_per_s,
+            retransmits: 3,
         };
-        assert!(!none.fact("tcp").holds);
+        let tcp = |v4, v6| {
+            let each = [("ipv4", v4), ("ipv6", v6)];
+            Tcp::of(
+                each.map(|(name, rate)| (name.to_owned(), throughput(rate)))
+                    .into(),
+            )
+        };
+        let both = tcp(1.0, 2.0);
+        assert!(both.fact("tcp").holds);
+        assert_eq!((both.total.gbit_per_s, both.total.streams), (3.0, 4));
+        assert_eq!((both.total.seconds, both.total.retransmits), (5.0, 6));
+        assert!(!tcp(1.0, 0.0).fact("tcp").holds);
+        assert!(!Tcp::of(BTreeMap::new()).fact("tcp").holds);
+    }
+
+    #[test]
+    fn streams_are_dealt_out_and_nobody_goes_without() {
+        let dealt = |streams, hands| deal(streams, hands).collect::<Vec<_>>();
+        assert_eq!(dealt(5, 2), [3, 2]);
+        assert_eq!(dealt(4, 1), [4]);
+        assert_eq!(dealt(1, 2), [1, 1]);
     }
 }

@@ -6,6 +6,7 @@
 pub mod busy;
 pub mod capture;
 pub mod echo;
+pub mod frame;
 pub mod iperf;
 pub mod laws;
 pub mod links;

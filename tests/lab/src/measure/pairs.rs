@@ -57,7 +57,7 @@ impl FlowPath {
 /// Asks the far side over several flows, one after the other, and reads the
 /// counters of all gateways in between. No other traffic may be on its way.
 pub fn run(lab: &Lab, from: Site, to: Site) -> Result<Vec<FlowPath>> {
-    let server = echo::socket(lab, to, ECHO_PORT)?;
+    let server = echo::server(lab, to, ECHO_PORT)?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let echo = scope.spawn(|| echo::serve(&server, &stop, |_| ()));
@@ -70,8 +70,7 @@ pub fn run(lab: &Lab, from: Site, to: Site) -> Result<Vec<FlowPath>> {
 }
 
 fn trace(lab: &Lab, from: Site, to: Site, flow: u16) -> Result<FlowPath> {
-    let far = (to.address(), ECHO_PORT);
-    let socket = echo::connected(lab, from, FIRST_SOURCE_PORT + flow, far)?;
+    let socket = echo::flow(lab, (from, to), flow, FIRST_SOURCE_PORT, ECHO_PORT)?;
     let before = counters(lab)?;
     let mut answered = 0;
     for number in 0..REQUESTS {

@@ -27,7 +27,7 @@ const FIRST_SOURCE_PORT: u16 = 22_000;
 /// The size of a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Flows, each with a source port of its own.
+    /// Flows, each with a source port of its own; they take turns between the inner families.
     pub flows: u16,
     /// Packets on each.
     pub packets_per_flow: u64,
@@ -104,12 +104,9 @@ impl fmt::Display for Probe {
 /// Sends the probe from one machine to another.
 pub fn run(lab: &Lab, from: Site, to: Site, plan: &Plan) -> Result<Probe> {
     let marker = Marker::random()?;
-    let receiver = echo::socket(lab, to, PROBE_PORT)?;
+    let receiver = echo::server(lab, to, PROBE_PORT)?;
     let senders = (0..plan.flows)
-        .map(|flow| {
-            let far = (to.address(), PROBE_PORT);
-            echo::connected(lab, from, FIRST_SOURCE_PORT + flow, far)
-        })
+        .map(|flow| echo::flow(lab, (from, to), flow, FIRST_SOURCE_PORT, PROBE_PORT))
         .collect::<Result<Vec<_>>>()?;
     let all_sent = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -17,9 +17,10 @@ use super::marker::Marker;
 use crate::{Lab, Site};
 
 const UDP_FLOWS: u16 = 16;
+const FIRST_SOURCE_PORT: u16 = 21_000;
 const UDP_ROUNDS: usize = 50;
 const UDP_PAYLOAD: usize = 512;
-const TCP_CONNECTIONS: usize = 4;
+const TCP_CONNECTIONS: u16 = 4;
 const TCP_ROUNDS: usize = 50;
 const TCP_PAYLOAD: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,8 +84,10 @@ struct Far {
 
 /// Sends the stream. A stream that breaks off is figures too, not an error.
 pub fn run(lab: &Lab, from: Site, to: Site, marker: &Marker) -> Result<Stream> {
-    let udp_echo = echo::socket(lab, to, STREAM_PORT)?;
-    let tcp_echo = lab.inside(to, || Ok(TcpListener::bind((to.address(), STREAM_PORT))?))?;
+    let udp_echo = echo::server(lab, to, STREAM_PORT)?;
+    let tcp_echo = lab.inside(to, || {
+        Ok(TcpListener::bind(echo::anywhere(lab, STREAM_PORT))?)
+    })?;
     tcp_echo.set_nonblocking(true)?;
     let far = Far::default();
     thread::scope(|scope| {
@@ -116,7 +119,7 @@ pub fn run(lab: &Lab, from: Site, to: Site, marker: &Marker) -> Result<Stream> {
 fn send_udp(lab: &Lab, from: Site, to: Site, marker: &Marker, stream: &mut Stream) -> Result<()> {
     let payload = marker.payload(UDP_PAYLOAD);
     let sockets = (0..UDP_FLOWS)
-        .map(|flow| echo::connected(lab, from, 21_000 + flow, (to.address(), STREAM_PORT)))
+        .map(|flow| echo::flow(lab, (from, to), flow, FIRST_SOURCE_PORT, STREAM_PORT))
         .collect::<Result<Vec<_>>>()?;
     for socket in &sockets {
         socket.set_nonblocking(true)?;
@@ -159,8 +162,9 @@ fn collect_udp(sockets: &[UdpSocket], marker: &Marker, stream: &mut Stream) {
 
 fn send_tcp(lab: &Lab, from: Site, to: Site, marker: &Marker, stream: &mut Stream) -> Result<()> {
     let payload = marker.payload(TCP_PAYLOAD);
-    for _ in 0..TCP_CONNECTIONS {
-        let address = (to.address(), STREAM_PORT).into();
+    for number in 0..TCP_CONNECTIONS {
+        let family = lab.options().inner.family(number);
+        let address = (to.address(family), STREAM_PORT).into();
         // A path that carries nothing shows in the figures.
         let Ok(mut connection) =
             lab.inside(from, || Ok(TcpStream::connect_timeout(&address, PATIENCE)?))

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::busy::{self, Busy, Direction, Rate};
 use super::capture::{self, Trunk};
-use super::iperf::Throughput;
+use super::iperf::Tcp;
 use super::laws;
 use super::links::LinkDrops;
 use super::load;
@@ -58,7 +58,7 @@ pub struct Survey {
     /// A thin probe beside iperf3, judged for order alone.
     pub probe_under_load: BothWays<Probe>,
     /// iperf3.
-    pub tcp: BothWays<Throughput>,
+    pub tcp: BothWays<Tcp>,
     /// Rates of the gateways of VPC 1 and of VPC 2, in their order.
     pub rates: [Vec<Rate>; 2],
     /// The NICs as they were at work; the last words tell of a detached program.
@@ -93,7 +93,7 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
     let trunk = keep(&mut facts, "trunk-encrypted", capture::trunk(lab, one, two));
     if let Some(trunk) = &trunk {
         facts.push(trunk.arrived());
-        facts.push(trunk.encrypted(lab.options().encapsulation));
+        facts.push(trunk.encrypted(lab.options()));
     }
 
     let probe = BothWays {
