@@ -184,7 +184,7 @@ fn decrement_ttl(packet: &mut [u8]) {
 
 fn reason(error: SealError) -> Drop {
     match error {
-        SealError::NotIp => Drop::Ipv4Malformed,
+        SealError::NotIp => Drop::InnerMalformed,
         SealError::NotReserved => Drop::SequenceNotReserved,
         SealError::Exhausted => Drop::SequenceExhausted,
         SealError::Expired => Drop::SaExpired,
