@@ -13,6 +13,7 @@ mod open;
 mod peering;
 mod sequence;
 mod steering;
+mod too_big;
 mod worker;
 
 // The fixtures of the rooms' own tests; each is used in part.
@@ -38,7 +39,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "steering",
         run: steering::run,
@@ -70,5 +71,9 @@ pub const TARGETS: [Target; 8] = [
     Target {
         name: "sequence",
         run: sequence::run,
+    },
+    Target {
+        name: "too-big",
+        run: too_big::run,
     },
 ];

@@ -181,6 +181,11 @@ fn key() {
 }
 
 #[test]
+fn too_big() {
+    hold("too-big", 2_000);
+}
+
+#[test]
 fn sequence() {
     hold("sequence", 500);
 }

@@ -96,10 +96,22 @@ pub struct Worker {
     pub drops: Reasons,
     /// Dropped by the kernel before the worker saw them.
     pub kernel_drops: Reasons,
+    /// Its share of each peering.
+    pub tunnels: Vec<Tunnel>,
     /// From receive to transmit.
     pub latency_ns: Latency,
     /// Frames of its UMEM share.
     pub frames: Frames,
+}
+
+/// A worker's share of one peering.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tunnel {
+    /// The peering's name.
+    pub peering: String,
+    /// The largest outer packet that the path takes, in bytes.
+    pub path_mtu: u32,
 }
 
 /// Packets and inner IP bytes.

@@ -1,16 +1,17 @@
 //! A role's life: from a plan to packets, until a signal ends it.
 //!
 //! `tables` makes the steering tables of the plan, `workers` the sockets, SAs and threads,
-//! `events` answers what the workers ask for, `view` is what status and metrics see of it all.
+//! `events` answers what the workers ask for, `path` hears of packets that were too big, `view` is what status and metrics see of it all.
 
 mod events;
 mod object;
+mod path;
 mod tables;
 mod view;
 mod workers;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use causeway_demux::{Attach, Program};
@@ -95,6 +96,14 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
         }
     };
     tokio::pin!(serving);
+    let path = match view.workers() {
+        [] => None,
+        _ => Some(path::Listener::open()?),
+    };
+    let too_big = async || match &path {
+        Some(listener) => listener.next().await,
+        None => std::future::pending().await,
+    };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -113,6 +122,13 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                     worker.control.send(Command::Routes(snapshot.clone()))?;
                 }
                 place(&mut remote, &snapshot, &watcher, &view)?;
+            }
+            report = too_big() => {
+                let report = report.context("cannot hear what ICMP says of the path")?;
+                let at = Instant::now();
+                for worker in view.workers() {
+                    worker.control.send(Command::TooBig { report, at })?;
+                }
             }
             _ = tick.tick() => {
                 if threads.iter().any(workers::Thread::has_ended) {

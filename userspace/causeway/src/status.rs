@@ -162,6 +162,8 @@ pub struct Worker {
     pub drops: Reasons,
     /// Packets the kernel dropped before the worker saw them, by the names of [`KERNEL_DROPS`].
     pub kernel_drops: Reasons,
+    /// Its share of each peering.
+    pub tunnels: Vec<Tunnel>,
     /// Sequence numbers that the worker's outbound SAs have left before they need new keys: of the
     /// one that has least.
     pub sequence_numbers_remaining: u64,
@@ -169,6 +171,16 @@ pub struct Worker {
     pub latency_ns: Latency,
     /// The UMEM's frames.
     pub frames: Frames,
+}
+
+/// A worker's share of one peering.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunnel {
+    /// The peering's name.
+    pub peering: String,
+    /// The largest outer packet, in bytes, that the path to the peer takes: the NIC's MTU unless
+    /// somebody on the path said less.
+    pub path_mtu: u64,
 }
 
 /// How packets cross an AF_XDP socket.

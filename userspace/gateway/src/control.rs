@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use causeway_device::Waker;
 use causeway_esp::{InboundSa, OutboundSa, Spi, Stage};
@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 
 use crate::counters::Counters;
 use crate::sa::Metered;
+use crate::too_big::TooBig;
 
 /// Commands in flight: control sends a few per second.
 const COMMANDS: usize = 64;
@@ -62,6 +63,14 @@ pub enum Command {
         /// The first number that is not reserved.
         until: u64,
     },
+    /// Somebody on the path says that a packet was too big. Obeyed if it quotes a packet that this
+    /// worker sent of late.
+    TooBig {
+        /// What was said.
+        report: TooBig,
+        /// When it came.
+        at: Instant,
+    },
     /// An empty histogram (see [`histogram`](crate::histogram)) to take the place of the one in
     /// use, which comes back through [`Control::latency`].
     Latency(Histogram<u64>),
@@ -88,6 +97,22 @@ pub enum Event {
     },
     /// An SA has reached a limit of its lifetime. Told once for each stage.
     Limit(Limit),
+    /// The path to a tunnel's peer takes no larger packet than this: learned, or forgotten with age
+    /// so that the NIC's MTU is in force again.
+    PathMtu {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// In octets.
+        mtu: usize,
+    },
+    /// The path to a tunnel's peer is said to take so little that the tunnel cannot work. Not
+    /// believed; rate limited.
+    PathTooNarrow {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// What was said, in octets.
+        mtu: usize,
+    },
     /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters
     /// count all.
     Audit(Audit),

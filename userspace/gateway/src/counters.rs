@@ -181,6 +181,7 @@ impl Totals {
 pub struct Counters {
     cells: CachePadded<[AtomicU64; CELLS]>,
     sequences: Box<[AtomicU64]>,
+    paths: Box<[AtomicU64]>,
 }
 
 impl Counters {
@@ -188,6 +189,7 @@ impl Counters {
         Self {
             cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
             sequences: (0..tunnels).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            paths: (0..tunnels).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -199,10 +201,12 @@ impl Counters {
     /// For each tunnel, in the order of the configuration, how many sequence numbers its outbound
     /// SA has left before it needs a new key.
     pub fn sequences_remaining(&self) -> Vec<u64> {
-        self.sequences
-            .iter()
-            .map(|cell| cell.load(Relaxed))
-            .collect()
+        load(&self.sequences)
+    }
+
+    /// For each tunnel the largest outer packet that the path to its peer takes, in octets.
+    pub fn path_mtus(&self) -> Vec<u64> {
+        load(&self.paths)
     }
 
     pub(crate) fn publish(&self, totals: &Totals) {
@@ -214,6 +218,14 @@ impl Counters {
     pub(crate) fn publish_sequence(&self, tunnel: usize, remaining: u64) {
         self.sequences[tunnel].store(remaining, Relaxed);
     }
+
+    pub(crate) fn publish_path(&self, tunnel: usize, mtu: u64) {
+        self.paths[tunnel].store(mtu, Relaxed);
+    }
+}
+
+fn load(cells: &[AtomicU64]) -> Vec<u64> {
+    cells.iter().map(|cell| cell.load(Relaxed)).collect()
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ impl<D: Device> Worker<D> {
                         lane.reserve_until(spi, until);
                     }
                 }
+                Ok(Command::TooBig { report, at }) => self.learn(&report, at),
                 Ok(Command::Latency(fresh)) => self.swap_latency(fresh),
                 Ok(Command::Drain { within }) => drain = Some(within),
                 Err(TryRecvError::Empty) => return drain,
@@ -116,7 +117,7 @@ impl<D: Device> Worker<D> {
         if max_inner < least {
             return Err(Refused::MtuTooSmall { max_inner, least });
         }
-        lane.switch(sa, self.mtu, &self.routes);
+        lane.switch(sa);
         self.totals.sas.switched += 1;
         Ok(())
     }

@@ -7,6 +7,7 @@ use causeway_esp::{InboundSa, OutboundSa, Spi};
 use causeway_routes::{Lookup, Snapshot};
 use ipnet::IpNet;
 
+use crate::path::Path;
 use crate::sa::Metered;
 
 /// How often control is asked for sequence numbers while they are short.
@@ -26,6 +27,8 @@ pub struct Tunnel {
     pub peer_prefixes: Vec<IpNet>,
     /// Whether the MSS of TCP SYNs is lowered to what the tunnel carries, both ways.
     pub clamp_mss: bool,
+    /// How long an MTU that somebody on the path tells by ICMP is believed. Zero: not at all.
+    pub path_mtu_age: Duration,
     /// The SA on which this worker sends.
     pub outbound: Metered<OutboundSa>,
     /// The SA on which this worker receives at first.
@@ -49,7 +52,8 @@ pub(crate) struct Lane {
     pub(crate) peer: IpAddr,
     /// The peer's next hop under the snapshot in force.
     pub(crate) hop: Lookup,
-    /// The longest inner packet.
+    pub(crate) path: Path,
+    /// The longest inner packet that the path takes.
     pub(crate) max_inner: usize,
     /// What it must carry at least, whatever SA it is given.
     pub(crate) least: usize,
@@ -65,27 +69,37 @@ impl Lane {
         peer: IpAddr,
         least: usize,
         clamp_mss: bool,
-        mut outbound: Metered<OutboundSa>,
-        mtu: usize,
+        path: Path,
+        outbound: Metered<OutboundSa>,
         routes: &Snapshot,
     ) -> Self {
-        let max_inner = outbound.sa.max_inner(mtu);
-        outbound.sa.bound_padding(max_inner);
-        Self {
+        let mut lane = Self {
             hop: routes.lookup(peer),
             peer,
-            max_inner,
+            path,
+            max_inner: 0,
             least,
             clamp_mss,
             low_water: outbound.sa.sequence().reserved() / 4,
             asked: None,
             outbound,
-        }
+        };
+        lane.fit();
+        lane
+    }
+
+    /// Takes the MTU of the path into force.
+    pub(crate) fn fit(&mut self) {
+        self.max_inner = self.outbound.sa.max_inner(self.path.mtu());
+        self.outbound.sa.bound_padding(self.max_inner);
     }
 
     /// Sends on another SA from now on. The one in use is dropped and its key wiped.
-    pub(crate) fn switch(&mut self, outbound: Metered<OutboundSa>, mtu: usize, routes: &Snapshot) {
-        *self = Self::new(self.peer, self.least, self.clamp_mss, outbound, mtu, routes);
+    pub(crate) fn switch(&mut self, outbound: Metered<OutboundSa>) {
+        self.low_water = outbound.sa.sequence().reserved() / 4;
+        self.asked = None;
+        self.outbound = outbound;
+        self.fit();
     }
 
     /// Numbers of the SA `spi` below `until` are reserved now. A reservation for the SA that was in

@@ -18,6 +18,7 @@ use crate::control::{Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
 use crate::icmp;
 use crate::inbound::Inbound;
+use crate::path::Path;
 use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
 use crate::tunnel::{self, Lane, Tunnel};
@@ -166,14 +167,14 @@ impl<D: Device> Worker<D> {
             inbound
                 .install(tunnel, each.inbound)
                 .map_err(|_| WorkerError::DuplicateSpi { spi })?;
-            let (mtu, routes) = (config.mtu, &config.routes);
+            let path = Path::new(config.mtu, each.path_mtu_age);
             lanes.push(Lane::new(
                 each.peer,
                 least,
                 each.clamp_mss,
+                path,
                 each.outbound,
-                mtu,
-                routes,
+                &config.routes,
             ));
         }
         let now = Instant::now();
@@ -208,6 +209,10 @@ impl<D: Device> Worker<D> {
             latency: crate::latency::histogram(),
             device,
         };
+        for (tunnel, lane) in worker.lanes.iter().enumerate() {
+            let mtu = lane.path.mtu() as u64;
+            worker.port.counters.publish_path(tunnel, mtu);
+        }
         worker.publish();
         Ok((worker, control))
     }
@@ -221,6 +226,7 @@ impl<D: Device> Worker<D> {
             self.discard(outgoing, Drop::NeighbourUnresolved);
         }
         self.ask(now);
+        self.forget(now);
         let sent = self
             .backlog
             .transmit(&mut self.device, &mut self.totals, &mut self.latency);

@@ -120,6 +120,20 @@ impl Headers {
         ipv6::parse(packet, l3, packet.length())?.within(packet)
     }
 
+    /// Reads the IP header, of the version that it names, that an ICMP error quotes at the even
+    /// offset `l3`: the packet behind it is cut off, so its total length is not held against what
+    /// is there.
+    ///
+    /// # Errors
+    /// `Malformed` where the header makes no sense, or is cut itself.
+    #[inline(always)]
+    pub fn quoted<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
+        match packet.words(l3) {
+            Some([w0]) if w0 >> 12 == 6 => ipv6::parse(packet, l3, packet.length()),
+            _ => Self::quoted_ipv4(packet, l3),
+        }
+    }
+
     /// Whether this is the header of IPv4.
     #[inline(always)]
     pub const fn is_ipv4(&self) -> bool {

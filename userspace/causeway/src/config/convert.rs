@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use causeway_esp::{Backend, BackendChoice};
 use causeway_routes::is_link_local;
@@ -16,6 +17,11 @@ use super::file::{self, CryptoBackend, File};
 use super::plan::{Nic, Peering, Plan, SteeringKey};
 use super::{cluster, prefixes, tunnels};
 use crate::key;
+
+/// RFC 1191 section 6.3, in seconds.
+const PATH_MTU_AGE: u64 = 600;
+/// A day: what was learned from a mistake or a forger must end by itself.
+const LONGEST_PATH_MTU_AGE: u64 = 86_400;
 
 pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
     let nic = nic(&file.nic, report);
@@ -29,19 +35,24 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
     let names = cluster::Names::collect(file, report);
     let clusters = cluster::convert(file, &names, report);
     let gateways = tunnels::convert(file, &names, &clusters, report);
+    let ages = path_mtu_ages(file, report);
     let peerings = file
         .peering
         .iter()
         .zip(prefixes.peers)
         .zip(clusters)
+        .zip(ages)
         .zip(0..)
-        .map(|(((peering, prefixes), gateways), id)| Peering {
-            id,
-            name: peering.get_ref().name.get_ref().clone(),
-            prefixes,
-            gateways,
-            clamp_mss: peering.get_ref().clamp_mss,
-        })
+        .map(
+            |((((peering, prefixes), gateways), path_mtu_age), id)| Peering {
+                id,
+                name: peering.get_ref().name.get_ref().clone(),
+                prefixes,
+                gateways,
+                clamp_mss: peering.get_ref().clamp_mss,
+                path_mtu_age,
+            },
+        )
         .collect();
     Some(Plan {
         nic: nic?,
@@ -52,6 +63,28 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         peerings,
         gateways: gateways?,
     })
+}
+
+fn path_mtu_ages(file: &File, report: &mut Report<'_>) -> Vec<Duration> {
+    let mut ages = Vec::with_capacity(file.peering.len());
+    for (index, peering) in file.peering.iter().enumerate() {
+        let written = &peering.get_ref().path_mtu_age;
+        let seconds = written.as_ref().map_or(PATH_MTU_AGE, |age| *age.get_ref());
+        if let Some(age) = written
+            && seconds > LONGEST_PATH_MTU_AGE
+        {
+            report.refuse(
+                age.span(),
+                format_args!("peering[{index}].path-mtu-age"),
+                format_args!(
+                    "expected 0 to {LONGEST_PATH_MTU_AGE} seconds, got {seconds}; 0 has ICMP from \
+                     the path ignored"
+                ),
+            );
+        }
+        ages.push(Duration::from_secs(seconds));
+    }
+    ages
 }
 
 fn nic(nic: &file::Nic, report: &mut Report<'_>) -> Option<Nic> {

@@ -113,6 +113,8 @@ pub struct Peering {
     /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
     #[serde(default)]
     pub clamp_mss: bool,
+    /// How long an MTU that ICMP tells of the path is believed, in seconds; 0: not at all.
+    pub path_mtu_age: Option<Spanned<u64>>,
 }
 
 /// `[[gateway]]`: local if it has workers, else remote.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use causeway_esp::{BackendChoice, Spi};
 use ipnet::IpNet;
@@ -84,6 +85,8 @@ pub struct Peering {
     pub gateways: Vec<usize>,
     /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
     pub clamp_mss: bool,
+    /// How long an MTU that ICMP tells of the path is believed; zero: not at all.
+    pub path_mtu_age: Duration,
 }
 
 /// A gateway. Local if it has workers, else remote.

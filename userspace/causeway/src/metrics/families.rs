@@ -197,6 +197,13 @@ pub const FAMILIES: &[Family] = &[
         WorkerCount(|worker| worker.sequence_numbers_remaining),
     ),
     gauge(
+        "worker_path_mtu",
+        BYTES,
+        &["gateway", "worker", "peer"],
+        "The largest outer packet that the path to the peering's gateway takes: the NIC's MTU unless somebody on the path said less.",
+        Worker(path_mtu),
+    ),
+    gauge(
         "worker_frames",
         None,
         WORKER,
@@ -256,6 +263,13 @@ fn worker_info(worker: &status::Worker) -> Vec<Sample> {
     let core = worker.core.map(|core| core.to_string());
     let labels = [core.as_deref().unwrap_or(""), worker.copy_mode.name()];
     vec![Sample::of(labels, 1)]
+}
+
+fn path_mtu(worker: &status::Worker) -> Vec<Sample> {
+    let tunnels = worker.tunnels.iter();
+    tunnels
+        .map(|tunnel| Sample::of([&tunnel.peering], tunnel.path_mtu))
+        .collect()
 }
 
 fn by_gateway(status: &status::Status, count: fn(&status::Gateway) -> u64) -> Vec<Sample> {

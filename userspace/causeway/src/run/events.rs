@@ -14,6 +14,8 @@ use crate::sequence::Reservation;
 /// One worker's requests.
 struct Desk {
     gateway: String,
+    /// The peering of each tunnel.
+    peerings: Vec<String>,
     control: causeway_gateway::Control,
     reservations: Vec<Reservation>,
 }
@@ -27,6 +29,7 @@ pub fn answer(seats: &mut [Seat], watcher: Watcher) -> anyhow::Result<()> {
         .iter_mut()
         .map(|seat| Desk {
             gateway: seat.gateway.clone(),
+            peerings: seat.peerings.clone(),
             control: seat.control.clone(),
             reservations: std::mem::take(&mut seat.reservations),
         })
@@ -64,6 +67,18 @@ fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
         }
         Event::ReserveMore { tunnel, spi } => reserve(desk, tunnel, spi),
         Event::Limit(limit) => warn(&desk.gateway, limit),
+        Event::PathMtu { tunnel, mtu } => tracing::info!(
+            gateway = desk.gateway,
+            peering = desk.peerings[tunnel],
+            mtu,
+            "the path to the peer takes packets of another size"
+        ),
+        Event::PathTooNarrow { tunnel, mtu } => tracing::warn!(
+            gateway = desk.gateway,
+            peering = desk.peerings[tunnel],
+            mtu,
+            "a router on the path to the peer takes less than the tunnel needs, and was not believed"
+        ),
         Event::Audit(audit) => log(&desk.gateway, audit),
     }
 }

@@ -254,6 +254,15 @@ fn worker(
                 .map(|(reason, count)| (reason.name(), count)),
         ),
         kernel_drops: reasons(kernel_drops),
+        tunnels: seat
+            .peerings
+            .iter()
+            .zip(seat.control.counters.path_mtus())
+            .map(|(peering, path_mtu)| status::Tunnel {
+                peering: peering.clone(),
+                path_mtu,
+            })
+            .collect(),
         sequence_numbers_remaining: sequences.into_iter().min().unwrap_or(0),
         latency_ns: status::Latency {
             count: latency.len(),

@@ -41,6 +41,8 @@ pub struct Seat {
     pub id: u32,
     /// The core to which it is pinned.
     pub core: Option<usize>,
+    /// The names of its tunnels' peerings.
+    pub peerings: Vec<String>,
     /// Control's end of its channels.
     pub control: Control,
     /// Its sockets' counters.
@@ -119,6 +121,11 @@ pub fn prepare(
                 gateway: gateway.name.clone(),
                 id: worker.id,
                 core: worker.core,
+                peerings: worker
+                    .tunnels
+                    .iter()
+                    .map(|tunnel| plan.peerings[tunnel.peering].name.clone())
+                    .collect(),
                 control,
                 monitor,
                 reservations,
@@ -150,6 +157,7 @@ fn secure(
         peer: tunnel.peer,
         peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
+        path_mtu_age: peering.path_mtu_age,
         outbound: OutboundSa::new(OutboundConfig {
             backend: plan.crypto,
             ..OutboundConfig::new(out.spi, out.key.key()?, outer, sequence)

@@ -1,6 +1,7 @@
 //! What can be wrong in the file itself, each fault with its line, field and sentence.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use causeway::config::{Encapsulation, NicMode};
 use causeway_esp::{Backend, BackendChoice, Cipher, InboundConfig, InboundSa, Key, Spi};
@@ -57,6 +58,7 @@ fn a_gateway_becomes_a_plan() {
     assert_eq!(plan.nic.mode, NicMode::Skb);
     assert_eq!(plan.http, Some("127.0.0.1:9464".parse().unwrap()));
     assert!(plan.peerings[0].clamp_mss);
+    assert_eq!(plan.peerings[0].path_mtu_age, Duration::from_secs(600));
     let workers: Vec<_> = plan.workers().map(|(_, worker)| worker).collect();
     assert_eq!([workers[0].id, workers[1].id], [0, 1]);
     assert_eq!((workers[0].core, workers[0].spin), (Some(0), true));
@@ -148,6 +150,13 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
             "gateway.worker: unknown field `cores`, expected one of `core`, `spin`, `tunnel`",
         ),
         // Values of their own.
+        (
+            LOCAL,
+            "clamp-mss = true",
+            "path-mtu-age = 86401",
+            "18:",
+            "peering[0].path-mtu-age: expected 0 to 86400 seconds, got 86401; 0 has ICMP from the path ignored",
+        ),
         (
             REMOTE,
             "\"eth0\"",

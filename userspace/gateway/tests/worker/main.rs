@@ -9,5 +9,6 @@ mod lifetime;
 mod neighbours;
 mod out;
 mod packet;
+mod path;
 mod rekey;
 mod side;

@@ -21,6 +21,8 @@ pub const MAX_INNER: usize = 1438;
 pub fn max_inner(outer_v6: bool) -> usize {
     if outer_v6 { MAX_INNER - 20 } else { MAX_INNER }
 }
+/// How long a learned path MTU is believed: what RFC 1191 section 6.3 has.
+pub const PATH_MTU_AGE: Duration = Duration::from_secs(600);
 
 /// How one test differs from the next.
 #[derive(Clone)]
@@ -173,6 +175,7 @@ pub fn tunnel(from: u8, to: u8, prefixes: Vec<IpNet>, setup: &Setup) -> Tunnel {
         clamp_mss: setup.clamp_mss,
         outbound: outbound(from, to, setup).into(),
         inbound: inbound_of(to, 0).into(),
+        path_mtu_age: PATH_MTU_AGE,
     }
 }
 
