@@ -87,18 +87,14 @@ fn chosen(args: &Args, kept: &PathBuf) -> Result<Vec<String>> {
 /// Builds in a target directory of its own, for the host by name: so build scripts and macros,
 /// which run on the way, are built without the coverage that only libFuzzer's program can hold.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let said = shell::ask(shell::command("rustc").arg("-vV")).map_err(anyhow::Error::msg)?;
-    let host = said
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("`rustc -vV` names no host")?;
+    let host = shell::host()?;
     let target_dir = workspace.target().join("fuzz/build");
     let mut cargo = shell::cargo();
     cargo
         .current_dir(workspace.root())
         .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
         .args(["build", "--release", "--package", "causeway-fuzz"])
-        .args(["--features", "libfuzzer", "--target", host, "--target-dir"])
+        .args(["--features", "libfuzzer", "--target", &host, "--target-dir"])
         .arg(&target_dir);
     shell::run(&mut cargo)
         .context("libFuzzer's own source also needs a C++ compiler, as of Debian's g++")?;

@@ -5,6 +5,7 @@ mod build;
 mod compiler;
 mod fuzz;
 mod linker;
+mod memory;
 mod needs;
 mod perf;
 mod report;
@@ -86,6 +87,9 @@ enum Task {
 enum Promise {
     /// What the standards demand of an ESP data path (docs/standards.toml)
     Standards,
+    /// That no access to memory is out of bounds: AddressSanitizer and valgrind over the rooms beside
+    /// `unsafe` and foreign code
+    Memory,
 }
 
 fn main() -> ExitCode {
@@ -128,6 +132,12 @@ fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
         } => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;
             standards::verify(workspace, &built)
+        }
+        Task::Verify {
+            what: Promise::Memory,
+        } => {
+            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            memory::verify(workspace, &built).map(|()| true)
         }
         Task::Test => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;

@@ -38,7 +38,7 @@ const LIBXDP_CONFIGURE: &str = "libxdp's configure script stops without it";
 const LIBXDP_BPF: &str = "compiles the BPF programs inside libxdp";
 
 /// Everything, in the order in which it is shown.
-pub const NEEDS: [Need; 17] = [
+pub const NEEDS: [Need; 18] = [
     need("gcc", GCC, Proof::Program(&["gcc"])),
     need("make", LIBXDP, Proof::Program(&["make"])),
     need("pkg-config", LIBXDP, Proof::Program(&["pkg-config"])),
@@ -94,6 +94,11 @@ pub const NEEDS: [Need; 17] = [
         "tshark",
         "decrypts our ESP with the keys, as somebody else's word on it beside scapy's",
         Proof::Program(&["tshark"]),
+    ),
+    need(
+        "valgrind",
+        "watches the memory of the ciphers' foreign code while the tests of ESP run",
+        Proof::Program(&["valgrind"]),
     ),
     need(
         "python3-venv",

@@ -42,6 +42,15 @@ pub fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// The name of the machine that the compiler runs on, as `--target` takes it.
+pub fn host() -> Result<String> {
+    let said = ask(command("rustc").arg("-vV")).map_err(anyhow::Error::msg)?;
+    said.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .context("`rustc -vV` names no host")
+}
+
 /// Says what is run, runs it and fails if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", shown(command));

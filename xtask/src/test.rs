@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::build::Built;
+use crate::memory;
 use crate::shell;
 use crate::unsafety;
 use crate::workspace::Workspace;
@@ -63,6 +64,9 @@ pub fn everything(workspace: &Workspace, built: &Built) -> bool {
         let mut test = building(cargo(workspace, "test"), workspace.target());
         test.env("CAUSEWAY_XDP_OBJECT", &built.xdp_object);
         shell::run(test.args(["--workspace", "--no-fail-fast"]))
+    });
+    check("memory of the foreign code (valgrind)", &mut || {
+        memory::under_valgrind(workspace)
     });
 
     print!("{}", summary(&outcomes));
