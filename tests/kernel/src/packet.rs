@@ -66,6 +66,98 @@ impl Ipv4 {
     }
 }
 
+/// An extension header of IPv6: its number, and its octets behind the first, which names the next.
+pub type Extension = (u8, Vec<u8>);
+
+/// Hop-by-hop options of `units` eight octets beyond the first eight.
+pub fn hop_by_hop(units: u8) -> Extension {
+    (0, options(units))
+}
+
+/// Destination options of `units` eight octets beyond the first eight.
+pub fn destination_options(units: u8) -> Extension {
+    (60, options(units))
+}
+
+fn options(units: u8) -> Vec<u8> {
+    let mut body = vec![units];
+    body.resize(7 + 8 * usize::from(units), 0);
+    body
+}
+
+/// A routing header of one address, with so many segments left.
+pub fn routing(left: u8) -> Extension {
+    let mut body = vec![2, 4, left];
+    body.resize(23, 0);
+    (43, body)
+}
+
+/// A fragment header with the field that holds offset and "more".
+pub fn fragment(field: u16) -> Extension {
+    let [high, low] = field.to_be_bytes();
+    (44, vec![0, high, low, 0, 0, 0, 7])
+}
+
+/// The fields of an IPv6 header that the corpus varies.
+#[derive(Clone, Debug)]
+pub struct Ipv6 {
+    /// Source address.
+    pub source: [u8; 16],
+    /// Destination address.
+    pub destination: [u8; 16],
+    /// Protocol number of the payload.
+    pub protocol: u8,
+    /// Extension headers, in order.
+    pub extensions: Vec<Extension>,
+    /// The version, 6 in a proper packet.
+    pub version: u8,
+    /// Added to the true payload length.
+    pub length_error: i32,
+}
+
+impl Ipv6 {
+    /// A proper header.
+    pub fn new(source: [u8; 16], destination: [u8; 16], protocol: u8) -> Self {
+        Self {
+            source,
+            destination,
+            protocol,
+            extensions: Vec::new(),
+            version: 6,
+            length_error: 0,
+        }
+    }
+
+    /// The same with extension headers.
+    pub fn behind(self, extensions: impl Into<Vec<Extension>>) -> Self {
+        Self {
+            extensions: extensions.into(),
+            ..self
+        }
+    }
+
+    /// The headers and their payload.
+    pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
+        let mut next: Vec<u8> = self.extensions.iter().map(|(kind, _)| *kind).collect();
+        next.push(self.protocol);
+        let mut behind = Vec::new();
+        for ((_, body), next) in self.extensions.iter().zip(&next[1..]) {
+            behind.push(*next);
+            behind.extend(body);
+        }
+        behind.extend(payload);
+        let length = (behind.len() as i32 + self.length_error) as u16;
+        let [high, low] = length.to_be_bytes();
+        let first = [self.version << 4, 0, 0, 0, high, low, next[0], 64];
+        [&first[..], &self.source, &self.destination, &behind].concat()
+    }
+
+    /// The whole frame, to the NIC under test.
+    pub fn frame(&self, payload: &[u8]) -> Vec<u8> {
+        ethernet(OWN_MAC, 0x86dd, &self.packet(payload))
+    }
+}
+
 /// A UDP header and its payload.
 pub fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     let length = (8 + payload.len()) as u16;
@@ -84,7 +176,7 @@ pub fn tcp(source: u16, destination: u16) -> Vec<u8> {
     header
 }
 
-/// An ICMP message.
+/// A message of ICMP or ICMPv6.
 pub fn icmp(kind: u8, code: u8, rest: [u8; 4], payload: &[u8]) -> Vec<u8> {
     [&[kind, code, 0, 0][..], &rest, payload].concat()
 }

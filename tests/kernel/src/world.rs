@@ -1,7 +1,6 @@
 //! The tables under which the corpus is judged.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use causeway_demux::Steering;
 use causeway_demux::steering::{Peering, Place};
@@ -25,6 +24,40 @@ pub const FAR_UNRESOLVED: [u8; 4] = [10, 3, 0, 10];
 pub const FAR_WITHOUT_SOCKET: [u8; 4] = [10, 4, 0, 10];
 /// A host of no peer.
 pub const ELSEWHERE: [u8; 4] = [192, 0, 2, 1];
+/// The IPv6 addresses of the same roles.
+pub mod ipv6 {
+    /// Of the NIC under test.
+    pub const OWN: [u8; 16] = address(1, 0, 0x100);
+    /// Of the NIC, in the prefix of a peer.
+    pub const OWN_UNDER_PEER: [u8; 16] = address(2, 9, 9);
+    /// Of the NIC, on its link alone.
+    pub const OWN_LINK_LOCAL: [u8; 16] = {
+        let mut address = address(1, 0, 0x100);
+        [address[0], address[1], address[2], address[3], address[5]] = [0xfe, 0x80, 0, 0, 0];
+        address
+    };
+    /// A host of the own VPC.
+    pub const HOST: [u8; 16] = address(1, 0, 0x10);
+    /// A host of a peer whose gateways are remote.
+    pub const FAR: [u8; 16] = address(2, 0, 0x10);
+    /// A host under a longer prefix, whose gateways are local.
+    pub const FAR_LOCAL: [u8; 16] = address(2, 7, 0x10);
+    /// A host of a peer whose only gateway is not resolved.
+    pub const FAR_UNRESOLVED: [u8; 16] = address(3, 0, 0x10);
+    /// A host of a peer whose gateway is local and has no socket.
+    pub const FAR_WITHOUT_SOCKET: [u8; 16] = address(4, 0, 0x10);
+    /// A host of no peer.
+    pub const ELSEWHERE: [u8; 16] = address(0xff, 0, 1);
+
+    /// `2001:db8:<vpc>:<subnet>::<host>`.
+    const fn address(vpc: u8, subnet: u8, host: u16) -> [u8; 16] {
+        let [high, low] = host.to_be_bytes();
+        [
+            0x20, 1, 0xd, 0xb8, 0, vpc, 0, subnet, 0, 0, 0, 0, 0, 0, high, low,
+        ]
+    }
+}
+
 /// The SPI of worker 1.
 pub const SPI: u32 = 0x1001;
 /// An SPI whose worker has no socket.
@@ -36,20 +69,31 @@ pub const GATEWAY_MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 1, 101], [2, 0, 0, 0, 1, 10
 
 /// Tables with remote, local and unresolved gateways.
 pub fn steering() -> Steering {
-    let net = |text: &str| text.parse().expect("a prefix of this file");
+    let nets = |texts: [&str; 2]| {
+        texts
+            .map(|text| text.parse().expect("a prefix of this file"))
+            .into()
+    };
     let local = |first_worker| Place::Local {
         first_worker,
         workers: 1,
     };
     Steering {
         mac: OWN_MAC,
-        own: [OWN, OWN_UNDER_PEER].map(IpAddr::from).into(),
+        own: [
+            OWN.into(),
+            OWN_UNDER_PEER.into(),
+            ipv6::OWN.into(),
+            ipv6::OWN_UNDER_PEER.into(),
+            ipv6::OWN_LINK_LOCAL.into(),
+        ]
+        .into(),
         hash: SteerHash::new(*b"a key for tests."),
         peerings: vec![
-            Peering::over(vec![net("10.2.0.0/16")], &[0, 1]),
-            Peering::over(vec![net("10.2.7.0/24")], &[2, 3]),
-            Peering::over(vec![net("10.3.0.0/16")], &[4]),
-            Peering::over(vec![net("10.4.0.0/16")], &[5]),
+            Peering::over(nets(["10.2.0.0/16", "2001:db8:2::/48"]), &[0, 1]),
+            Peering::over(nets(["10.2.7.0/24", "2001:db8:2:7::/64"]), &[2, 3]),
+            Peering::over(nets(["10.3.0.0/16", "2001:db8:3::/48"]), &[4]),
+            Peering::over(nets(["10.4.0.0/16", "2001:db8:4::/48"]), &[5]),
         ],
         gateways: vec![
             Place::Remote {

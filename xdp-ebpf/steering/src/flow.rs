@@ -2,7 +2,8 @@
 
 use crate::address::Address;
 use crate::bytes::Bytes;
-use crate::headers::{Headers, IPV4, protocol};
+use crate::headers::{Headers, IPV4, Malformed, protocol};
+use crate::ipv6;
 
 /// ICMP's own header, in front of the packet that an error quotes.
 const ICMP: usize = 8;
@@ -39,57 +40,64 @@ impl FlowKey {
     pub fn of<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
         // What a frame carries behind the packet, such as Ethernet padding, tells nothing about it.
         let end = headers.l3 + headers.total;
-        if headers.protocol != protocol::ICMP || headers.fragment {
-            return Self::of_transport(packet, headers, end);
-        }
-        // Unreachable, source quench, redirect, time exceeded, parameter problem.
         let quote = headers.l4 + ICMP;
-        if let Some(3 | 4 | 5 | 11 | 12) = icmp_type(packet, headers, end)
-            && quote + IPV4 <= end
-            && let Ok(quoted) = Headers::quoted_ipv4(packet, quote)
-        {
-            if quoted.protocol == protocol::ICMP && !quoted.fragment {
-                return Self::of_echo(packet, &quoted, end);
+        let quoted = match (icmp_type(packet, headers, end), headers.is_ipv4()) {
+            // Unreachable, source quench, redirect, time exceeded, parameter problem.
+            (Some(3 | 4 | 5 | 11 | 12), true) if quote + IPV4 <= end => {
+                Headers::quoted_ipv4(packet, quote)
             }
-            return Self::of_transport(packet, &quoted, end);
+            // Unreachable, too big, time exceeded, parameter problem.
+            (Some(1..=4), false) => ipv6::parse(packet, quote, end),
+            _ => Err(Malformed),
+        };
+        match quoted {
+            Ok(quoted) => Self::of_payload(packet, &quoted, end),
+            Err(Malformed) => Self::of_payload(packet, headers, end),
         }
-        Self::of_echo(packet, headers, end)
     }
 
     #[inline(always)]
-    fn of_transport<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Self {
-        let ports = match headers.protocol {
+    fn of_payload<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Self {
+        let [source, destination] = match headers.protocol {
             protocol::TCP | protocol::UDP | protocol::SCTP if !headers.fragment => {
-                words(packet, headers.l4, end)
+                words(packet, headers.l4, end).unwrap_or([0, 0])
             }
-            _ => None,
+            _ => {
+                let [identifier] = echo(packet, headers, end).unwrap_or([0]);
+                [identifier, identifier]
+            }
         };
-        let [source, destination] = ports.unwrap_or([0, 0]);
         Self::new(
             headers.protocol,
             (headers.source, source),
             (headers.destination, destination),
         )
     }
+}
 
-    /// Echo and its answer share an identifier, which stands for the ports; other messages have none.
-    #[inline(always)]
-    fn of_echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Self {
-        let identifier = match icmp_type(packet, headers, end) {
-            Some(0 | 8) => words(packet, headers.l4 + 4, end),
-            _ => None,
-        };
-        let [identifier] = identifier.unwrap_or([0]);
-        Self::new(
-            protocol::ICMP,
-            (headers.source, identifier),
-            (headers.destination, identifier),
-        )
+/// The identifier that an echo and its answer share, which stands for the ports.
+#[inline(always)]
+fn echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<[u16; 1]> {
+    match (icmp_type(packet, headers, end), headers.is_ipv4()) {
+        (Some(0 | 8), true) | (Some(128 | 129), false) => words(packet, headers.l4 + 4, end),
+        _ => None,
     }
 }
 
+/// The type of the message, if the payload is the start of one of the family's own ICMP.
 #[inline(always)]
-fn icmp_type<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<u16> {
+pub(crate) fn icmp_type<B: Bytes + ?Sized>(
+    packet: &B,
+    headers: &Headers,
+    end: usize,
+) -> Option<u16> {
+    let icmp = match headers.is_ipv4() {
+        true => protocol::ICMP,
+        false => protocol::ICMPV6,
+    };
+    if headers.protocol != icmp || headers.fragment {
+        return None;
+    }
     words(packet, headers.l4, end).map(|[kind]| kind >> 8)
 }
 

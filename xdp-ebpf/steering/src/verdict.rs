@@ -2,8 +2,10 @@
 
 use crate::address::Address;
 use crate::bytes::Bytes;
-use crate::flow::FlowKey;
-use crate::headers::{ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, Headers};
+use crate::flow::{self, FlowKey};
+use crate::headers::{
+    ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Headers, Malformed,
+};
 use crate::inbound::Inbound;
 use crate::maps::{Destination, Gateway, Host};
 use crate::reason::{Drop, Punt};
@@ -69,20 +71,52 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
             _ => Punt::OtherMac,
         });
     }
+    // Each family has its own copy of the rest, in which the compiler knows the family.
     match ethernet.ethertype {
-        ETHERTYPE_IPV4 => {}
-        ETHERTYPE_ARP => return Verdict::Punt(Punt::Arp),
-        _ => return Verdict::Punt(Punt::NotIpv4),
+        ETHERTYPE_IPV4 => match Headers::ipv4(packet, ETHERNET) {
+            Ok(headers) => steer(packet, &headers, &host, tables),
+            Err(Malformed) => Verdict::Drop(Drop::Ipv4Malformed),
+        },
+        ETHERTYPE_IPV6 => match Headers::ipv6(packet, ETHERNET) {
+            Ok(headers) => match on_link(packet, &headers) {
+                Some(reason) => Verdict::Punt(reason),
+                None => steer(packet, &headers, &host, tables),
+            },
+            Err(Malformed) => Verdict::Drop(Drop::Ipv6Malformed),
+        },
+        ETHERTYPE_ARP => Verdict::Punt(Punt::Arp),
+        _ => Verdict::Punt(Punt::NotIp),
     }
-    let Ok(headers) = Headers::ipv4(packet, ETHERNET) else {
-        return Verdict::Drop(Drop::Ipv4Malformed);
-    };
+}
+
+/// Why a packet of IPv6 concerns this link alone, if it does.
+#[inline(always)]
+fn on_link<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<Punt> {
+    let link_local = |address: Address| address.high >> 54 == 0xfe80 >> 6;
+    let (source, destination) = (headers.source, headers.destination);
+    if destination.high >> 56 == 0xff || link_local(destination) || link_local(source) {
+        return Some(Punt::LinkScope);
+    }
+    match flow::icmp_type(packet, headers, headers.l3 + headers.total) {
+        // Listener queries, reports and done; router and neighbour messages, redirect.
+        Some(130..=137 | 143) => Some(Punt::NeighbourDiscovery),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn steer<B: Bytes + ?Sized, T: Tables>(
+    packet: &B,
+    headers: &Headers,
+    host: &Host,
+    tables: &T,
+) -> Verdict {
     let peering = match tables.destination(headers.destination) {
-        Some(Destination::Own) => return own(packet, &headers, tables),
+        Some(Destination::Own) => return own(packet, headers, tables),
         Some(Destination::Peering(peering)) => peering,
         None => return Verdict::Punt(Punt::NoPeering),
     };
-    let bucket = host.hash.bucket(&FlowKey::of(packet, &headers));
+    let bucket = host.hash.bucket(&FlowKey::of(packet, headers));
     let Some(index) = tables.gateway_of(peering, bucket) else {
         return Verdict::Drop(Drop::NoGateway);
     };

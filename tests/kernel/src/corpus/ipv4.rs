@@ -1,0 +1,244 @@
+//! Packets of IPv4.
+
+use causeway_steering::{Drop, Punt};
+
+use super::{Case, End, case};
+use crate::packet::{HOST_MAC, Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
+use crate::world::{
+    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, OWN_UNDER_PEER, SPI,
+    SPI_WITHOUT_SOCKET,
+};
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ESP: u8 = 50;
+const SCTP: u8 = 132;
+
+pub(super) fn cases() -> Vec<Case> {
+    let to_far = |protocol| Ipv4::new(HOST, FAR, protocol);
+    let to_own = |protocol| Ipv4::new(FAR, OWN, protocol);
+    let fragment = |protocol, fragment| Ipv4 {
+        fragment,
+        ..to_far(protocol)
+    };
+    let quoted = Ipv4::new(FAR, HOST, UDP).packet(&udp(53, 5353, &[0; 8]));
+    let quoted_echo = Ipv4::new(FAR, HOST, ICMP).packet(&icmp(8, 0, [0, 7, 0, 1], &[]));
+    vec![
+        case(
+            "a frame that a bridge flooded",
+            ethernet(HOST_MAC, 0x0800, &to_far(TCP).packet(&tcp(1, 2))),
+            End::Punt(Punt::OtherMac),
+        ),
+        case(
+            "TCP to a peer",
+            to_far(TCP).frame(&tcp(1234, 443)),
+            End::AnyGateway,
+        ),
+        case(
+            "UDP to a peer",
+            to_far(UDP).frame(&udp(1234, 53, &[0; 20])),
+            End::AnyGateway,
+        ),
+        case(
+            "SCTP to a peer",
+            to_far(SCTP).frame(&tcp(1234, 38412)),
+            End::AnyGateway,
+        ),
+        case("GRE to a peer", to_far(47).frame(&[0; 24]), End::AnyGateway),
+        case(
+            "TCP behind 40 octets of options",
+            Ipv4 {
+                options: vec![1; 40],
+                ..to_far(TCP)
+            }
+            .frame(&tcp(1234, 443)),
+            End::AnyGateway,
+        ),
+        case(
+            "the first fragment",
+            fragment(UDP, 0x2000).frame(&udp(1, 2, &[0; 16])),
+            End::AnyGateway,
+        ),
+        case(
+            "a later fragment",
+            fragment(UDP, 0x2003).frame(&[7; 24]),
+            End::AnyGateway,
+        ),
+        case(
+            "the last fragment",
+            fragment(UDP, 0x0006).frame(&[7; 3]),
+            End::AnyGateway,
+        ),
+        case(
+            "TCP cut before its ports",
+            to_far(TCP).frame(&[4, 210]),
+            End::AnyGateway,
+        ),
+        case(
+            "an echo request",
+            to_far(ICMP).frame(&icmp(8, 0, [0, 7, 0, 1], &[0; 32])),
+            End::AnyGateway,
+        ),
+        case(
+            "an ICMP error",
+            to_far(ICMP).frame(&icmp(3, 4, [0, 0, 5, 0xdc], &quoted)),
+            End::AnyGateway,
+        ),
+        case(
+            "an ICMP error about an echo",
+            to_far(ICMP).frame(&icmp(11, 0, [0; 4], &quoted_echo)),
+            End::AnyGateway,
+        ),
+        case(
+            "an ICMP error cut inside its quote",
+            to_far(ICMP).frame(&icmp(11, 0, [0; 4], &quoted[..12])),
+            End::AnyGateway,
+        ),
+        case(
+            "TCP under the longer prefix",
+            Ipv4::new(HOST, FAR_LOCAL, TCP).frame(&tcp(1234, 443)),
+            End::AnyWorker,
+        ),
+        case(
+            "a gateway without a MAC",
+            Ipv4::new(HOST, FAR_UNRESOLVED, TCP).frame(&tcp(1, 2)),
+            End::Drop(Drop::GatewayUnresolved),
+        ),
+        case(
+            "a local gateway without a socket",
+            Ipv4::new(HOST, FAR_WITHOUT_SOCKET, TCP).frame(&tcp(1, 2)),
+            End::Drop(Drop::NoWorker),
+        ),
+        case(
+            "no peer's prefix",
+            Ipv4::new(HOST, ELSEWHERE, TCP).frame(&tcp(1, 2)),
+            End::Punt(Punt::NoPeering),
+        ),
+        case(
+            "ssh to the host itself",
+            to_own(TCP).frame(&tcp(50000, 22)),
+            End::Punt(Punt::OwnAddress),
+        ),
+        case(
+            "an own address that a peer's prefix covers",
+            Ipv4::new(HOST, OWN_UNDER_PEER, TCP).frame(&tcp(50000, 22)),
+            End::Punt(Punt::OwnAddress),
+        ),
+        case(
+            "UDP to the host itself",
+            to_own(UDP).frame(&udp(50000, 53, &[0; 9])),
+            End::Punt(Punt::OwnAddress),
+        ),
+        case("raw ESP", to_own(ESP).frame(&esp(SPI)), End::Worker(1)),
+        case(
+            "raw ESP behind options",
+            Ipv4 {
+                options: vec![1; 8],
+                ..to_own(ESP)
+            }
+            .frame(&esp(SPI)),
+            End::Worker(1),
+        ),
+        case(
+            "ESP in UDP",
+            to_own(UDP).frame(&udp(4501, 4500, &esp(SPI))),
+            End::Worker(1),
+        ),
+        case(
+            "ESP for a worker without a socket",
+            to_own(ESP).frame(&esp(SPI_WITHOUT_SOCKET)),
+            End::Drop(Drop::NoWorker),
+        ),
+        case(
+            "raw ESP, SPI unknown",
+            to_own(ESP).frame(&esp(0x9999)),
+            End::Punt(Punt::UnknownSpi),
+        ),
+        case(
+            "ESP in UDP, SPI unknown",
+            to_own(UDP).frame(&udp(4500, 4500, &esp(0x9999))),
+            End::Punt(Punt::UnknownSpi),
+        ),
+        case(
+            "IKE on 4500",
+            to_own(UDP).frame(&udp(4500, 4500, &[0; 28])),
+            End::Punt(Punt::Ike),
+        ),
+        case(
+            "IKE on 500",
+            to_own(UDP).frame(&udp(500, 500, &[1; 28])),
+            End::Punt(Punt::OwnAddress),
+        ),
+        case(
+            "a NAT keepalive",
+            to_own(UDP).frame(&udp(4500, 4500, &[0xff])),
+            End::Drop(Drop::Keepalive),
+        ),
+        case(
+            "a fragment of ESP",
+            Ipv4 {
+                fragment: 0x2000,
+                ..to_own(ESP)
+            }
+            .frame(&esp(SPI)),
+            End::Drop(Drop::EspFragment),
+        ),
+        case(
+            "ESP without a sequence number",
+            to_own(ESP).frame(&esp(SPI)[..6]),
+            End::Drop(Drop::EspTruncated),
+        ),
+        case(
+            "ESP in UDP, longer than its packet",
+            to_own(UDP).frame(&udp(4500, 4500, &esp(SPI))[..17]),
+            End::Drop(Drop::EspTruncated),
+        ),
+        case(
+            "UDP cut inside its header",
+            to_own(UDP).frame(&[0, 1, 2, 3]),
+            End::Drop(Drop::EspTruncated),
+        ),
+        case(
+            "IP version 5",
+            Ipv4 {
+                version: 5,
+                ..to_far(TCP)
+            }
+            .frame(&tcp(1, 2)),
+            End::Drop(Drop::Ipv4Malformed),
+        ),
+        case(
+            "a total length beyond the frame",
+            Ipv4 {
+                length_error: 1,
+                ..to_far(TCP)
+            }
+            .frame(&tcp(1, 2)),
+            End::Drop(Drop::Ipv4Malformed),
+        ),
+        case(
+            "a total length within the header",
+            Ipv4 {
+                length_error: -30,
+                ..to_far(TCP)
+            }
+            .frame(&tcp(1, 2)),
+            End::Drop(Drop::Ipv4Malformed),
+        ),
+        case(
+            "IPv4 cut inside its header",
+            ethernet(OWN_MAC, 0x0800, &[0x45, 0, 0, 40, 0, 0]),
+            End::Drop(Drop::Ipv4Malformed),
+        ),
+        case(
+            "Ethernet padding behind the packet",
+            [
+                Ipv4::new(HOST, FAR, UDP).frame(&udp(1, 2, &[0; 4])),
+                vec![0; 14],
+            ]
+            .concat(),
+            End::AnyGateway,
+        ),
+    ]
+}
