@@ -86,6 +86,10 @@ impl InboundSa {
     /// [`OpenError`]. Up to and including [`OpenError::BadIcv`] the packet is not authentic, no byte of
     /// it gets into `out` (which stays as it was or is zeroed) and the SA is unchanged; the errors
     /// after it come from the peer that holds the key.
+    ///
+    /// # Timing
+    /// Until the ICV is verified, the time depends on what travels in the clear alone: lengths, SPI,
+    /// number, IV, and the numbers that were received before.
     #[inline]
     pub fn open(&mut self, esp: &[u8], outer_tos: u8, out: &mut [u8]) -> Result<Opened, OpenError> {
         let packet = Packet::split(esp).ok_or(OpenError::TooShort)?;

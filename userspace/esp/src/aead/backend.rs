@@ -104,6 +104,9 @@ pub(super) trait Keyed: Send + Sync {
 
     /// Decrypts `ciphertext` into `plaintext`, of equal length. If the ICV is not valid,
     /// `plaintext` is either untouched or zero.
+    ///
+    /// Takes a time that depends on lengths and on whether the ICV is valid, and on nothing else: neither
+    /// on the key nor on how much of the ICV is right (docs/proof.md, "Time").
     fn decrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
