@@ -5,9 +5,11 @@
 
 pub mod check;
 pub mod config;
+pub mod control;
 pub mod host;
 pub mod http;
 pub mod key;
+pub mod local;
 pub mod metrics;
 pub mod privileges;
 pub mod run;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use causeway::check::{self, Findings};
 use causeway::config::Config;
+use causeway::local::Local;
 use causeway::status::Role;
 use causeway::{key, run, sequence};
 use causeway_esp::Cipher;
@@ -31,6 +32,7 @@ Examples:
   causeway key new --cipher aes-256-gcm /etc/causeway/outbound.key
   causeway check --config /etc/causeway/gateway.toml --role gateway
   causeway gateway --config /etc/causeway/gateway.toml
+  causeway local sa list
 
 Logs go to stderr. RUST_LOG sets what is logged, such as RUST_LOG=debug; the default is info.
 Exit status: 0 after success, 1 after an error, 2 for a wrong command line.";
@@ -55,6 +57,11 @@ enum Command {
     /// Make key files, readable by their owner only. An existing file is never overwritten.
     #[command(subcommand)]
     Key(Key),
+    /// Ask a role that runs on this host to do something.
+    ///
+    /// Over its control socket, which the configuration's [control] section opens to the user that the
+    /// role runs as, and to root.
+    Local(Local),
 }
 
 #[derive(Args)]
@@ -121,6 +128,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demux(run) => start(&run.config, Role::Demux).await,
         Command::Gateway(run) => start(&run.config, Role::Gateway).await,
         Command::Check(check) => judge(&check).await,
+        Command::Local(local) => say(&local.execute()?),
         Command::Key(Key::New { cipher, file }) => {
             key::new_sa(&file, cipher)?;
             say(&format!(

@@ -1,11 +1,13 @@
 //! A role's life: from a plan to packets, until a signal ends it.
 //!
 //! `tables` makes the steering tables of the plan, `workers` the sockets, SAs and threads,
-//! `events` answers what the workers ask for, `path` hears of packets that were too big, `view` is what status and metrics see of it all.
+//! `events` answers what the workers ask for, `sas` lets SAs come and go, `path` hears of packets that
+//! were too big, `view` is what status and metrics see of it all.
 
 mod events;
 mod object;
 mod path;
+mod sas;
 mod tables;
 mod view;
 mod workers;
@@ -22,8 +24,10 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{NicMode, Plan};
+use crate::control::{Answer, Request, Socket};
 use crate::http;
 use crate::status::{Role, Status, XdpMode};
+use sas::Sas;
 use tables::RemoteGateways;
 use view::View;
 
@@ -44,6 +48,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let nic = interface(&plan.nic.name).await?;
     let object = object::read()?;
+    let socket = plan.control.as_deref().map(Socket::bind).transpose()?;
     let mut program = Program::load(&object)?;
     let mut logger = program.logger();
 
@@ -56,7 +61,8 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     let mut watching = tokio::spawn(watching);
     let routes = snapshots.borrow_and_update().clone();
 
-    let workers = workers::prepare(&plan, &nic, &mut program, &routes)?;
+    let (workers, sas) = workers::prepare(&plan, &nic, &mut program, &routes)?;
+    let sas = Arc::new(sas);
     let mut remote = RemoteGateways::of(&plan);
     let mut steering = tables::tables(&plan, &nic);
     remote.resolve(&routes, &watcher, |index, place| {
@@ -67,8 +73,8 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     // Counted from here on, as the program's own counters are.
     let dropped_before = tx_dropped(nic.index).await?;
 
-    let (threads, mut seats) = workers::start(workers)?;
-    events::answer(&mut seats, watcher.clone())?;
+    let (threads, seats) = workers::start(workers)?;
+    events::answer(sas.posts(), watcher.clone())?;
     let attach = match plan.nic.mode {
         NicMode::Auto => Attach::Auto,
         NicMode::Driver => Attach::Driver,
@@ -76,8 +82,10 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     };
     let mode = program.attach(&nic.name, nic.index, attach)?;
     let listen = plan.http;
-    let view = Arc::new(View::new(role, &plan, &nic, program, seats));
+    let view = Arc::new(View::new(role, &plan, &nic, program, seats, sas.clone()));
     view.attached(mode);
+    // The workers' SAs have the keys; nobody else needs them any more.
+    drop(plan);
     tracing::info!(
         role = role.name(),
         nic = nic.name,
@@ -104,6 +112,18 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
         Some(listener) => listener.next().await,
         None => std::future::pending().await,
     };
+    let answering = async {
+        match &socket {
+            Some(socket) => {
+                let (sas, view) = (sas.clone(), view.clone());
+                socket
+                    .serve(move |request| answer(request, &sas, &view))
+                    .await
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(answering);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -115,6 +135,10 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                 bail!("the watch over routes and neighbours ended");
             }
             ended = &mut serving => return ended.and_then(|()| bail!("the HTTP server ended")),
+            ended = &mut answering => {
+                ended.context("the control socket failed")?;
+                bail!("the control socket ended");
+            }
             changed = snapshots.changed() => {
                 changed.context("the watch over routes and neighbours ended")?;
                 let snapshot = snapshots.borrow_and_update().clone();
@@ -139,6 +163,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                     logger.flush();
                 }
                 view.collect_latency();
+                sas.tick(Instant::now(), &*view);
                 // A driver may start its count anew with the link.
                 view.nic_dropped(tx_dropped(nic.index).await?.saturating_sub(dropped_before));
                 let snapshot = snapshots.borrow().clone();
@@ -153,6 +178,25 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     let finished = workers::drain(view.workers(), threads, DRAIN).await?;
     view.nic_dropped(tx_dropped(nic.index).await?.saturating_sub(dropped_before));
     Ok(view.last_words(finished))
+}
+
+/// What `causeway local` asked for. May wait for disk and workers.
+fn answer(request: Request, sas: &Sas, view: &View) -> Answer {
+    let done = match request {
+        Request::SaList {} => return Answer::Sas(sas.list()),
+        Request::SaInstall(wanted) => sas.install(&wanted, view),
+        Request::SaSwitch(wanted) => sas.switch(&wanted),
+        Request::SaRetire { spi, after_seconds } => {
+            sas.retire(spi, Duration::from_secs(after_seconds))
+        }
+    };
+    match done {
+        Ok(sentence) => Answer::Done(sentence),
+        Err(error) => {
+            tracing::warn!(%error, "refused over the control socket");
+            Answer::Refused(error.to_string())
+        }
+    }
 }
 
 fn place(

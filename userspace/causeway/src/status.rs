@@ -167,6 +167,10 @@ pub struct Worker {
     /// Sequence numbers that the worker's outbound SAs have left before they need new keys: of the
     /// one that has least.
     pub sequence_numbers_remaining: u64,
+    /// The SAs that run.
+    pub sas: Vec<Sa>,
+    /// Those that came and went.
+    pub sa_changes: SaChanges,
     /// From receive to transmit.
     pub latency_ns: Latency,
     /// The UMEM's frames.
@@ -181,6 +185,65 @@ pub struct Tunnel {
     /// The largest outer packet, in bytes, that the path to the peer takes: the NIC's MTU unless
     /// somebody on the path said less.
     pub path_mtu: u64,
+}
+
+/// One SA of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sa {
+    /// The security parameters index.
+    pub spi: u32,
+    /// Which way it carries.
+    pub direction: Direction,
+    /// The peering's name.
+    pub peering: String,
+    /// `active`; `due`, past a soft limit; `expired`, past a hard one; `retiring`, still opened for
+    /// a while; `draining`, steered to no more.
+    pub state: String,
+    /// Packets that it has carried.
+    pub packets: u64,
+    /// Bytes given to the cipher.
+    pub bytes: u64,
+    /// Since when it runs, in seconds of Unix time.
+    pub since: u64,
+    /// When a hard limit in time ends it, in seconds of Unix time; absent: none does.
+    pub expires: Option<u64>,
+    /// Sequence numbers that an outbound SA has left before it needs a new key; absent: inbound.
+    pub sequence_numbers_remaining: Option<u64>,
+}
+
+/// Which way an SA carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// It encrypts.
+    Outbound,
+    /// It decrypts.
+    Inbound,
+}
+
+impl Direction {
+    /// The direction's name, as in the document.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Outbound => "outbound",
+            Self::Inbound => "inbound",
+        }
+    }
+}
+
+/// SAs of a worker that came, went, or reached a limit of their lifetime.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaChanges {
+    /// Inbound SAs added.
+    pub installed: u64,
+    /// Times that an outbound SA took over from another.
+    pub switched: u64,
+    /// Inbound SAs gone.
+    pub retired: u64,
+    /// SAs that reached a soft limit.
+    pub due: u64,
+    /// SAs that reached a hard limit.
+    pub expired: u64,
 }
 
 /// How packets cross an AF_XDP socket.

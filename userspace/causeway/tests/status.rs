@@ -58,9 +58,20 @@ fn sample() -> Status {
             kernel_drops: reasons(&[("rx-ring-full", 1519)]),
             tunnels: vec![Tunnel {
                 peering: "vpc-2".to_owned(),
-                path_mtu: 1528,
+                path_mtu: 1535,
             }],
             sequence_numbers_remaining: 1527,
+            sas: vec![
+                sa(Direction::Outbound, "active", 1533),
+                sa(Direction::Inbound, "retiring", 1532),
+            ],
+            sa_changes: SaChanges {
+                installed: 1528,
+                switched: 1529,
+                retired: 1530,
+                due: 1531,
+                expired: 1534,
+            },
             latency_ns: Latency {
                 count: 1520,
                 p50: 1521,
@@ -73,6 +84,20 @@ fn sample() -> Status {
                 home: 1526,
             },
         }],
+    }
+}
+
+fn sa(direction: Direction, state: &str, expires: u64) -> Sa {
+    Sa {
+        spi: 4097,
+        direction,
+        peering: "vpc-2".to_owned(),
+        state: state.to_owned(),
+        packets: 5,
+        bytes: 6,
+        since: 7,
+        expires: Some(expires),
+        sequence_numbers_remaining: (direction == Direction::Outbound).then_some(8),
     }
 }
 
@@ -90,7 +115,7 @@ fn the_document_is_the_one_that_is_promised() {
     assert!(!json.contains('\n'));
     assert_eq!(
         json,
-        r#"{"role":"gateway","nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1528}],"sequence_numbers_remaining":1527,"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
+        r#"{"role":"gateway","nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":8},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
     );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
@@ -99,7 +124,7 @@ fn the_document_is_the_one_that_is_promised() {
 fn every_number_of_the_document_is_a_metric() {
     let text = text(&sample()).unwrap();
     let values: Vec<&str> = samples(&text).into_values().collect();
-    for number in (1501..=1520).chain(1525..=1528) {
+    for number in (1501..=1520).chain(1525..=1531).chain(1533..=1535) {
         assert!(values.contains(&number.to_string().as_str()), "{number}");
     }
     for nanoseconds in 1521..=1524 {

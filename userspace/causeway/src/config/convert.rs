@@ -16,6 +16,7 @@ use super::error::Report;
 use super::file::{self, CryptoBackend, File};
 use super::plan::{Nic, Peering, Plan, SteeringKey};
 use super::{cluster, prefixes, tunnels};
+use crate::control::DEFAULT_SOCKET;
 use crate::key;
 
 /// RFC 1191 section 6.3, in seconds.
@@ -30,6 +31,10 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         None => Some(None),
     };
     let crypto = crypto(&file.crypto, report);
+    let control = file
+        .control
+        .as_ref()
+        .and_then(|control| socket(control, report));
     let steering_key = steering_key(&file.steering.key_file, report);
     let prefixes = prefixes::convert(file, report);
     let names = cluster::Names::collect(file, report);
@@ -57,6 +62,7 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
     Some(Plan {
         nic: nic?,
         http: http?,
+        control,
         vpc_prefixes: prefixes.vpc,
         steering_key: steering_key?,
         crypto: crypto?,
@@ -121,6 +127,28 @@ fn listen(text: &Spanned<String>, report: &mut Report<'_>) -> Option<SocketAddr>
         );
     }
     listen.ok()
+}
+
+/// The longest path of a UNIX socket: `sun_path` with its closing zero.
+const MAX_SOCKET_PATH: usize = 107;
+
+fn socket(control: &file::Control, report: &mut Report<'_>) -> Option<PathBuf> {
+    let Some(written) = &control.socket else {
+        return Some(DEFAULT_SOCKET.into());
+    };
+    let path = report.source().resolve(written.get_ref());
+    let length = path.as_os_str().len();
+    if written.get_ref().is_empty() || length > MAX_SOCKET_PATH {
+        report.refuse(
+            written.span(),
+            "control.socket",
+            format_args!(
+                "expected a path of 1 to {MAX_SOCKET_PATH} bytes, its directory included, got {length}"
+            ),
+        );
+        return None;
+    }
+    Some(path)
 }
 
 fn crypto(crypto: &file::Crypto, report: &mut Report<'_>) -> Option<BackendChoice> {

@@ -14,6 +14,8 @@ pub struct File {
     pub nic: Nic,
     /// The HTTP endpoint for metrics and status; absent: none.
     pub http: Option<Http>,
+    /// The control socket; absent: none.
+    pub control: Option<Control>,
     /// This side of the peerings.
     pub vpc: Vpc,
     /// The steering hash.
@@ -59,6 +61,14 @@ pub enum NicMode {
 pub struct Http {
     /// Address and port to listen on.
     pub listen: Spanned<String>,
+}
+
+/// `[control]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Control {
+    /// Where the socket is; absent: where `causeway local` looks.
+    pub socket: Option<Spanned<String>>,
 }
 
 /// `[vpc]`

@@ -19,6 +19,8 @@ pub struct Plan {
     pub nic: Nic,
     /// Where `/metrics`, `/status` and `/healthz` are served, if anywhere.
     pub http: Option<SocketAddr>,
+    /// Where the control socket is, if there is one.
+    pub control: Option<PathBuf>,
     /// What the cluster protects on this side.
     pub vpc_prefixes: Vec<IpNet>,
     /// The key of the steering hash.

@@ -11,7 +11,7 @@ use super::convert::key_path;
 use super::error::Report;
 use super::file;
 use super::plan::Sa;
-use crate::key::{self, SaKey};
+use crate::key::{self, Fingerprint, SaKey};
 use crate::sequence;
 
 /// What must not come twice, with the line where it came first.
@@ -21,7 +21,7 @@ pub(super) struct Seen {
     pub(super) remotes: HashMap<IpAddr, usize>,
     inbound: HashMap<u32, usize>,
     outbound: HashMap<(IpAddr, u32), usize>,
-    keys: Vec<(SaKey, usize)>,
+    keys: HashMap<Fingerprint, usize>,
 }
 
 impl Seen {
@@ -127,7 +127,7 @@ impl Seen {
                 return None;
             }
         };
-        if let Some((_, line)) = self.keys.iter().find(|(key, _)| key.same_as(&loaded)) {
+        if let Some(line) = self.keys.get(&loaded.fingerprint()) {
             report.refuse(
                 at,
                 field,
@@ -140,7 +140,7 @@ impl Seen {
             return None;
         }
         let line = report.line(at);
-        self.keys.push((loaded.clone(), line));
+        self.keys.insert(loaded.fingerprint(), line);
         Some(loaded)
     }
 }

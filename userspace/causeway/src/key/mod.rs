@@ -9,5 +9,5 @@ mod hex;
 mod read;
 
 pub use create::{CreateError, new_sa, new_steering};
+pub(crate) use read::{Fingerprint, read_sa, read_steering};
 pub use read::{KeyError, SaKey};
-pub(crate) use read::{read_sa, read_steering};

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use causeway_esp::{Cipher, Key};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -99,11 +100,18 @@ impl SaKey {
         Key::new(self.cipher, &self.material)
     }
 
-    /// Whether both are one key. The same octets under two ciphers count as one key as well.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.material == other.material
+    /// What tells the key from others. The same octets under two ciphers count as one key.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let digest = digest(&SHA256, &self.material);
+        let mut fingerprint = [0; SHA256_OUTPUT_LEN];
+        fingerprint.copy_from_slice(digest.as_ref());
+        Fingerprint(fingerprint)
     }
 }
+
+/// A digest of a key, which can be kept when the key must not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u8; SHA256_OUTPUT_LEN]);
 
 impl fmt::Debug for SaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

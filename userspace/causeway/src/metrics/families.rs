@@ -196,6 +196,48 @@ pub const FAMILIES: &[Family] = &[
         "Sequence numbers that the worker's outbound SAs have left before they need new keys: of the one that has least.",
         WorkerCount(|worker| worker.sequence_numbers_remaining),
     ),
+    counter(
+        "worker_sas_installed",
+        None,
+        WORKER,
+        "Inbound SAs that were added while the worker ran.",
+        WorkerCount(|worker| worker.sa_changes.installed),
+    ),
+    counter(
+        "worker_sas_switched",
+        None,
+        WORKER,
+        "Times that an outbound SA took over from another: rekeys of what the worker sends.",
+        WorkerCount(|worker| worker.sa_changes.switched),
+    ),
+    counter(
+        "worker_sas_retired",
+        None,
+        WORKER,
+        "Inbound SAs that went while the worker ran.",
+        WorkerCount(|worker| worker.sa_changes.retired),
+    ),
+    counter(
+        "worker_sas_due",
+        None,
+        WORKER,
+        "SAs that reached a soft limit of their lifetime: each asks for a new key.",
+        WorkerCount(|worker| worker.sa_changes.due),
+    ),
+    counter(
+        "worker_sas_expired",
+        None,
+        WORKER,
+        "SAs that reached a hard limit of their lifetime and carry no more.",
+        WorkerCount(|worker| worker.sa_changes.expired),
+    ),
+    gauge(
+        "worker_sa_expiry_timestamp",
+        SECONDS,
+        WORKER,
+        "When a hard limit in time ends the first of the worker's SAs, in Unix time; absent: never.",
+        Worker(expiry),
+    ),
     gauge(
         "worker_path_mtu",
         BYTES,
@@ -270,6 +312,14 @@ fn path_mtu(worker: &status::Worker) -> Vec<Sample> {
     tunnels
         .map(|tunnel| Sample::of([&tunnel.peering], tunnel.path_mtu))
         .collect()
+}
+
+fn expiry(worker: &status::Worker) -> Vec<Sample> {
+    // One that leaves has a successor already.
+    let stay = |sa: &&status::Sa| !matches!(sa.state.as_str(), "retiring" | "draining");
+    let stay = worker.sas.iter().filter(stay);
+    let first = stay.filter_map(|sa| sa.expires).min();
+    first.map(|time| Sample::of([], time)).into_iter().collect()
 }
 
 fn by_gateway(status: &status::Status, count: fn(&status::Gateway) -> u64) -> Vec<Sample> {

@@ -1,5 +1,6 @@
 //! Answers what workers ask for, in a thread of its own: a reservation waits for the disk.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
 use anyhow::Context;
@@ -8,8 +9,7 @@ use causeway_gateway::{Audit, Command, Direction, Event, Limit};
 use causeway_routes::Watcher;
 use crossbeam::channel::Select;
 
-use super::workers::{RESERVATION, Seat};
-use crate::sequence::Reservation;
+use super::sas::{Allotment, Post, RESERVATION};
 
 /// One worker's requests.
 struct Desk {
@@ -17,21 +17,25 @@ struct Desk {
     /// The peering of each tunnel.
     peerings: Vec<String>,
     control: causeway_gateway::Control,
-    reservations: Vec<Reservation>,
+    allotments: Arc<Mutex<Vec<Allotment>>>,
 }
 
-/// Starts the thread. It takes the seats' reservations and ends when the last worker has.
+/// Starts the thread. It ends when the last worker has.
 ///
 /// # Errors
 /// Where the thread cannot be started.
-pub fn answer(seats: &mut [Seat], watcher: Watcher) -> anyhow::Result<()> {
-    let desks = seats
-        .iter_mut()
-        .map(|seat| Desk {
-            gateway: seat.gateway.clone(),
-            peerings: seat.peerings.clone(),
-            control: seat.control.clone(),
-            reservations: std::mem::take(&mut seat.reservations),
+pub fn answer(posts: &[Post], watcher: Watcher) -> anyhow::Result<()> {
+    let desks = posts
+        .iter()
+        .map(|post| Desk {
+            gateway: post.gateway.clone(),
+            peerings: post
+                .terms
+                .iter()
+                .map(|terms| terms.peering.clone())
+                .collect(),
+            control: post.control.clone(),
+            allotments: post.allotments.clone(),
         })
         .collect();
     Builder::new()
@@ -83,8 +87,17 @@ fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
     }
 }
 
-fn reserve(desk: &mut Desk, tunnel: usize, spi: Spi) {
-    match desk.reservations[tunnel].reserve(RESERVATION) {
+fn reserve(desk: &Desk, tunnel: usize, spi: Spi) {
+    let mut allotments = desk
+        .allotments
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let allotment = &mut allotments[tunnel];
+    if allotment.spi != spi {
+        // Asked before another SA took over.
+        return;
+    }
+    match allotment.reservation.reserve(RESERVATION) {
         Ok(reserved) => {
             let until = reserved.end;
             // A worker that has ended needs no numbers.

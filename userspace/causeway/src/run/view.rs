@@ -1,17 +1,19 @@
 //! What status and metrics see of a running role.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use causeway_demux::steering::Place;
 use causeway_demux::{Counters, Mode, Program};
 use causeway_device::{AfXdp, CopyMode};
+use causeway_esp::Spi;
 use causeway_gateway::{Command, Finished, Totals, histogram};
 use causeway_routes::Interface;
 use causeway_steering::headers::ETHERNET;
 use causeway_steering::{Drop, Punt};
 use hdrhistogram::Histogram;
 
+use super::sas::{Sas, Steer};
 use super::workers::{self, Seat};
 use super::xdp_mode;
 use crate::config::Plan;
@@ -23,6 +25,7 @@ pub struct View {
     nic: status::Nic,
     gateways: Vec<String>,
     seats: Vec<Seat>,
+    sas: Arc<Sas>,
     state: Mutex<State>,
     nic_dropped: AtomicU64,
 }
@@ -46,6 +49,7 @@ impl View {
         nic: &Interface,
         program: Program,
         seats: Vec<Seat>,
+        sas: Arc<Sas>,
     ) -> Self {
         Self {
             role,
@@ -68,6 +72,7 @@ impl View {
                 spare: seats.iter().map(|_| Some(histogram())).collect(),
             }),
             seats,
+            sas,
             nic_dropped: AtomicU64::new(0),
         }
     }
@@ -129,26 +134,30 @@ impl View {
 
     /// The status document now.
     pub fn status(&self) -> Status {
+        let mut sas = self.sas();
         let mut state = self.lock();
-        let workers = self
-            .seats
-            .iter()
-            .zip(&state.latency)
-            .map(|(seat, latency)| {
-                let frames = (seat.monitor.frames_total(), seat.monitor.frames_home());
-                let totals = seat.control.counters.totals();
-                worker(seat, &totals, latency, frames)
-            });
+        let workers =
+            self.seats
+                .iter()
+                .zip(&state.latency)
+                .zip(&mut sas)
+                .map(|((seat, latency), sas)| {
+                    let frames = (seat.monitor.frames_total(), seat.monitor.frames_home());
+                    let totals = seat.control.counters.totals();
+                    worker(seat, &totals, std::mem::take(sas), latency, frames)
+                });
         let workers = workers.collect();
         self.document(&mut state, workers, false)
     }
 
     /// The status document after the drain, with what the workers left behind.
     pub fn last_words(&self, finished: Vec<Finished<AfXdp>>) -> Status {
+        let mut sas = self.sas();
         let mut state = self.lock();
         let mut drained = true;
         let mut workers = Vec::with_capacity(finished.len());
-        for ((seat, sum), finished) in self.seats.iter().zip(&mut state.latency).zip(&finished) {
+        let seats = self.seats.iter().zip(&mut sas);
+        for (((seat, sas), sum), finished) in seats.zip(&mut state.latency).zip(&finished) {
             drained &= finished.drained;
             // Those that came back since the last tick, then those of the worker's last moments.
             if let Ok(full) = seat.control.latency.try_recv() {
@@ -156,7 +165,8 @@ impl View {
             }
             let _ = sum.add(&finished.latency);
             let frames = workers::frames(finished);
-            workers.push(worker(seat, &finished.totals, sum, frames));
+            let sas = std::mem::take(sas);
+            workers.push(worker(seat, &finished.totals, sas, sum, frames));
         }
         self.document(&mut state, workers, drained)
     }
@@ -184,8 +194,27 @@ impl View {
         }
     }
 
+    /// The SAs of each worker.
+    fn sas(&self) -> Vec<Vec<status::Sa>> {
+        let mut all = vec![Vec::new(); self.seats.len()];
+        for (post, sa) in self.sas.rows() {
+            all[post].push(sa);
+        }
+        all
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Steer for View {
+    fn steer(&self, spi: Spi, worker: u32) -> anyhow::Result<()> {
+        Ok(self.lock().program.steer_spi(spi.get(), worker)?)
+    }
+
+    fn forget(&self, spi: Spi) -> anyhow::Result<()> {
+        Ok(self.lock().program.forget_spi(spi.get())?)
     }
 }
 
@@ -224,6 +253,7 @@ fn steering_of(counters: &Counters, gateways: &[String], nic_dropped: u64) -> st
 fn worker(
     seat: &Seat,
     totals: &Totals,
+    sas: Vec<status::Sa>,
     latency: &Histogram<u64>,
     (total, home): (usize, usize),
 ) -> status::Worker {
@@ -264,6 +294,14 @@ fn worker(
             })
             .collect(),
         sequence_numbers_remaining: sequences.into_iter().min().unwrap_or(0),
+        sas,
+        sa_changes: status::SaChanges {
+            installed: totals.sas.installed,
+            switched: totals.sas.switched,
+            retired: totals.sas.retired,
+            due: totals.sas.due,
+            expired: totals.sas.expired,
+        },
         latency_ns: status::Latency {
             count: latency.len(),
             p50: latency.value_at_quantile(0.5),

@@ -1,29 +1,26 @@
 //! The workers of a plan: their sockets, SAs and threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use causeway_demux::Program;
 use causeway_device::{AfXdp, CopyPreference, Device, FrameSize, Monitor, OpenOptions};
-use causeway_esp::{Ends, InboundConfig, InboundSa, OutboundConfig, OutboundSa, Outer, Sequence};
-use causeway_gateway::{Command, Control, DEFAULT_BURST, Finished, Worker, WorkerConfig};
+use causeway_gateway::{
+    Command, Control, DEFAULT_BURST, Direction, Finished, Worker, WorkerConfig,
+};
 use causeway_routes::{Interface, Snapshot, is_link_local};
 use ipnet::IpNet;
 
 use super::queues;
-use crate::config::{Encapsulation, Gateway, Plan, Tunnel};
+use super::sas::{Allotment, Book, Entry, Post, Sas, Terms};
+use crate::config::{Gateway, Plan, Tunnel};
 use crate::sequence::Reservation;
 
-/// Sequence numbers taken from the disk at a time: 17 s of one million packets a second. What a
-/// killed process leaves of them is lost, of 2^64.
-pub const RESERVATION: u64 = 1 << 24;
 /// Frames of a queue's UMEM for each worker, half of them to receive.
 const FRAMES_PER_WORKER: u32 = 4096;
 const RING_SIZE: u32 = 2048;
-/// What a tunnel's outer header starts with; the customary default of hosts.
-const OUTER_TTL: u8 = 64;
 /// What the control thread allows beyond the time that it gave to the workers.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -47,8 +44,6 @@ pub struct Seat {
     pub control: Control,
     /// Its sockets' counters.
     pub monitor: Monitor,
-    /// The reservations of its tunnels, taken by the thread that answers its events.
-    pub reservations: Vec<Reservation>,
 }
 
 /// A worker's thread.
@@ -70,10 +65,11 @@ pub fn prepare(
     nic: &Interface,
     program: &mut Program,
     routes: &Arc<Snapshot>,
-) -> anyhow::Result<Vec<Ready>> {
+) -> anyhow::Result<(Vec<Ready>, Sas)> {
     let count = plan.workers().count();
+    let (mut posts, mut book) = (Vec::with_capacity(count), Book::default());
     if count == 0 {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Sas::new(posts, book)));
     }
     let devices = AfXdp::open(OpenOptions {
         queues: queues(nic),
@@ -90,17 +86,19 @@ pub fn prepare(
         .filter(|&address| !is_link_local(address))
         .collect();
     let mut ready = Vec::with_capacity(count);
-    for ((gateway, worker), device) in plan.workers().zip(devices) {
+    for (post, ((gateway, worker), device)) in plan.workers().zip(devices).enumerate() {
         for (queue, socket) in device.sockets() {
             program.bind(queue, worker.id, socket)?;
         }
         let monitor = device.monitor();
         let mut tunnels = Vec::with_capacity(worker.tunnels.len());
-        let mut reservations = Vec::with_capacity(worker.tunnels.len());
-        for tunnel in &worker.tunnels {
-            let (tunnel, reservation) = secure(plan, gateway, tunnel)?;
+        let (mut terms, mut allotments) = (Vec::new(), Vec::new());
+        for (place, tunnel) in worker.tunnels.iter().enumerate() {
+            let place = (post, place);
+            let (tunnel, its, numbers) = secure(plan, gateway, tunnel, place, &mut book)?;
             tunnels.push(tunnel);
-            reservations.push(reservation);
+            terms.push(its);
+            allotments.push(numbers);
         }
         let config = WorkerConfig {
             mac: nic.mac,
@@ -115,6 +113,13 @@ pub fn prepare(
         };
         let (made, control) = Worker::new(config, device)
             .with_context(|| format!("worker {} of {}", worker.id, gateway.name))?;
+        posts.push(Post {
+            gateway: gateway.name.clone(),
+            worker: worker.id,
+            control: control.clone(),
+            terms,
+            allotments: Arc::new(Mutex::new(allotments)),
+        });
         ready.push(Ready {
             worker: made,
             seat: Seat {
@@ -128,48 +133,43 @@ pub fn prepare(
                     .collect(),
                 control,
                 monitor,
-                reservations,
             },
         });
     }
-    Ok(ready)
+    Ok((ready, Sas::new(posts, book)))
 }
 
-/// The two SAs of a tunnel, the outbound one with its first numbers reserved.
+/// The two SAs of a tunnel at `place`, the outbound one with its first numbers reserved.
 fn secure(
     plan: &Plan,
     gateway: &Gateway,
     tunnel: &Tunnel,
-) -> anyhow::Result<(causeway_gateway::Tunnel, Reservation)> {
-    let peering = &plan.peerings[tunnel.peering];
-    let mut reservation = Reservation::open(&tunnel.outbound.key_file)?;
-    let reserved = reservation.reserve(RESERVATION)?;
-    let mut sequence = Sequence::new(reserved.start);
-    sequence.reserve_until(reserved.end);
-    let encapsulation = match tunnel.encapsulation {
-        Encapsulation::Esp => causeway_esp::Encapsulation::Esp,
-        Encapsulation::Udp { source_port } => causeway_esp::Encapsulation::Udp { source_port },
-    };
-    let ends = Ends::new(gateway.address, tunnel.peer)?;
-    let outer = Outer::new(ends, encapsulation, OUTER_TTL);
+    place: (usize, usize),
+    book: &mut Book,
+) -> anyhow::Result<(causeway_gateway::Tunnel, Terms, Allotment)> {
+    let terms = Terms::of(plan, gateway, tunnel)?;
     let (out, back) = (&tunnel.outbound, &tunnel.inbound);
+    for sa in [out, back] {
+        book.take_key(&sa.key, sa.spi, &sa.key_file)?;
+    }
+    let reservation = Reservation::open(&out.key_file)?;
+    let (outbound, allotment) = terms.outbound(out.spi, &out.key, reservation)?;
+    let inbound = terms.inbound(back.spi, &back.key)?;
+    let lifetimes = (outbound.lifetime(), inbound.lifetime());
+    let peering = &plan.peerings[tunnel.peering];
     let made = causeway_gateway::Tunnel {
         peer: tunnel.peer,
         peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
         path_mtu_age: peering.path_mtu_age,
-        outbound: OutboundSa::new(OutboundConfig {
-            backend: plan.crypto,
-            ..OutboundConfig::new(out.spi, out.key.key()?, outer, sequence)
-        })
-        .into(),
-        inbound: InboundSa::new(InboundConfig {
-            backend: plan.crypto,
-            ..InboundConfig::new(back.spi, back.key.key()?, tunnel.replay_window)
-        })?
-        .into(),
+        outbound: outbound.into(),
+        inbound: inbound.into(),
     };
-    Ok((made, reservation))
+    let name = (out.spi, Direction::Outbound);
+    book.add(Entry::new(name, place, made.outbound.meter(), lifetimes.0));
+    let name = (back.spi, Direction::Inbound);
+    book.add(Entry::new(name, place, made.inbound.meter(), lifetimes.1));
+    Ok((made, terms, allotment))
 }
 
 /// Starts a thread for each worker.

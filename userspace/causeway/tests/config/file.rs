@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use causeway::config::{Encapsulation, NicMode};
+use causeway::control::DEFAULT_SOCKET;
 use causeway_esp::{Backend, BackendChoice, Cipher, InboundConfig, InboundSa, Key, Spi};
 
 use super::{LOCAL, REMOTE, changed, keys, load, refused};
@@ -47,6 +48,28 @@ fn the_backend_of_the_cipher_can_be_chosen() {
                 assert!(refused.contains(&missing.to_string()), "{refused}");
             }
         }
+    }
+}
+
+#[test]
+fn the_control_socket_has_a_path() {
+    let directory = keys();
+    let plan = |section: &str| {
+        let text = changed(LOCAL, "[steering]", &format!("{section}\n[steering]"));
+        load(directory.path(), &text).map(|config| config.into_plan().control)
+    };
+    assert_eq!(plan("").unwrap(), None);
+    let default = Some(DEFAULT_SOCKET.into());
+    assert_eq!(plan("[control]").unwrap(), default);
+    let beside = Some(directory.file("c.sock"));
+    assert_eq!(plan("[control]\nsocket = \"c.sock\"").unwrap(), beside);
+    for path in ["", &format!("/{}", "x".repeat(107))] {
+        let section = format!("[control]\nsocket = \"{path}\"");
+        refused(
+            plan(&section),
+            "12:",
+            "control.socket: expected a path of 1 to 107 bytes",
+        );
     }
 }
 

@@ -1,0 +1,67 @@
+//! Requests and answers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::status;
+
+/// What a role is asked, such as `{"sa-list":{}}`. Fields that it does not know are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Request {
+    /// Which SAs run?
+    SaList {},
+    /// Receive on one more SA.
+    SaInstall(NewSa),
+    /// Send on another SA.
+    SaSwitch(NewSa),
+    /// Let an inbound SA go.
+    #[serde(rename_all = "kebab-case")]
+    SaRetire {
+        /// Its SPI.
+        spi: u32,
+        /// How long packets under it are still opened.
+        after_seconds: u64,
+    },
+}
+
+/// An SA that is to come. All but SPI and key is as the configuration has it for the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NewSa {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The worker's number on the host; absent: the gateway's only one.
+    pub worker: Option<u32>,
+    /// The peering's name; absent: the worker's only one.
+    pub peering: Option<String>,
+    /// The SPI.
+    pub spi: u32,
+    /// The key file, from the root: the role reads it, not whoever asks.
+    pub key_file: PathBuf,
+}
+
+/// What a role answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The SAs that run.
+    Sas(Vec<Listed>),
+    /// It is done; a sentence that says what.
+    Done(String),
+    /// It is not done; a sentence that says why, and what to do.
+    Refused(String),
+}
+
+/// An SA and where it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The worker's number on the host.
+    pub worker: u32,
+    /// The SA.
+    #[serde(flatten)]
+    pub sa: status::Sa,
+}
