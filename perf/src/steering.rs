@@ -10,8 +10,10 @@ use anyhow::{Context, Result, ensure};
 use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::steering::{Peering, Place};
 use causeway_demux::{Program, Steering};
-use causeway_kernel_tests::packet::{Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
-use causeway_kernel_tests::world::{ELSEWHERE, FAR, HOST, OWN, SPI, steering};
+use causeway_kernel_tests::packet::{
+    Ipv4, Ipv6, OWN_MAC, destination_options, esp, ethernet, hop_by_hop, icmp, tcp, udp,
+};
+use causeway_kernel_tests::world::{ELSEWHERE, FAR, HOST, OWN, SPI, ipv6, steering};
 use causeway_steering::{MAX_GATEWAYS, Verdict, decide};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketType};
@@ -167,7 +169,8 @@ impl Loaded {
 fn tables(gateways: u32, prefixes: u32) -> Steering {
     let cluster: Vec<u32> = (0..gateways).collect();
     let others = (1..prefixes).map(|n| format!("172.{}.{}.0/24", 16 + n / 256, n % 256));
-    let prefixes = std::iter::once("10.2.0.0/16".to_owned()).chain(others);
+    let far = ["10.2.0.0/16", "2001:db8:2::/48"].map(str::to_owned);
+    let prefixes = far.into_iter().chain(others);
     let prefixes = prefixes
         .map(|text| text.parse().expect("a prefix of this file"))
         .collect();
@@ -183,6 +186,8 @@ fn tables(gateways: u32, prefixes: u32) -> Steering {
 
 fn packets() -> Vec<(&'static str, Vec<u8>)> {
     let far = |protocol| Ipv4::new(HOST, FAR, protocol);
+    let far_v6 = |protocol| Ipv6::new(ipv6::HOST, ipv6::FAR, protocol);
+    let quoted_v6 = Ipv6::new(ipv6::FAR, ipv6::HOST, 17).packet(&udp(53, 5353, &[0; 8]));
     let quoted = Ipv4::new(FAR, HOST, 17).packet(&udp(53, 5353, &[0; 8]));
     let fragment = Ipv4 {
         fragment: 0x2003,
@@ -197,12 +202,30 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
             "UDP/IPv4 to a remote gateway",
             far(17).frame(&udp(1234, 443, &[0; 20])),
         ),
+        (
+            "TCP/IPv6 to a remote gateway",
+            far_v6(6).frame(&tcp(1234, 443)),
+        ),
+        (
+            "TCP/IPv6 behind two extensions",
+            far_v6(6)
+                .behind([hop_by_hop(0), destination_options(0)])
+                .frame(&tcp(1234, 443)),
+        ),
         ("a later fragment", fragment.frame(&[7; 24])),
         (
             "an ICMP error",
             far(1).frame(&icmp(3, 4, [0, 0, 5, 0xdc], &quoted)),
         ),
+        (
+            "an ICMPv6 error",
+            far_v6(58).frame(&icmp(2, 0, [0, 0, 5, 0xdc], &quoted_v6)),
+        ),
         ("ESP to a worker", Ipv4::new(FAR, OWN, 50).frame(&esp(SPI))),
+        (
+            "ESP/IPv6 to a worker",
+            Ipv6::new(ipv6::FAR, ipv6::OWN, 50).frame(&esp(SPI)),
+        ),
         (
             "ESP in UDP to a worker",
             Ipv4::new(FAR, OWN, 17).frame(&udp(4501, 4500, &esp(SPI))),
@@ -216,10 +239,6 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
             Ipv4::new(FAR, OWN, 6).frame(&tcp(50_000, 22)),
         ),
         ("not ours: ARP", ethernet([0xff; 6], 0x0806, &[0; 28])),
-        (
-            "not steered yet: TCP/IPv6",
-            ethernet(OWN_MAC, 0x86dd, &[0x60; 60]),
-        ),
         (
             "not steered yet: a VLAN tag",
             ethernet(OWN_MAC, 0x8100, &[0; 60]),

@@ -189,6 +189,34 @@ fn the_kernel_follows_spis_that_come_and_go() -> anyhow::Result<()> {
     agree(&mut kernel, &steering)
 }
 
+/// A default route of IPv6 covers no IPv4-mapped address, and so no packet of IPv4.
+#[test]
+fn a_default_route_of_one_family_covers_that_family_alone() -> anyhow::Result<()> {
+    for (prefix, covered) in [
+        ("::/0", "6: no peer's prefix"),
+        ("0.0.0.0/0", "no peer's prefix"),
+    ] {
+        let mut steering = steering();
+        steering.peerings[0].prefixes.push(prefix.parse()?);
+        let mut kernel = Kernel::new(&steering)?;
+        for case in corpus() {
+            let end = match case.name == covered {
+                true => End::AnyGateway,
+                false => case.end,
+            };
+            let verdict = decide(&case.frame[..], &steering);
+            let ended = kernel.run(&case.frame)?;
+            ensure!(ended == expected(&case.frame, verdict), "{}", case.name);
+            ensure!(
+                matches!(end, End::Worker(_)) || ended.end == Some(end),
+                "{}: {ended:?}",
+                case.name
+            );
+        }
+    }
+    Ok(())
+}
+
 /// A packet of the corpus with some octets changed and its end cut off or lengthened.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let frames: Vec<_> = corpus().into_iter().map(|case| case.frame).collect();

@@ -8,9 +8,10 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError as AyaError, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
-use causeway_steering::maps::{Gateway, Host, Traffic};
+use causeway_steering::maps::{Destination, Gateway, Host, Traffic};
 use causeway_steering::reason::counter;
-use causeway_steering::{Address, BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
+use causeway_steering::{BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::counters::Counters;
@@ -159,20 +160,36 @@ impl Program {
                     .map_err(in_map("GATEWAY_OF_BUCKET"))?;
             }
         }
-        let mut destinations: LpmTrie<_, [u8; 16], u32> = self.map("DESTINATIONS")?;
         for (prefix, destination) in steering.destinations() {
-            // An IPv4 address stands mapped, behind 96 bits that are equal for all of them.
-            let length = 128 - prefix.max_prefix_len() + prefix.prefix_len();
-            let network = Address::from(prefix.network()).bits().to_be_bytes();
-            let key = Key::new(u32::from(length), network);
-            destinations
-                .insert(&key, u32::from(destination), 0)
-                .map_err(in_map("DESTINATIONS"))?;
+            match prefix {
+                IpNet::V4(net) => {
+                    let key = Key::new(net.prefix_len().into(), net.network().octets());
+                    self.destination("DESTINATIONS_V4", &key, destination)?;
+                }
+                IpNet::V6(net) => {
+                    let key = Key::new(net.prefix_len().into(), net.network().octets());
+                    self.destination("DESTINATIONS_V6", &key, destination)?;
+                }
+            }
         }
         let mut nic: DevMap<_> = self.map("NIC")?;
         nic.set(0, nic_index, None, 0).map_err(in_map("NIC"))?;
         let mut host: Array<_, Host> = self.map("HOST")?;
         host.set(0, steering.host(), 0).map_err(in_map("HOST"))
+    }
+
+    fn destination<const OCTETS: usize>(
+        &mut self,
+        map: &'static str,
+        key: &Key<[u8; OCTETS]>,
+        destination: Destination,
+    ) -> Result<(), ProgramError>
+    where
+        [u8; OCTETS]: aya::Pod,
+    {
+        let mut trie: LpmTrie<_, [u8; OCTETS], u32> = self.map(map)?;
+        trie.insert(key, u32::from(destination), 0)
+            .map_err(in_map(map))
     }
 
     /// Puts a gateway into its place, or moves it.

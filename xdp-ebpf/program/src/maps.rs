@@ -21,7 +21,10 @@ static HOST: Array<Host> = Array::with_max_entries(1, 0);
 #[map]
 static WORKER_OF_SPI: HashMap<u32, u32> = HashMap::with_max_entries(MAX_SAS, 0);
 #[map]
-static DESTINATIONS: LpmTrie<[u8; 16], u32> =
+static DESTINATIONS_V4: LpmTrie<[u8; 4], u32> =
+    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
+#[map]
+static DESTINATIONS_V6: LpmTrie<[u8; 16], u32> =
     LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
 #[map]
 static GATEWAY_OF_BUCKET: Array<u32> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
@@ -57,7 +60,11 @@ impl Tables for Maps<'_> {
     #[inline(always)]
     fn destination(&self, address: Address) -> Option<Destination> {
         // A trie compares octets from the first on, so the address stands in network order.
-        let value = DESTINATIONS.get(Key::new(128, address.bits().to_be_bytes()))?;
+        // A trie for each family: in a common one `::/0` would cover IPv4-mapped addresses too.
+        let value = match address.ipv4() {
+            Some(address) => DESTINATIONS_V4.get(Key::new(32, address.octets())),
+            None => DESTINATIONS_V6.get(Key::new(128, address.bits().to_be_bytes())),
+        }?;
         Some((*value).into())
     }
 

@@ -1,0 +1,247 @@
+//! Law 5, the part that needs no kernel: a flow and its answer meet one bucket, in either family.
+
+mod packet;
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+
+use causeway_steering::headers::{ETHERNET, protocol};
+use causeway_steering::{Address, BUCKETS, FlowKey, Headers, Inbound, Malformed, SteerHash};
+use packet::{Part, behind, ends, extensions, frame, icmp, key, ports};
+use proptest::prelude::*;
+use siphasher::sip::SipHasher13;
+
+proptest! {
+    #[test]
+    fn a_flow_and_its_answer_have_one_hash(
+        hash in any::<[u8; 16]>(), [a, b, _] in ends(), pa in any::<u16>(), pb in any::<u16>(),
+        proto in prop::sample::select(vec![protocol::TCP, protocol::UDP, protocol::SCTP, 47]),
+    ) {
+        let hash = SteerHash::new(hash);
+        let there = key(&frame(a, b, proto, Part::Whole, &ports(pa, pb)));
+        let back = key(&frame(b, a, proto, Part::Whole, &ports(pb, pa)));
+        prop_assert_eq!(there, back);
+        prop_assert_eq!(hash.hash(&there), hash.hash(&back));
+        prop_assert!(hash.bucket(&there) < BUCKETS);
+    }
+
+    #[test]
+    fn the_hash_is_siphash_1_3(
+        key in any::<[u8; 16]>(), [a, b, _] in ends(),
+        pa in any::<u16>(), pb in any::<u16>(), protocol in any::<u8>(),
+    ) {
+        let (low, high) = if (a, pa) < (b, pb) { ((a, pa), (b, pb)) } else { ((b, pb), (a, pa)) };
+        let mut reference = SipHasher13::new_with_key(&key);
+        let mut write = |word: u64| reference.write(&word.to_le_bytes());
+        if a.is_ipv4() {
+            let end = |(address, port): (Address, u16)| address.low << 32 >> 16 | u64::from(port);
+            write(end(low) | u64::from(protocol) << 48);
+            write(end(high));
+        } else {
+            for (address, _) in [low, high] {
+                write(address.high);
+                write(address.low);
+            }
+            write(u64::from(protocol) << 32 | u64::from(low.1) << 16 | u64::from(high.1));
+        }
+        let flow = FlowKey::new(protocol, (a, pa), (b, pb));
+        prop_assert_eq!(SteerHash::new(key).hash(&flow), reference.finish());
+    }
+
+    #[test]
+    fn all_fragments_of_a_packet_have_one_key(
+        [a, b, _] in ends(), first in any::<[u8; 24]>(), rest in any::<[u8; 24]>(),
+        proto in prop::sample::select(vec![protocol::TCP, protocol::UDP, protocol::ICMP, protocol::ICMPV6]),
+    ) {
+        let head = key(&frame(a, b, proto, Part::First, &first));
+        prop_assert_eq!(head, key(&frame(a, b, proto, Part::Middle, &rest)));
+        prop_assert_eq!(head, key(&frame(b, a, proto, Part::Last, &rest)));
+    }
+
+    /// Before and behind the fragment header: what precedes it stands in every fragment.
+    #[test]
+    fn fragments_behind_extension_headers_have_the_key_of_fragments(
+        [a, b, _] in ends().prop_filter("IPv6", |[a, ..]| !a.is_ipv4()), chain in extensions(),
+    ) {
+        let whole: Vec<_> = chain.into_iter().filter(|(kind, _)| *kind != 44).take(3).collect();
+        let fragment = [whole, vec![(44, vec![0, 0, 1, 0, 0, 0, 7])]].concat();
+        let alone = key(&frame(b, a, protocol::UDP, Part::Last, &[7; 9]));
+        prop_assert_eq!(key(&behind(a, b, &fragment, protocol::UDP, &ports(1, 2))), alone);
+    }
+
+    #[test]
+    fn an_icmp_error_has_the_key_of_the_packet_that_it_quotes(
+        [a, b, router] in ends(), pa in any::<u16>(), pb in any::<u16>(), chain in extensions(),
+        proto in prop::sample::select(vec![protocol::TCP, protocol::UDP]), kind in 0..5usize, cut in 0..16usize,
+    ) {
+        let (icmp, ..) = icmp(a);
+        let (kind, packet) = match a.is_ipv4() {
+            true => ([3, 4, 5, 11, 12][kind], frame(a, b, proto, Part::Whole, &ports(pa, pb))),
+            false => ([1, 2, 3, 4, 1][kind], behind(a, b, &chain, proto, &ports(pa, pb))),
+        };
+        let quoted = &packet[ETHERNET..packet.len() - cut];
+        let quote = [&[kind, 0, 0, 0, 0, 0, 0, 0], quoted].concat();
+        prop_assert_eq!(key(&packet), key(&frame(router, a, icmp, Part::Whole, &quote)));
+    }
+
+    #[test]
+    fn extension_headers_change_no_key(
+        [a, b, _] in ends().prop_filter("IPv6", |[a, ..]| !a.is_ipv4()),
+        chain in extensions(), pa in any::<u16>(), pb in any::<u16>(),
+    ) {
+        let plain = frame(b, a, protocol::TCP, Part::Whole, &ports(pb, pa));
+        prop_assert_eq!(key(&behind(a, b, &chain, protocol::TCP, &ports(pa, pb))), key(&plain));
+    }
+
+    #[test]
+    fn no_octets_are_read_beyond_the_packet(
+        mut octets in prop::collection::vec(any::<u8>(), 0..120), version in prop::option::of(4..=6u8),
+    ) {
+        if let (Some(version), Some(octet)) = (version, octets.get_mut(ETHERNET)) {
+            *octet = version << 4 | 5;
+        }
+        if let Ok(headers) = Headers::parse(&octets[..], ETHERNET) {
+            FlowKey::of(&octets[..], &headers);
+            Inbound::of(&octets[..], &headers);
+        }
+    }
+
+    #[test]
+    fn an_address_comes_back(octets in any::<[u8; 16]>(), short in any::<[u8; 4]>()) {
+        for address in [IpAddr::from(octets), IpAddr::from(short)] {
+            prop_assert_eq!(IpAddr::from(Address::from(address)), address);
+            prop_assert_eq!(Address::from(address).is_ipv4(), address.is_ipv4());
+        }
+    }
+}
+
+#[test]
+fn an_echo_and_its_answer_have_one_key() {
+    for [a, b, router] in [[1, 2, 3].map(Address::v4), [1, 2, 3].map(Address::v6)] {
+        let (icmp, echo, reply) = icmp(a);
+        let message = |kind, id| [kind, 0, 0, 0, 0, id, 0, 1];
+        let request = frame(a, b, icmp, Part::Whole, &message(echo, 7));
+        let answer = frame(b, a, icmp, Part::Whole, &message(reply, 7));
+        let other = frame(a, b, icmp, Part::Whole, &message(echo, 8));
+        assert_eq!(key(&request), key(&answer));
+        assert_ne!(key(&request), key(&other));
+
+        let exceeded = if a.is_ipv4() { 11 } else { 3 };
+        let quote = [&message(exceeded, 0)[..], &request[ETHERNET..]].concat();
+        let error = frame(router, a, icmp, Part::Whole, &quote);
+        assert_eq!(key(&request), key(&error));
+    }
+}
+
+/// The ICMP of the other family tells nothing: it is a payload like any other.
+#[test]
+fn each_family_has_its_own_icmp() {
+    let echo = |protocol, kind| {
+        let [a, b] = [Address::v4(1), Address::v4(2)];
+        key(&frame(
+            a,
+            b,
+            protocol,
+            Part::Whole,
+            &[kind, 0, 0, 0, 0, 7, 0, 1],
+        ))
+    };
+    assert_eq!(echo(protocol::ICMPV6, 128).low.1, 0);
+    assert_eq!(echo(protocol::ICMP, 8).low.1, 7);
+}
+
+/// RFC 8200 section 4.4: with segments left the packet goes on to another address, so that what it
+/// carries is not for this one.
+#[test]
+fn a_packet_that_goes_on_is_not_looked_into() {
+    let [a, b] = [Address::v6(1), Address::v6(2)];
+    let with = |left| {
+        behind(
+            a,
+            b,
+            &[(43, vec![0, 4, left, 0, 0, 0, 0])],
+            protocol::ESP,
+            &[9; 16],
+        )
+    };
+    let inbound = |frame: &[u8]| {
+        Inbound::of(
+            frame,
+            &Headers::parse(frame, ETHERNET).expect("a proper frame"),
+        )
+    };
+    assert!(matches!(inbound(&with(0)), Inbound::Esp { .. }));
+    assert_eq!(inbound(&with(1)), Inbound::Other);
+}
+
+/// An IPv4-mapped address belongs to IPv4; in a header of IPv6 it would pass for one.
+#[test]
+fn a_mapped_address_on_the_wire_is_malformed() {
+    let [a, mapped] = [Address::v6(1), Address::v4(0x0a02_0001)];
+    for (from, to) in [(a, mapped), (mapped, a)] {
+        let frame = behind(from, to, &[], protocol::TCP, &ports(1, 2));
+        assert_eq!(Headers::parse(&frame[..], ETHERNET), Err(Malformed));
+    }
+}
+
+/// Ethernet padding and octets behind a UDP datagram are no part of ESP; a datagram that claims
+/// more than its packet has is cut.
+#[test]
+fn esp_ends_where_its_innermost_length_says() {
+    let inbound = |protocol, payload: &[u8], padding: usize| {
+        let [a, b] = [Address::v4(1), Address::v4(2)];
+        let mut frame = frame(a, b, protocol, Part::Whole, payload);
+        frame.resize(frame.len() + padding, 0);
+        let headers = Headers::parse(&frame[..], ETHERNET).expect("a proper frame");
+        Inbound::of(&frame[..], &headers)
+    };
+    let esp = [0, 0, 0x10, 1, 0, 0, 0, 1, 9, 9, 9, 9];
+    let udp = |length: u16| {
+        let header = [4500, 4500, length, 0].map(u16::to_be_bytes).concat();
+        [&header[..], &esp].concat()
+    };
+    let found = |at, length| Inbound::Esp {
+        at,
+        end: at + length,
+        spi: 0x1001,
+    };
+    assert_eq!(inbound(protocol::ESP, &esp, 6), found(34, 12));
+    assert_eq!(inbound(protocol::ESP, &esp[..7], 6), Inbound::EspTruncated);
+    assert_eq!(inbound(protocol::UDP, &udp(20), 6), found(42, 12));
+    assert_eq!(inbound(protocol::UDP, &udp(16), 0), found(42, 8));
+    for cut in [0, 7, 8, 15, 21, u16::MAX] {
+        assert_eq!(
+            inbound(protocol::UDP, &udp(cut), 6),
+            Inbound::EspTruncated,
+            "a datagram of {cut}"
+        );
+    }
+}
+
+#[test]
+fn ports_are_not_read_from_the_padding_behind_a_packet() {
+    for [a, b] in [[1, 2].map(Address::v4), [1, 2].map(Address::v6)] {
+        let mut cut = frame(a, b, protocol::TCP, Part::Whole, &[0x12]);
+        let alone = key(&cut);
+        cut.extend([0xee; 24]);
+        assert_eq!(key(&cut), alone);
+    }
+}
+
+/// One client with many ports: the largest of ten shares stays near a tenth. A sum of ports
+/// instead of a hash would fail here.
+#[test]
+fn the_ports_of_one_client_spread_evenly() {
+    let hash = SteerHash::new(*b"a key for tests.");
+    for [client, server] in [[1, 2].map(Address::v4), [1, 2].map(Address::v6)] {
+        let mut shares = [0u32; 10];
+        for port in 1024..=u16::MAX {
+            let flow = FlowKey::new(protocol::TCP, (client, port), (server, 443));
+            shares[(hash.bucket(&flow) % 10) as usize] += 1;
+        }
+        let mean = f64::from(u16::MAX - 1023) / 10.0;
+        for share in shares {
+            assert!((f64::from(share) / mean - 1.0).abs() < 0.05, "{shares:?}");
+        }
+    }
+}
