@@ -21,6 +21,10 @@ const CHECKSUM: usize = 10;
 /// Where the hop limit stands in an IPv6 header.
 const HOP_LIMIT: usize = 7;
 
+/// Octets that sealing writes behind a piece that another one follows: TFC padding, since all but the
+/// last are up to 7 octets shorter than what the tunnel carries, and the trailer.
+const BEHIND: usize = 7 + TAIL_ROOM;
+
 impl<D: Device> Worker<D> {
     /// Seals the packet in `frame` into a tunnel.
     #[inline]
@@ -107,10 +111,16 @@ impl<D: Device> Worker<D> {
     ) -> Result<(), Drop> {
         for index in 0..cut.count() {
             let packet = &mut self.device.room(frame)[headers.l3..];
-            let piece = cut.piece(packet, index);
-            // Sealing writes its trailer behind the piece, where the next one's payload lies.
-            let tail = piece.end..packet.len().min(piece.end + TAIL_ROOM);
-            let mut saved = [0; TAIL_ROOM];
+            let mut piece = cut.piece(packet, index);
+            if index + 1 == cut.count() {
+                // Behind the last piece the frame may end before its TFC padding does. The front
+                // has been sealed by now.
+                packet.copy_within(piece.clone(), 0);
+                piece = 0..piece.len();
+            }
+            // Sealing writes behind the piece, where the next one's payload lies.
+            let tail = piece.end..packet.len().min(piece.end + BEHIND);
+            let mut saved = [0; BEHIND];
             let saved = &mut saved[..tail.len()];
             saved.copy_from_slice(&packet[tail.clone()]);
             self.seal_piece(frame, headers.l3 + piece.start, piece.len(), tunnel)?;

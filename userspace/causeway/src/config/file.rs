@@ -168,6 +168,18 @@ pub struct Tunnel {
     pub source_port: Option<Spanned<u16>>,
     /// Size of the replay window, in packets.
     pub replay_window: Option<Spanned<u32>>,
+    /// The outer DSCP; absent: the inner one.
+    pub dscp: Option<Spanned<Dscp>>,
+    /// The outer "don't fragment".
+    #[serde(default)]
+    pub dont_fragment: DontFragment,
+    /// Whether sequence numbers have 64 bits.
+    #[serde(default = "yes")]
+    pub esn: bool,
+    /// Octets to which shorter inner packets are filled up.
+    pub tfc_pad_to: Option<Spanned<u32>>,
+    /// How long the SAs may live; absent: without limit.
+    pub lifetime: Option<Lifetime>,
     /// The SA that seals.
     pub outbound: Sa,
     /// The SA that opens.
@@ -182,6 +194,57 @@ pub enum Encapsulation {
     Udp,
     /// IP protocol 50.
     Esp,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// `dscp`: a number, or the word `"copy"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected \"copy\" or a number from 0 to 63")]
+pub enum Dscp {
+    /// The outer DSCP.
+    Value(i64),
+    /// A word.
+    Word(String),
+}
+
+/// `dont-fragment`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DontFragment {
+    /// As in the inner header.
+    #[default]
+    Copy,
+    /// Always.
+    Set,
+    /// Never.
+    Clear,
+}
+
+/// `lifetime`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Lifetime {
+    /// Beyond these somebody is told.
+    #[serde(default)]
+    pub soft: Limits,
+    /// Beyond these nothing is carried.
+    #[serde(default)]
+    pub hard: Limits,
+}
+
+/// `lifetime.soft` and `lifetime.hard`: the first one reached counts.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Since the SA was made.
+    pub seconds: Option<Spanned<u64>>,
+    /// Inner IP bytes with their padding.
+    pub bytes: Option<Spanned<u64>>,
+    /// Packets.
+    pub packets: Option<Spanned<u64>>,
 }
 
 /// One direction of a tunnel.

@@ -14,6 +14,7 @@ mod plan;
 mod prefixes;
 mod role;
 mod sas;
+mod settings;
 mod tunnels;
 
 use std::path::Path;
@@ -21,7 +22,7 @@ use std::path::Path;
 pub use error::{ConfigError, Problem};
 pub use host::{HostFacts, MAX_MTU, NicFacts};
 pub use plan::{
-    Encapsulation, Gateway, Nic, NicMode, Peering, Plan, Sa, SteeringKey, Tunnel, Worker,
+    Encapsulation, Gateway, Nic, NicMode, Peering, Plan, Sa, Settings, SteeringKey, Tunnel, Worker,
 };
 
 use crate::status::Role;

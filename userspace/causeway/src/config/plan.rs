@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use causeway_esp::{BackendChoice, Spi};
+use causeway_esp::{BackendChoice, DontFragment, Dscp, Lifetime, Spi, Tfc};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
@@ -135,10 +135,40 @@ pub struct Tunnel {
     pub encapsulation: Encapsulation,
     /// Size of the replay window, in packets.
     pub replay_window: u32,
+    /// What both SAs do beyond carrying.
+    pub settings: Settings,
     /// The SA that seals.
     pub outbound: Sa,
     /// The SA that opens.
     pub inbound: Sa,
+}
+
+/// What the SAs of a tunnel do beyond carrying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the outer DSCP comes from.
+    pub dscp: Dscp,
+    /// Where the outer "don't fragment" comes from.
+    pub dont_fragment: DontFragment,
+    /// Whether sequence numbers have 64 bits.
+    pub esn: bool,
+    /// How lengths are hidden.
+    pub tfc: Tfc,
+    /// How long an SA may live.
+    pub lifetime: Lifetime,
+}
+
+/// What holds where nothing is written.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            dscp: Dscp::Copy,
+            dont_fragment: DontFragment::Copy,
+            esn: true,
+            tfc: Tfc::Off,
+            lifetime: Lifetime::default(),
+        }
+    }
 }
 
 /// How ESP is carried between gateways.

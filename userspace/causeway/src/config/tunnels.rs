@@ -12,6 +12,7 @@ use super::error::Report;
 use super::file::{self, File};
 use super::plan::{Encapsulation, Gateway, Tunnel, Worker};
 use super::sas::Seen;
+use super::settings;
 
 /// The UDP source port if none is written (RFC 3948 section 2.1).
 const SOURCE_PORT: u16 = 4500;
@@ -263,6 +264,7 @@ fn convert_tunnel(
         peer: peer?,
         encapsulation: encapsulation?,
         replay_window,
+        settings: settings::convert(tunnel, field, report),
         outbound: outbound?,
         inbound: inbound?,
     })

@@ -10,6 +10,7 @@ mod file;
 mod host;
 mod keys;
 mod roles;
+mod settings;
 
 use std::path::Path;
 

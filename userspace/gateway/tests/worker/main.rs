@@ -11,4 +11,5 @@ mod out;
 mod packet;
 mod path;
 mod rekey;
+mod settings;
 mod side;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use causeway_device::{Memory, memory};
 use causeway_esp::{
-    Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Lifetime, OutboundConfig,
-    OutboundSa, Outer, Sequence, Spi,
+    Cipher, DontFragment, Dscp, Encapsulation, Ends, InboundConfig, InboundSa, Key, Lifetime,
+    OutboundConfig, OutboundSa, Outer, Sequence, Spi, Tfc,
 };
 use causeway_gateway::{Command, Control, Finished, Totals, Tunnel, Worker, WorkerConfig};
 use causeway_routes::{Route, Snapshot};
@@ -29,6 +29,9 @@ pub const PATH_MTU_AGE: Duration = Duration::from_secs(600);
 pub struct Setup {
     /// Whether the gateways speak IPv6 to each other; what they carry is of both families.
     pub outer_v6: bool,
+    pub tfc: Tfc,
+    pub dscp: Dscp,
+    pub dont_fragment: DontFragment,
     pub clamp_mss: bool,
     pub burst: usize,
     pub frames: usize,
@@ -41,6 +44,9 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             outer_v6: false,
+            tfc: Tfc::Off,
+            dscp: Dscp::Copy,
+            dont_fragment: DontFragment::Copy,
             clamp_mss: false,
             burst: 8,
             frames: 1024,
@@ -149,11 +155,19 @@ pub fn outbound_lasting(
 ) -> OutboundSa {
     let end = |vpc| address(setup.outer_v6, vpc);
     let ends = Ends::new(end(from), end(to)).expect("one family");
-    let outer = Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64);
+    let outer = Outer {
+        dscp: setup.dscp,
+        dont_fragment: setup.dont_fragment,
+        ..Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64)
+    };
     let mut sequence = Sequence::new(1);
     sequence.reserve_until(setup.reserved);
     let config = OutboundConfig::new(spi(from, epoch), key(from, epoch), outer, sequence);
-    OutboundSa::new(OutboundConfig { lifetime, ..config })
+    OutboundSa::new(OutboundConfig {
+        lifetime,
+        tfc: setup.tfc,
+        ..config
+    })
 }
 
 /// The SA of an epoch on which VPC `from` sends, as its peer has it.

@@ -6,7 +6,7 @@ use causeway_esp::{
     BackendChoice, Ends, InboundConfig, InboundSa, OutboundConfig, OutboundSa, Outer, Sequence, Spi,
 };
 
-use crate::config::{Encapsulation, Gateway, Plan, Tunnel};
+use crate::config::{Encapsulation, Gateway, Plan, Settings, Tunnel};
 use crate::key::SaKey;
 use crate::sequence::Reservation;
 
@@ -25,6 +25,7 @@ pub struct Terms {
     pub peering: String,
     pub(super) outer: Outer,
     pub(super) replay_window: u32,
+    pub(super) settings: Settings,
     pub(super) backend: BackendChoice,
 }
 
@@ -50,8 +51,13 @@ impl Terms {
         let ends = Ends::new(gateway.address, tunnel.peer)?;
         Ok(Self {
             peering: plan.peerings[tunnel.peering].name.clone(),
-            outer: Outer::new(ends, encapsulation, OUTER_TTL),
+            outer: Outer {
+                dscp: tunnel.settings.dscp,
+                dont_fragment: tunnel.settings.dont_fragment,
+                ..Outer::new(ends, encapsulation, OUTER_TTL)
+            },
             replay_window: tunnel.replay_window,
+            settings: tunnel.settings,
             backend: plan.crypto,
         })
     }
@@ -78,6 +84,9 @@ impl Terms {
         let mut sequence = Sequence::new(reserved.start);
         sequence.reserve_until(reserved.end);
         let sa = OutboundSa::new(OutboundConfig {
+            esn: self.settings.esn,
+            tfc: self.settings.tfc,
+            lifetime: self.settings.lifetime,
             backend: self.backend,
             ..OutboundConfig::new(spi, key.key()?, self.outer, sequence)
         });
@@ -90,6 +99,8 @@ impl Terms {
     /// Where the replay window is none; the configuration checks that.
     pub fn inbound(&self, spi: Spi, key: &SaKey) -> Result<InboundSa, SaError> {
         Ok(InboundSa::new(InboundConfig {
+            esn: self.settings.esn,
+            lifetime: self.settings.lifetime,
             backend: self.backend,
             ..InboundConfig::new(spi, key.key()?, self.replay_window)
         })?)

@@ -96,6 +96,7 @@ fn world(directory: &Directory) -> Sas {
                 causeway_esp::Encapsulation::Esp,
                 64,
             ),
+            settings: crate::config::Settings::default(),
             replay_window: 64,
             backend: BackendChoice::Auto,
         };

@@ -1,0 +1,114 @@
+//! What a tunnel's SAs do beyond carrying: DSCP, DF, ESN, TFC padding and lifetimes.
+
+use std::time::Duration;
+
+use causeway_esp::{DontFragment, Dscp, Lifetime, Limits, Tfc};
+use toml::Spanned;
+
+use super::error::Report;
+use super::file;
+use super::host::MAX_MTU;
+use super::plan::Settings;
+
+/// The largest DSCP: six bits (RFC 2474 section 3).
+const MAX_DSCP: i64 = 63;
+
+pub(super) fn convert(tunnel: &file::Tunnel, field: &str, report: &mut Report<'_>) -> Settings {
+    Settings {
+        dscp: dscp(tunnel.dscp.as_ref(), field, report),
+        dont_fragment: match tunnel.dont_fragment {
+            file::DontFragment::Copy => DontFragment::Copy,
+            file::DontFragment::Set => DontFragment::Set,
+            file::DontFragment::Clear => DontFragment::Clear,
+        },
+        esn: tunnel.esn,
+        tfc: tfc(tunnel.tfc_pad_to.as_ref(), field, report),
+        lifetime: lifetime(tunnel.lifetime.as_ref(), field, report),
+    }
+}
+
+fn dscp(written: Option<&Spanned<file::Dscp>>, field: &str, report: &mut Report<'_>) -> Dscp {
+    let Some(written) = written else {
+        return Dscp::Copy;
+    };
+    let got = match written.get_ref() {
+        file::Dscp::Value(value @ 0..=MAX_DSCP) => return Dscp::Set(*value as u8),
+        file::Dscp::Word(word) if word == "copy" => return Dscp::Copy,
+        file::Dscp::Value(value) => value.to_string(),
+        file::Dscp::Word(word) => format!("{word:?}"),
+    };
+    report.refuse(
+        written.span(),
+        format_args!("{field}.dscp"),
+        format_args!("expected \"copy\" or a number from 0 to {MAX_DSCP}, got {got}"),
+    );
+    Dscp::Copy
+}
+
+fn tfc(written: Option<&Spanned<u32>>, field: &str, report: &mut Report<'_>) -> Tfc {
+    let Some(written) = written else {
+        return Tfc::Off;
+    };
+    let length = *written.get_ref();
+    if !(1..=MAX_MTU).contains(&length) {
+        report.refuse(
+            written.span(),
+            format_args!("{field}.tfc-pad-to"),
+            format_args!(
+                "expected 1 to {MAX_MTU} octets, got {length}; leave it out to show the lengths"
+            ),
+        );
+    }
+    Tfc::PadTo(length as usize)
+}
+
+fn lifetime(written: Option<&file::Lifetime>, field: &str, report: &mut Report<'_>) -> Lifetime {
+    let Some(file::Lifetime { soft, hard }) = written else {
+        return Lifetime::default();
+    };
+    for (name, soft, hard) in [
+        ("seconds", &soft.seconds, &hard.seconds),
+        ("bytes", &soft.bytes, &hard.bytes),
+        ("packets", &soft.packets, &hard.packets),
+    ] {
+        for (stage, limit) in [("soft", soft), ("hard", hard)] {
+            if let Some(limit) = limit
+                && *limit.get_ref() == 0
+            {
+                report.refuse(
+                    limit.span(),
+                    format_args!("{field}.lifetime.{stage}.{name}"),
+                    "expected at least 1, got 0; leave it out for no limit",
+                );
+            }
+        }
+        if let (Some(soft), Some(hard)) = (soft, hard)
+            && soft.get_ref() >= hard.get_ref()
+        {
+            report.refuse(
+                soft.span(),
+                format_args!("{field}.lifetime.soft.{name}"),
+                format_args!(
+                    "{} is not below {}, the hard limit (line {}); a soft limit tells that a new \
+                     SA is due while the old one still carries",
+                    soft.get_ref(),
+                    hard.get_ref(),
+                    report.line(hard.span())
+                ),
+            );
+        }
+    }
+    Lifetime {
+        soft: limits(soft),
+        hard: limits(hard),
+    }
+}
+
+fn limits(written: &file::Limits) -> Limits {
+    let number = |limit: &Option<Spanned<u64>>| limit.as_ref().map(|limit| *limit.get_ref());
+    Limits {
+        time: number(&written.seconds).map(Duration::from_secs),
+        bytes: number(&written.bytes),
+        packets: number(&written.packets),
+    }
+}

@@ -1,0 +1,102 @@
+//! What an SA's settings make of packets on their way through a worker.
+
+use causeway_esp::{DontFragment, Dscp, Tfc};
+use causeway_gateway::WorkerConfig;
+use proptest::prelude::*;
+
+use crate::packet::{DONT_FRAGMENT, Packet, reassemble, word};
+use crate::side::{MAX_INNER, Setup, Side, carry, config, gateway_mac};
+
+const HOST_1: [u8; 4] = [10, 1, 0, 2];
+const HOST_2: [u8; 4] = [10, 2, 0, 3];
+
+fn padding_to(octets: usize) -> Setup {
+    Setup {
+        tfc: Tfc::PadTo(octets),
+        ..Setup::default()
+    }
+}
+
+/// Standard: tfc-made
+#[test]
+fn all_lengths_are_one_and_never_more_than_the_path_takes() {
+    let mut a = Side::new(1, &padding_to(usize::MAX));
+    let frames: Vec<_> = [0, 1, 500, MAX_INNER - 28, 1472, 1800]
+        .into_iter()
+        .map(|length| Packet::udp(HOST_1, HOST_2, &vec![7; length]).frame(gateway_mac(1)))
+        .collect();
+    let sealed = a.exchange(&frames);
+    assert_eq!(sealed.len(), 4 + 2 + 2, "two go in two pieces each");
+    for frame in sealed {
+        assert_eq!(frame.len(), 14 + 1500);
+    }
+}
+
+proptest! {
+    /// Whatever is padded to, a packet arrives as it was, whole or in pieces that join.
+    #[test]
+    fn padding_changes_nothing_inside(
+        pad_to in 1usize..2000,
+        length in 0usize..1900,
+        mtu in 1400usize..=1500,
+    ) {
+        let setup = padding_to(pad_to);
+        let mut a = Side::with(WorkerConfig { mtu, ..config(1, &setup) }, &setup);
+        let mut b = Side::new(2, &setup);
+        let data: Vec<u8> = (0..length).map(|at| (at * 7 + 3) as u8).collect();
+        let packet = Packet::udp(HOST_1, HOST_2, &data);
+        let sealed = a.exchange(&[packet.frame(gateway_mac(1))]);
+        prop_assert!(sealed.iter().all(|frame| frame.len() <= 14 + mtu));
+        let opened = b.exchange(&carry(sealed, 1));
+        let pieces: Vec<_> = opened.iter().map(|frame| frame[14..].to_vec()).collect();
+        prop_assert_eq!(reassemble(&pieces), packet.payload);
+        a.finish();
+        b.finish();
+    }
+}
+
+/// The outer TOS and flags of a packet with these of its own.
+fn outer(setup: &Setup, dscp: u8, flags: u16) -> (u8, u16) {
+    let mut a = Side::new(1, setup);
+    let mut frame = Packet {
+        flags,
+        ..Packet::udp(HOST_1, HOST_2, &[7; 100])
+    }
+    .frame(gateway_mac(1));
+    frame[15] = dscp << 2 | 2;
+    let sealed = a.exchange(&[frame]);
+    (sealed[0][15], word(&sealed[0], 20))
+}
+
+/// Standard: dscp-set, dscp-copied
+#[test]
+fn the_outer_dscp_is_copied_or_set_and_ecn_copied() {
+    for (dscp, inner, expected) in [
+        (Dscp::Copy, 46, 46),
+        (Dscp::Set(0), 46, 0),
+        (Dscp::Set(34), 46, 34),
+    ] {
+        let setup = Setup {
+            dscp,
+            ..Setup::default()
+        };
+        assert_eq!(outer(&setup, inner, 0).0, expected << 2 | 2);
+    }
+}
+
+/// Standard: df-set, df-copied
+#[test]
+fn the_outer_df_is_copied_set_or_cleared() {
+    for (dont_fragment, inner, expected) in [
+        (DontFragment::Copy, 0, 0),
+        (DontFragment::Copy, DONT_FRAGMENT, DONT_FRAGMENT),
+        (DontFragment::Set, 0, DONT_FRAGMENT),
+        (DontFragment::Clear, DONT_FRAGMENT, 0),
+    ] {
+        let setup = Setup {
+            dont_fragment,
+            ..Setup::default()
+        };
+        assert_eq!(outer(&setup, 0, inner).1, expected);
+    }
+}
