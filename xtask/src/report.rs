@@ -8,6 +8,7 @@ use causeway_lab::measure::iperf::Tcp;
 use causeway_lab::measure::load::Snapshot;
 use causeway_lab::measure::pairs::FlowPath;
 use causeway_lab::measure::probe::Probe;
+use causeway_lab::measure::rekey::Rekey;
 use causeway_lab::measure::survey::{BothWays, Plan, Survey};
 use causeway_lab::{Fact, Final, Latency, Node, Options, Reasons, Site, Volume, Worker};
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub struct Report {
     tcp: BothWays<Tcp>,
     probe: BothWays<Probe>,
     probe_under_load: BothWays<Probe>,
+    rekey: Option<Rekey>,
     trunk: Option<Trunk>,
     pairs: Option<Vec<FlowPath>>,
     facts: Vec<Fact>,
@@ -41,6 +43,7 @@ struct Asked {
     outer: String,
     streams: u16,
     duration_seconds: u32,
+    rekey_seconds: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,12 +95,14 @@ impl Report {
                 outer: options.outer.to_string(),
                 streams: plan.streams,
                 duration_seconds: plan.duration,
+                rekey_seconds: plan.rekey,
             },
             gateways: [1, 2].into_iter().flat_map(of_vpc).collect(),
             roles: roles(survey),
             tcp: survey.tcp.clone(),
             probe: survey.probe.clone(),
             probe_under_load: survey.probe_under_load.clone(),
+            rekey: survey.rekey.clone(),
             trunk: survey.trunk.clone(),
             pairs: survey.pairs.clone(),
             facts: survey.facts.clone(),
@@ -299,6 +304,7 @@ mod tests {
         };
         Survey {
             pairs: None,
+            rekey: None,
             trunk: None,
             probe: BothWays {
                 there: None,

@@ -44,6 +44,10 @@ pub struct Args {
     #[arg(long, default_value_t = Family::Ipv4)]
     pub outer: Family,
 
+    /// New keys for every gateway pair each so many seconds, in a window of its own
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub rekey: Option<u32>,
+
     /// Write the report as JSON to this file as well (docs/run-report.md)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -77,6 +81,7 @@ pub fn run(args: &Args, causeway: &Path, xdp_object: &Path) -> Result<bool> {
     let plan = survey::Plan {
         streams: args.streams,
         duration: args.duration,
+        rekey: args.rekey,
         ..survey::Plan::default()
     };
     let survey = survey::run(&mut lab, &plan, &mut progress)?;

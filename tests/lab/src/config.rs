@@ -12,6 +12,9 @@ use crate::options::{Encapsulation, Options, Placement};
 use crate::tool::{self, write_private};
 use crate::topology::{self, NIC, Node, Site, carrier, gateway_name, other};
 
+/// A role's control socket, in its folder.
+const SOCKET: &str = "control.sock";
+
 /// Where a role's own configuration file is.
 pub fn path(folder: &Path, role: Site) -> PathBuf {
     folder.join(role.to_string()).join("causeway.toml")
@@ -31,39 +34,57 @@ pub fn write_all(options: &Options, folder: &Path) -> Result<()> {
     }
     for number in 1..=options.gateways {
         for vpc in [1, 2] {
-            make_key(options, folder, vpc, number)?;
+            make_key(options, folder, (vpc, number), 0)?;
         }
     }
     Ok(())
 }
 
-/// The key of the SA from gateway `number` of `vpc` to its peer. The sender
-/// alone has the reservation of sequence numbers beside it.
-fn make_key(options: &Options, folder: &Path, vpc: u8, number: u8) -> Result<()> {
+/// The key of an epoch of the SA from gateway `number` of `vpc` to its peer. The
+/// sender alone has the reservation of sequence numbers beside it.
+pub fn make_key(
+    options: &Options,
+    folder: &Path,
+    (vpc, number): (u8, u8),
+    epoch: u32,
+) -> Result<Key> {
     let home = |vpc| folder.join(carrier(options, vpc, number).to_string());
-    let outbound = home(vpc).join(outbound_key(number));
+    let outbound = home(vpc).join(outbound_key(number, epoch));
     tool::run(
         Command::new(&options.causeway)
             .args(["key", "new", "--cipher", &options.cipher.to_string()])
             .arg(&outbound),
     )?;
-    let inbound = home(other(vpc)).join(inbound_key(number));
+    let inbound = home(other(vpc)).join(inbound_key(number, epoch));
     let key = fs::read_to_string(&outbound)
         .with_context(|| format!("`causeway key new` left no {}", outbound.display()))?;
-    write_private(&inbound, &key)
+    write_private(&inbound, &key)?;
+    Ok(Key { outbound, inbound })
 }
 
-fn outbound_key(number: u8) -> String {
-    format!("{}-outbound.key", gateway_name(number))
+/// A key, as either end has it.
+pub struct Key {
+    pub outbound: PathBuf,
+    pub inbound: PathBuf,
 }
 
-fn inbound_key(number: u8) -> String {
-    format!("{}-inbound.key", gateway_name(number))
+fn outbound_key(number: u8, epoch: u32) -> String {
+    format!("{}-outbound-{epoch}.key", gateway_name(number))
 }
 
-/// The SPI of the SA that gateway `number` of `vpc` sends with.
-fn spi(vpc: u8, number: u8) -> u32 {
-    u32::from(vpc) * 0x1000 + u32::from(number)
+fn inbound_key(number: u8, epoch: u32) -> String {
+    format!("{}-inbound-{epoch}.key", gateway_name(number))
+}
+
+/// The SPI of an epoch of the SA that gateway `number` of `vpc` sends with. The
+/// configuration has epoch 0.
+pub fn spi(vpc: u8, number: u8, epoch: u32) -> u32 {
+    (epoch << 16) + u32::from(vpc) * 0x1000 + u32::from(number)
+}
+
+/// A role's control socket.
+pub fn socket(folder: &Path, role: Site) -> PathBuf {
+    folder.join(role.to_string()).join(SOCKET)
 }
 
 fn text(options: &Options, role: Site, cores: &[usize]) -> String {
@@ -80,6 +101,7 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
     let mut text = format!(
         "[nic]\nname = \"{NIC}\"\nmode = \"{mode}\"\n\n\
          [http]\nlisten = \"{listen}\"\n\n\
+         [control]\nsocket = \"{SOCKET}\"\n\n\
          [vpc]\nprefixes = [{own}]\n\n\
          [steering]\nkey-file = \"steering.key\"\n\n\
          [[peering]]\nname = \"{peering}\"\nprefixes = [{theirs}]\n\
@@ -129,10 +151,10 @@ fn worker(options: &Options, role: Site, number: u8, cores: &[usize]) -> String 
         peering = peering(vpc),
         peer = carrier(options, other(vpc), number).address(options.outer),
         encapsulation = options.encapsulation,
-        spi_out = spi(vpc, number),
-        key_out = outbound_key(number),
-        spi_in = spi(other(vpc), number),
-        key_in = inbound_key(number),
+        spi_out = spi(vpc, number, 0),
+        key_out = outbound_key(number, 0),
+        spi_in = spi(other(vpc), number, 0),
+        key_in = inbound_key(number, 0),
     )
 }
 
@@ -143,7 +165,7 @@ fn prefixes(options: &Options, vpc: u8) -> String {
     prefixes.collect::<Vec<_>>().join(", ")
 }
 
-fn peering(vpc: u8) -> String {
+pub fn peering(vpc: u8) -> String {
     format!("vpc-{}", other(vpc))
 }
 
@@ -176,8 +198,10 @@ mod tests {
         assert!(gateway.contains("gateways = [\"gateway-2\"]"));
         assert_eq!(gateway.matches("[[gateway.worker.tunnel]]").count(), 1);
         assert!(gateway.contains("peer = \"10.2.0.102\""));
-        assert!(gateway.contains("outbound = { spi = 4098, key-file = \"gateway-2-outbound.key\""));
-        assert!(gateway.contains("inbound = { spi = 8194, key-file = \"gateway-2-inbound.key\""));
+        assert!(
+            gateway.contains("outbound = { spi = 4098, key-file = \"gateway-2-outbound-0.key\"")
+        );
+        assert!(gateway.contains("inbound = { spi = 8194, key-file = \"gateway-2-inbound-0.key\""));
         let demux = text(&options, Site::demux(1), &[0, 1]);
         assert_eq!(demux.matches("[[gateway]]").count(), 3);
         assert!(!demux.contains("worker"));

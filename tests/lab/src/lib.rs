@@ -28,6 +28,7 @@ mod netns;
 mod options;
 mod owner;
 mod process;
+mod rekey;
 mod role;
 mod status;
 mod sweep;
@@ -39,6 +40,8 @@ pub use fact::Fact;
 pub use lab::{Final, Lab};
 pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};
 pub use process::Process;
-pub use status::{Frames, GatewayCount, Latency, Nic, Reasons, Status, Steering, Volume, Worker};
+pub use status::{
+    Frames, GatewayCount, Latency, Nic, Reasons, SaChanges, Status, Steering, Volume, Worker,
+};
 pub use sweep::leftovers;
 pub use topology::{Node, Site};

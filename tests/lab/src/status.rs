@@ -98,6 +98,8 @@ pub struct Worker {
     pub kernel_drops: Reasons,
     /// Its share of each peering.
     pub tunnels: Vec<Tunnel>,
+    /// SAs that came and went.
+    pub sa_changes: SaChanges,
     /// From receive to transmit.
     pub latency_ns: Latency,
     /// Frames of its UMEM share.
@@ -112,6 +114,18 @@ pub struct Tunnel {
     pub peering: String,
     /// The largest outer packet that the path takes, in bytes.
     pub path_mtu: u32,
+}
+
+/// SAs of a worker that came and went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SaChanges {
+    /// Inbound SAs added.
+    pub installed: u64,
+    /// Times that an outbound SA took over from another.
+    pub switched: u64,
+    /// Inbound SAs gone.
+    pub retired: u64,
 }
 
 /// Packets and inner IP bytes.

@@ -37,6 +37,12 @@ const SMALL: probe::Plan = probe::Plan {
     payload: 200,
 };
 
+const LOAD: iperf::Load = iperf::Load {
+    streams: 2,
+    duration: 1,
+    window: None,
+};
+
 /// Whether a datagram gets from one machine to another.
 fn passes(lab: &Lab, family: Family, from: Site, to: Site) -> bool {
     let bind = |site: Site| {
@@ -160,7 +166,7 @@ fn iperf_measures_both_directions_and_families() {
     let lab = lab(Inner::Both, Family::Ipv4);
     for reverse in [false, true] {
         let (from, to) = (Site::host(1, 1), Site::host(1, 2));
-        let tcp = iperf::run(&lab, from, to, 2, 1, reverse).unwrap();
+        let tcp = iperf::run(&lab, from, to, LOAD, reverse).unwrap();
         assert!(tcp.fact("tcp").holds, "{tcp:?}");
         assert_eq!(tcp.by_family.len(), 2);
         for throughput in tcp.by_family.values() {

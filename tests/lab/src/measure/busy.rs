@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::iperf::{self, Tcp};
+use super::iperf::{self, Load, Tcp};
 use super::load::Snapshot;
 use super::probe::{self, Probe};
 use crate::{Lab, Site};
@@ -53,12 +53,12 @@ pub struct Rate {
     pub opened: f64,
 }
 
-/// Fills one direction for `duration` seconds.
-pub fn run(lab: &Lab, direction: Direction, streams: u16, duration: u32) -> Result<Busy> {
+/// Fills one direction.
+pub fn run(lab: &Lab, direction: Direction, load: Load) -> Result<Busy> {
     let (from, to) = direction.ends();
     let flows = probe::Plan::default().flows;
     let thin = probe::Plan {
-        packets_per_flow: PROBE_RATE * u64::from(duration) / u64::from(flows),
+        packets_per_flow: PROBE_RATE * u64::from(load.duration) / u64::from(flows),
         rate: PROBE_RATE,
         ..probe::Plan::default()
     };
@@ -68,7 +68,7 @@ pub fn run(lab: &Lab, direction: Direction, streams: u16, duration: u32) -> Resu
         // The client stays in VPC 1: iperf3 -R, as the other direction of one and the same.
         let (one, two) = Direction::There.ends();
         let reverse = direction == Direction::Back;
-        let tcp = iperf::run(lab, one, two, streams, duration, reverse);
+        let tcp = iperf::run(lab, one, two, load, reverse);
         let probe = probe
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -70,24 +70,37 @@ impl Tcp {
     }
 }
 
+/// What the clients send.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// TCP connections.
+    pub streams: u16,
+    /// Seconds.
+    pub duration: u32,
+    /// Octets that all connections together have on their way at most; absent: as
+    /// many as TCP finds good, which is as many as the queues take and more.
+    pub window: Option<u32>,
+}
+
 /// Runs clients on `from` against servers on `to`, one of each for every inner family, and deals
 /// the streams out to them, at least one each. With `reverse` the servers send.
-pub fn run(
-    lab: &Lab,
-    from: Site,
-    to: Site,
-    streams: u16,
-    duration: u32,
-    reverse: bool,
-) -> Result<Tcp> {
+pub fn run(lab: &Lab, from: Site, to: Site, load: Load, reverse: bool) -> Result<Tcp> {
     let families = lab.options().inner.families();
     let by_family = thread::scope(|scope| {
-        let shares = deal(streams, families.len() as u16);
+        let window = load
+            .window
+            .map(|window| window / u32::from(load.streams.max(1)));
+        let shares = deal(load.streams, families.len() as u16);
         let runs: Vec<_> = families
             .iter()
             .zip(shares)
             .map(|(&family, share)| {
-                let run = move || one(lab, from, to, family, share, duration, reverse);
+                let share = Load {
+                    streams: share,
+                    window,
+                    ..load
+                };
+                let run = move || one(lab, (from, to), family, share, reverse);
                 (family, scope.spawn(run))
             })
             .collect();
@@ -107,13 +120,12 @@ fn deal(streams: u16, hands: u16) -> impl Iterator<Item = u16> {
     (0..hands).map(move |hand| ((streams + hands - 1 - hand) / hands).max(1))
 }
 
+/// The window is that of each connection here.
 fn one(
     lab: &Lab,
-    from: Site,
-    to: Site,
+    (from, to): (Site, Site),
     family: Family,
-    streams: u16,
-    duration: u32,
+    load: Load,
     reverse: bool,
 ) -> Result<Throughput> {
     let address = to.address(family).to_string();
@@ -129,16 +141,19 @@ fn one(
     client
         .args(["-J", "--connect-timeout", "5000"])
         .args(["-c", &address])
-        .args(["-P", &streams.to_string()])
-        .args(["-t", &duration.to_string()]);
+        .args(["-P", &load.streams.to_string()])
+        .args(["-t", &load.duration.to_string()]);
+    if let Some(window) = load.window {
+        client.args(["-w", &window.to_string()]);
+    }
     if reverse {
         client.arg("-R");
     }
-    let limit = Duration::from_secs(duration.into()) + SLACK;
+    let limit = Duration::from_secs(load.duration.into()) + SLACK;
     let report = lab
         .spawn(from, &format!("iperf3-{family}"), &client)?
         .finish(limit)?;
-    parse(&report, streams)
+    parse(&report, load.streams)
 }
 
 /// Whether something listens on a TCP port in the thread's namespace.

@@ -15,6 +15,7 @@ pub mod marker;
 pub mod pairs;
 pub mod pcap;
 pub mod probe;
+pub mod rekey;
 pub mod stream;
 pub mod survey;
 pub mod tally;

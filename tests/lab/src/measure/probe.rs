@@ -80,6 +80,11 @@ impl Probe {
         Fact::new(key, self.in_order(), self.to_string())
     }
 
+    /// Nothing lost, reordered or duplicated.
+    pub fn whole(&self, key: &str) -> Fact {
+        Fact::new(key, self.in_order() && self.lost == 0, self.to_string())
+    }
+
     fn in_order(&self) -> bool {
         self.reordered == 0 && self.duplicated == 0 && self.received > 0
     }
@@ -230,7 +235,7 @@ mod tests {
             received: 197,
             ..probe()
         };
-        assert!(lossy.order("p").holds);
+        assert!(lossy.order("p").holds && !probe().whole("p").holds);
         assert!(!reordered.order("p").holds && !duplicated.order("p").holds);
         for probe in [reordered, duplicated, lossy] {
             assert!(!probe.fact("p").holds, "{probe:?}");

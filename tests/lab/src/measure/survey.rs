@@ -8,12 +8,13 @@ use anyhow::Result;
 
 use super::busy::{self, Busy, Direction, Rate};
 use super::capture::{self, Trunk};
-use super::iperf::Tcp;
+use super::iperf::{Load, Tcp};
 use super::laws;
 use super::links::LinkDrops;
 use super::load;
 use super::pairs::{self, FlowPath};
 use super::probe::{self, Probe};
+use super::rekey::{self, Rekey};
 use crate::{Fact, Final, Lab, Nic, Site};
 
 /// How much of it.
@@ -25,6 +26,19 @@ pub struct Plan {
     pub duration: u32,
     /// The numbered probe, sent in each direction.
     pub probe: probe::Plan,
+    /// Seconds from one change of all keys to the next, in a window of its own; absent: none.
+    pub rekey: Option<u32>,
+}
+
+impl Plan {
+    /// iperf3 as TCP would have it.
+    fn load(&self) -> Load {
+        Load {
+            streams: self.streams,
+            duration: self.duration,
+            window: None,
+        }
+    }
 }
 
 impl Default for Plan {
@@ -33,6 +47,7 @@ impl Default for Plan {
             streams: 4,
             duration: 5,
             probe: probe::Plan::default(),
+            rekey: None,
         }
     }
 }
@@ -59,6 +74,8 @@ pub struct Survey {
     pub probe_under_load: BothWays<Probe>,
     /// iperf3.
     pub tcp: BothWays<Tcp>,
+    /// What new keys did to traffic, if any came.
+    pub rekey: Option<Rekey>,
     /// Rates of the gateways of VPC 1 and of VPC 2, in their order.
     pub rates: [Vec<Rate>; 2],
     /// The NICs as they were at work; the last words tell of a detached program.
@@ -105,6 +122,19 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
     let back = busy(lab, plan, Direction::Back, &mut facts, progress);
     let rates = busy::rates(there.as_ref(), back.as_ref(), lab.options().gateways);
 
+    let rekey = match plan.rekey {
+        None => None,
+        Some(every) => {
+            progress(&format!(
+                "new keys for every gateway pair each {every} s, under load"
+            ));
+            keep(&mut facts, "rekeys", rekey::run(lab, plan, every))
+        }
+    };
+    if let Some(rekey) = &rekey {
+        facts.extend(rekey.facts(lab.options()));
+    }
+
     progress("draining");
     let in_force = in_force(lab);
     // A role that does not answer any more is judged by its end.
@@ -116,6 +146,9 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
     facts.push(laws::counters(&finals));
     facts.push(laws::handed_over(lab.options(), &finals, &links));
     facts.push(laws::frames_home(&finals));
+    if let Some(rekey) = &rekey {
+        facts.push(rekey.accounted(&finals));
+    }
     Ok(Survey {
         pairs,
         trunk,
@@ -128,6 +161,7 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
             there: there.map(|busy| busy.tcp),
             back: back.map(|busy| busy.tcp),
         },
+        rekey,
         rates,
         in_force,
         finals,
@@ -197,7 +231,7 @@ fn busy(
         "iperf3 with {} streams for {} s from {from} to {to}, a thin probe beside it",
         plan.streams, plan.duration
     ));
-    let measured = busy::run(lab, direction, plan.streams, plan.duration);
+    let measured = busy::run(lab, direction, plan.load());
     let busy = keep(facts, tcp_key, measured)?;
     facts.push(busy.tcp.fact(tcp_key));
     facts.push(busy.probe.order(order_key));
