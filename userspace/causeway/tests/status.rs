@@ -120,6 +120,23 @@ fn the_document_is_the_one_that_is_promised() {
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
 
+/// The end of a lifetime is a time, so that it needs no reading to grow older.
+/// Standard: timestamps
+#[test]
+fn what_tells_a_time_tells_it_as_a_timestamp() {
+    let text = text(&sample()).unwrap();
+    let labels = "{gateway=\"gateway-1\",worker=\"3\"}";
+    let name = format!("causeway_worker_sa_expiry_timestamp_seconds{labels}");
+    // The first of those that stay: the other one is on its way out.
+    assert_eq!(samples(&text)[name.as_str()], "1533");
+    for family in FAMILIES {
+        let name = family.full_name();
+        let words: Vec<&str> = name.split('_').collect();
+        let relative = ["age", "since", "uptime", "ago", "until"];
+        assert!(!words.iter().any(|word| relative.contains(word)), "{name}");
+    }
+}
+
 #[test]
 fn every_number_of_the_document_is_a_metric() {
     let text = text(&sample()).unwrap();
