@@ -7,6 +7,7 @@
 
 mod authentic;
 mod config;
+mod control;
 mod input;
 mod key;
 mod open;
@@ -39,7 +40,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "steering",
         run: steering::run,
@@ -59,6 +60,10 @@ pub const TARGETS: [Target; 9] = [
     Target {
         name: "peering",
         run: peering::run,
+    },
+    Target {
+        name: "control",
+        run: control::run,
     },
     Target {
         name: "config",

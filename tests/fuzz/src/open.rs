@@ -1,17 +1,27 @@
 //! Opening what an outsider sends: any octets, and authentic packets changed on their way.
 
-use causeway_esp::OpenError;
+use causeway_esp::{
+    Cipher, InboundConfig, InboundSa, OpenError, OutboundConfig, OutboundSa, Outer, Tfc,
+};
 
-use crate::esp::{esp, packet, pair, seal};
+use crate::esp::{ENDS_V4, RAW, esp, key, packet, packet6, sending, spi};
 use crate::input::Input;
 
-/// Octets: how the packet is made, where it is changed, what with.
+/// Octets: the SA and how the packet is made, where it is changed, what with.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
-    let (mut sender, mut receiver) = pair();
-    let outer = seal(&mut sender, &packet(100)).expect("a packet that fits");
-    let good = esp(&outer).to_vec();
     let kind = input.octet();
+    let (mut sender, mut receiver) = pair(kind);
+    let inner = if kind & 32 == 0 {
+        packet(100)
+    } else {
+        packet6(100, 0)
+    };
+    let mut frame = inner.clone();
+    frame.resize(200, 0xee);
+    let mut outer = vec![0; 300];
+    let length = sender.seal(&mut frame, 100, &mut outer);
+    let good = esp(&outer[..length.expect("a packet that fits")]).to_vec();
     let bad = match kind % 4 {
         // Noise, as such or behind the header of the SA.
         0 => input.0.to_vec(),
@@ -50,8 +60,28 @@ pub(crate) fn run(input: &[u8]) {
     // The SA is as it was: the packet itself still opens, once.
     let mut out = vec![0; good.len()];
     assert!(receiver.open(&good, 0, &mut out).is_ok());
-    assert_eq!(out[..100], packet(100));
+    assert_eq!(out[..100], inner);
     assert_eq!(receiver.open(&good, 0, &mut out), Err(OpenError::Replayed));
+}
+
+/// Both ends of an SA: its cipher, whether it has ESN, and whether it hides lengths.
+fn pair(kind: u8) -> (OutboundSa, InboundSa) {
+    let cipher = Cipher::ALL[usize::from(kind >> 2 & 3) % 3];
+    let esn = kind & 16 == 0;
+    let sender = OutboundSa::new(OutboundConfig {
+        esn,
+        tfc: if kind & 32 == 0 {
+            Tfc::Off
+        } else {
+            Tfc::PadTo(150)
+        },
+        ..sending(cipher, Outer::new(ENDS_V4, RAW, 64), 1)
+    });
+    let receiver = InboundSa::new(InboundConfig {
+        esn,
+        ..InboundConfig::new(spi(), key(cipher), 64)
+    });
+    (sender, receiver.expect("a window"))
 }
 
 /// What an output that held 0xcc may be when a packet was not authentic.

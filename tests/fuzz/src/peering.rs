@@ -1,51 +1,120 @@
 //! Two gateways and the network between them: any plaintext of a host, and what is done to it on
-//! its way. Fragmenting, the MSS clamp and ICMP errors are on that way.
+//! its way. Fragmenting, the MSS clamp, ICMP errors and rekeys are on that way.
 
-use causeway_gateway::Totals;
+use causeway_gateway::{Command, Reply, Totals};
 
 use crate::input::Input;
-use crate::packet::{DONT_FRAGMENT, MORE, Packet, ones_sum, reassemble, word};
-use crate::side::{MAX_INNER, Setup, Side, both, carried, gateway_mac};
+use crate::packet::{DONT_FRAGMENT, MORE, Packet, ones_sum, ones_sum_ipv6, reassemble, word};
+use crate::side::{
+    Setup, Side, both, carried, gateway_mac, header, host, inbound_of, max_inner, outbound_of, spi,
+};
 
-/// Where ESP starts in a sealed frame: Ethernet, IPv4, UDP.
-const ESP: usize = 14 + 20 + 8;
-/// What is encrypted starts behind SPI, sequence number and IV, which an outsider can guess.
-const CIPHERTEXT: usize = ESP + 16;
+/// Octets of SPI, sequence number and IV, which an outsider can guess.
+const CLEAR: usize = 16;
 
-/// Octets: clamp; then for each packet its header, its payload, and its fate.
+/// Octets: clamp and both families; then for each packet its header, its payload, and its fate.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
-    let clamp_mss = input.octet() & 1 != 0;
-    let (mut a, mut b) = both(&Setup {
-        clamp_mss,
+    let options = input.octet();
+    let (outer_v6, inner_v6) = (options & 2 != 0, options & 4 != 0);
+    let setup = Setup {
+        outer_v6,
+        clamp_mss: options & 1 != 0,
         frames: 32,
         ring: 16,
         ..Setup::default()
-    });
+    };
+    let (mut a, mut b) = both(&setup);
+    let mut rekeys = Rekeys::default();
     for _ in 0..6 {
         if input.is_empty() {
             break;
         }
-        let packet = packet(&mut input);
+        let packet = packet(&mut input, inner_v6);
         let sent = a.exchange(&[packet.frame(gateway_mac(1))]);
-        if sent.first().is_some_and(|frame| frame[23] == 1) {
-            check_error(&packet, &sent);
+        if sent.first().is_some_and(|frame| is_icmp(frame)) {
+            check_error(&packet, &sent, max_inner(outer_v6));
             continue;
         }
         let (fate, place) = (input.octet(), usize::from(input.word()));
+        // In flight while keys change; the SA is there until it is retired.
+        let steps = fate >> 2 & 7;
+        rekeys.begin(steps, &mut a, &mut b, &setup);
         let arrived = travel(&mut b, &sent, &packet, fate, place);
+        rekeys.end(steps, &mut b);
         if !sent.is_empty() {
-            check_arrival(&packet, arrived, clamp_mss);
+            check_arrival(&packet, arrived, &setup);
         }
     }
     let (a, b) = (a.finish(), b.finish());
-    check_ends(&a, &b);
+    check_ends(&a, &b, rekeys.late.len() as u64);
 }
 
-fn packet(input: &mut Input) -> Packet {
+/// The SAs from gateway 1 to gateway 2, by epoch.
+#[derive(Default)]
+struct Rekeys {
+    oldest: u8,
+    used: u8,
+    newest: u8,
+    /// The last packet on each SA out of use, which comes too late.
+    late: Vec<Vec<u8>>,
+}
+
+impl Rekeys {
+    fn begin(&mut self, steps: u8, a: &mut Side, b: &mut Side, setup: &Setup) {
+        if steps & 1 != 0 {
+            self.newest += 1;
+            let sa = inbound_of(1, self.newest).into();
+            ask(b, |reply| Command::Install {
+                tunnel: 0,
+                sa,
+                reply,
+            });
+        }
+        if steps & 2 != 0 && self.used < self.newest {
+            let last = Packet::udp([10, 1, 0, 2], [10, 2, 0, 3], b"late");
+            self.late.extend(a.exchange(&[last.frame(gateway_mac(1))]));
+            self.used += 1;
+            let sa = outbound_of(1, 2, self.used, setup).into();
+            ask(a, |reply| Command::Switch {
+                tunnel: 0,
+                sa,
+                reply,
+            });
+        }
+    }
+
+    /// What was sent on an SA that is retired opens no more.
+    fn end(&mut self, steps: u8, b: &mut Side) {
+        if steps & 4 != 0 && self.oldest < self.used {
+            let spi = spi(1, self.oldest);
+            ask(b, |reply| Command::Retire { spi, reply });
+            let late = carried(self.late[usize::from(self.oldest)].clone(), 1);
+            assert_eq!(b.exchange(&[late]).len(), 0, "opened on a retired SA");
+            self.oldest += 1;
+        }
+    }
+}
+
+fn ask(side: &mut Side, command: impl FnOnce(Reply) -> Command) {
+    let (reply, answer) = Reply::channel();
+    side.control.send(command(reply)).expect("a worker");
+    assert_eq!(side.work().len(), 0);
+    assert_eq!(answer.try_recv(), Ok(Ok(())));
+}
+
+/// Whether the gateway sent an ICMP error, not ESP.
+fn is_icmp(frame: &[u8]) -> bool {
+    match header(frame) {
+        40 => frame[14 + 6] == 58,
+        _ => frame[14 + 9] == 1,
+    }
+}
+
+fn packet(input: &mut Input, ipv6: bool) -> Packet {
     let flags = input.octet();
     let offset = input.octet();
-    let mut packet = Packet::udp([10, 1, 0, 2], [10, 2, 0, 3], &[]);
+    let mut packet = Packet::udp(host(ipv6, 1, 2), host(ipv6, 2, 3), &[]);
     packet.ttl = input.octet();
     packet.protocol = input.octet();
     packet.identification = input.word();
@@ -57,8 +126,13 @@ fn packet(input: &mut Input) -> Packet {
     } else {
         0
     };
-    packet.options = input.octets(4 * words).to_vec();
-    packet.options.resize(4 * words, 0);
+    let length = if ipv6 {
+        (8 * words).saturating_sub(2)
+    } else {
+        4 * words
+    };
+    packet.options = input.octets(length).to_vec();
+    packet.options.resize(length, 0);
     let length = usize::from(input.word()) % 1960;
     packet.payload = input.octets(length.min(96)).to_vec();
     if flags & 16 != 0 {
@@ -73,18 +147,19 @@ fn travel(b: &mut Side, sent: &[Vec<u8>], packet: &Packet, fate: u8, place: usiz
     let mut arrived = Vec::new();
     for frame in sent {
         let frame = carried(frame.clone(), 1);
+        let esp = 14 + header(&frame) + 8;
         if let Some(secret) = packet.payload.first_chunk::<16>() {
-            let seen = frame[CIPHERTEXT..]
+            let seen = frame[esp + CLEAR..]
                 .windows(16)
                 .any(|window| window == secret);
             assert!(!seen, "plaintext on the way");
         }
         let mut changed = frame.clone();
         match fate % 4 {
-            1 => changed[ESP + place % (frame.len() - ESP)] ^= 1 << (fate >> 5),
-            2 => changed.truncate(ESP + place % (frame.len() - ESP)),
+            1 => changed[esp + place % (frame.len() - esp)] ^= 1 << (fate >> 5),
+            2 => changed.truncate(esp + place % (frame.len() - esp)),
             3 => changed
-                .drain(ESP..ESP + place % (frame.len() - ESP))
+                .drain(esp..esp + place % (frame.len() - esp))
                 .for_each(drop),
             _ => {}
         }
@@ -100,12 +175,12 @@ fn travel(b: &mut Side, sent: &[Vec<u8>], packet: &Packet, fate: u8, place: usiz
 }
 
 /// The packet as its host sent it, one hop later, whole or in pieces.
-fn check_arrival(packet: &Packet, mut arrived: Vec<Vec<u8>>, clamp_mss: bool) {
+fn check_arrival(packet: &Packet, mut arrived: Vec<Vec<u8>>, setup: &Setup) {
     let mut expected = packet.forwarded();
     if arrived.len() > 1 {
-        assert_eq!(packet.flags & DONT_FRAGMENT, 0);
+        assert!(packet.flags & DONT_FRAGMENT == 0 && packet.source.is_ipv4());
         for piece in &mut arrived {
-            assert!(piece.len() <= MAX_INNER);
+            assert!(piece.len() <= max_inner(setup.outer_v6));
             // Pieces of a fragment join to that fragment.
             let field = word(piece, 6) - (packet.flags & 0x1fff);
             let more = if packet.flags & MORE != 0 && is_last(piece, packet) {
@@ -119,12 +194,12 @@ fn check_arrival(packet: &Packet, mut arrived: Vec<Vec<u8>>, clamp_mss: bool) {
         return;
     }
     let arrived = &arrived[0];
-    if clamp_mss && packet.protocol == 6 {
+    if setup.clamp_mss && packet.protocol == 6 {
         // The clamp touches an option's two octets and the checksum.
         let differing = |index: &usize| arrived[*index] != expected[*index];
         assert_eq!(arrived.len(), expected.len());
         let changed: Vec<usize> = (0..expected.len()).filter(differing).collect();
-        let start = 20 + packet.options.len();
+        let start = expected.len() - packet.payload.len();
         let option = changed
             .iter()
             .filter(|&&at| at != start + 16 && at != start + 17);
@@ -150,29 +225,45 @@ fn refield(piece: &mut [u8], field: u16) {
     piece[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// RFC 1191 and RFC 792: to the sender, about its packet, quoting it.
-fn check_error(packet: &Packet, sent: &[Vec<u8>]) {
+/// RFC 1191 and RFC 792, for IPv6 RFC 4443: to the sender, about its packet, quoting it.
+fn check_error(packet: &Packet, sent: &[Vec<u8>], max_inner: usize) {
     assert_eq!(sent.len(), 1);
     let (error, cause) = (&sent[0][14..], packet.ip());
-    assert_eq!(error[12..20], [10, 1, 0, 101, 10, 1, 0, 2]);
-    assert_eq!(
-        (ones_sum(&error[..20]), ones_sum(&error[20..])),
-        (0xffff, 0xffff)
-    );
-    assert!(error.len() <= 576 && cause.starts_with(&error[28..]));
-    match (error[20], error[21]) {
-        (11, 0) => assert!(packet.ttl <= 1),
-        (3, 4) => {
-            assert!(packet.flags & DONT_FRAGMENT != 0 && cause.len() > MAX_INNER);
-            assert_eq!(usize::from(word(error, 26)), MAX_INNER);
+    if packet.source.is_ipv4() {
+        assert_eq!(error[12..20], [10, 1, 0, 101, 10, 1, 0, 2]);
+        assert_eq!(ones_sum(&error[..20]), 0xffff);
+        assert_eq!(ones_sum(&error[20..]), 0xffff);
+        assert!(error.len() <= 576 && cause.starts_with(&error[28..]));
+        match (error[20], error[21]) {
+            (11, 0) => assert!(packet.ttl <= 1),
+            (3, 4) => {
+                assert!(packet.flags & DONT_FRAGMENT != 0 && cause.len() > max_inner);
+                assert_eq!(usize::from(word(error, 26)), max_inner);
+            }
+            other => panic!("ICMP {other:?}"),
         }
-        other => panic!("ICMP {other:?}"),
+        return;
+    }
+    let ends = [host(true, 1, 101), host(true, 1, 2)].map(|end| match end {
+        std::net::IpAddr::V6(end) => end.octets(),
+        std::net::IpAddr::V4(_) => unreachable!("asked for IPv6"),
+    });
+    assert_eq!(error[8..40], ends.concat());
+    assert_eq!(ones_sum_ipv6(error), 0xffff);
+    assert!(error.len() <= 1280 && cause.starts_with(&error[48..]));
+    match (error[40], error[41]) {
+        (3, 0) => assert!(packet.ttl <= 1),
+        (2, 0) => {
+            assert!(cause.len() > max_inner);
+            assert_eq!(usize::from(word(error, 46)), max_inner);
+        }
+        other => panic!("ICMPv6 {other:?}"),
     }
 }
 
-fn check_ends(a: &Totals, b: &Totals) {
+fn check_ends(a: &Totals, b: &Totals, late: u64) {
     assert_eq!(a.opened.packets, 0);
     assert_eq!(b.sealed.packets, 0);
-    assert!(b.opened.packets >= a.sealed.packets);
+    assert!(b.opened.packets + late >= a.sealed.packets);
     assert_eq!(b.opened.packets, b.sent);
 }

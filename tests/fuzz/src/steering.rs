@@ -11,10 +11,16 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
 fn tables() -> Steering {
     Steering {
         mac: MAC,
-        own: [IpAddr::from([10, 1, 0, 101])].into(),
+        own: [
+            IpAddr::from([10, 1, 0, 101]),
+            IpAddr::from([0xfd00, 1, 0, 0, 0, 0, 0, 0x65]),
+        ]
+        .into(),
         hash: SteerHash::new(*b"a key for fuzzes"),
         peerings: vec![Peering::over(
-            vec!["10.2.0.0/16".parse().expect("a prefix")],
+            ["10.2.0.0/16", "fd00:2::/32"]
+                .map(|prefix| prefix.parse().expect("a prefix"))
+                .to_vec(),
             &[0, 1, 2],
         )],
         gateways: vec![
@@ -31,7 +37,8 @@ fn tables() -> Steering {
     }
 }
 
-/// The first octet says whether the frame is for the NIC whatever its first six octets are.
+/// The first octet says whether the frame is for the NIC whatever its first six octets are, and of which
+/// family it is then.
 pub(crate) fn run(input: &[u8]) {
     thread_local!(static TABLES: Steering = tables());
     let Some((&for_us, frame)) = input.split_first() else {
@@ -40,7 +47,12 @@ pub(crate) fn run(input: &[u8]) {
     let mut frame = frame.to_vec();
     if for_us & 1 != 0 && frame.len() >= ETHERNET {
         frame[..6].copy_from_slice(&MAC);
-        frame[12..14].copy_from_slice(&[8, 0]);
+        let ethertype = if for_us & 2 == 0 {
+            [8, 0]
+        } else {
+            [0x86, 0xdd]
+        };
+        frame[12..14].copy_from_slice(&ethertype);
     }
     TABLES.with(|tables| judge(&frame, tables));
 }
@@ -63,7 +75,11 @@ fn judge(frame: &[u8], tables: &Steering) {
     }
     let key = FlowKey::of(frame, &headers);
     assert!(key.low <= key.high && tables.hash.bucket(&key) < BUCKETS);
-    if headers.protocol != protocol::ICMP {
+    let icmp = match headers.is_ipv4() {
+        true => protocol::ICMP,
+        false => protocol::ICMPV6,
+    };
+    if headers.protocol != icmp {
         let answer = turned(frame, &headers);
         assert_eq!(key, FlowKey::of(&answer[..], &headers_of(&answer)));
     }
@@ -79,7 +95,9 @@ fn judge(frame: &[u8], tables: &Steering) {
 /// The packet as its answer: addresses exchanged, and the two words where ports stand.
 fn turned(frame: &[u8], headers: &Headers) -> Vec<u8> {
     let mut frame = frame.to_vec();
-    frame[headers.l3 + 12..headers.l3 + 20].rotate_left(4);
+    let (addresses, length) = if headers.is_ipv4() { (12, 4) } else { (8, 16) };
+    let addresses = headers.l3 + addresses;
+    frame[addresses..addresses + 2 * length].rotate_left(length);
     if let Some(ports) = frame.get_mut(headers.l4..headers.l4 + 4) {
         ports.rotate_left(2);
     }

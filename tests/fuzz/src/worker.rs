@@ -1,18 +1,22 @@
 //! The worker whole, over the NIC in memory, with any frames: nobody here has the key.
 
+use std::net::IpAddr;
+
 use causeway_esp::NAT_T_PORT;
 
 use crate::input::Input;
-use crate::packet::{ones_sum, word};
-use crate::side::{Setup, Side, gateway_mac};
+use crate::packet::{ones_sum, ones_sum_ipv6, word};
+use crate::side::{Setup, Side, address, gateway_mac, header, host};
 
-/// Octets: clamp and burst; then for each frame how it starts, its length, its octets.
+/// Octets: clamp, burst and both families; then for each frame how it starts, its length, its octets.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let options = input.octet();
+    let (outer_v6, inner_v6) = (options & 16 != 0, options & 32 != 0);
     let mut side = Side::new(
         1,
         &Setup {
+            outer_v6,
             clamp_mss: options & 1 != 0,
             burst: 1 + usize::from(options >> 1) % 8,
             frames: 32,
@@ -22,79 +26,119 @@ pub(crate) fn run(input: &[u8]) {
     );
     let mut injected = 0;
     while !input.is_empty() && injected < 12 {
-        let frame = frame(&mut input);
+        let frame = frame(&mut input, outer_v6, inner_v6);
         if !frame.is_empty() {
             injected += 1;
             side.wire.inject(&frame);
         }
         if injected % 3 == 0 {
-            check(&side.work());
+            check(&side.work(), outer_v6);
         }
     }
-    check(&side.work());
+    check(&side.work(), outer_v6);
     let totals = side.finish();
     assert_eq!(totals.opened.packets, 0, "opened what nobody sealed");
     assert!(totals.received <= injected);
 }
 
 /// Nothing leaves but ESP to the peer and ICMP errors to a host.
-fn check(sent: &[Vec<u8>]) {
+fn check(sent: &[Vec<u8>], outer_v6: bool) {
     for frame in sent {
         assert_eq!(frame[6..12], gateway_mac(1));
-        let packet = &frame[14..];
-        assert_eq!(packet[12..16], [10, 1, 0, 101], "sent in another's name");
-        assert_eq!(ones_sum(&packet[..20]), 0xffff);
-        assert_eq!(usize::from(word(packet, 2)), packet.len());
-        match packet[9] {
+        let (packet, header) = (&frame[14..], header(frame));
+        let ipv6 = header == 40;
+        let (length, protocol) = if ipv6 {
+            (40 + usize::from(word(packet, 4)), packet[6])
+        } else {
+            assert_eq!(ones_sum(&packet[..20]), 0xffff);
+            (usize::from(word(packet, 2)), packet[9])
+        };
+        assert_eq!(length, packet.len());
+        let ends = header - 2 * octets(address(ipv6, 1)).len();
+        let (source, destination) = packet[ends..header].split_at((header - ends) / 2);
+        assert_eq!(source, octets(address(ipv6, 1)), "sent in another's name");
+        match protocol {
             17 => {
-                assert_eq!(packet[16..20], [10, 2, 0, 101]);
-                assert_eq!(word(packet, 22), NAT_T_PORT);
-                assert_eq!(usize::from(word(packet, 24)), packet.len() - 20);
+                assert_eq!(ipv6, outer_v6);
+                assert_eq!(destination, octets(address(ipv6, 2)));
+                assert_eq!(word(packet, header + 2), NAT_T_PORT);
+                assert_eq!(usize::from(word(packet, header + 4)), length - header);
+                assert_eq!(word(packet, header + 6), 0);
             }
-            1 => {
-                assert_eq!(packet[16..18], [10, 1], "an error to one who is not ours");
-                assert_eq!(ones_sum(&packet[20..]), 0xffff);
-                assert!(packet.len() <= 576);
+            1 | 58 => {
+                assert_eq!(ipv6, protocol == 58);
+                let prefix = if ipv6 { 4 } else { 2 };
+                let ours = &octets(host(ipv6, 1, 0))[..prefix];
+                assert!(
+                    destination.starts_with(ours),
+                    "an error to one who is not ours"
+                );
+                let sum = if ipv6 {
+                    ones_sum_ipv6(packet)
+                } else {
+                    ones_sum(&packet[20..])
+                };
+                assert_eq!(sum, 0xffff);
+                assert!(length <= if ipv6 { 1280 } else { 576 });
             }
             other => panic!("sent protocol {other}"),
         }
     }
 }
 
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
 /// A frame that may get past the first checks, as far as the input wants that.
-fn frame(input: &mut Input) -> Vec<u8> {
+fn frame(input: &mut Input, outer_v6: bool, inner_v6: bool) -> Vec<u8> {
     let kind = input.octet();
     let shape = kind & 3;
     let length = usize::from(input.word()) % 2000;
     let literal = input.octets(length.min(256));
+    let to_gateway = shape == 3;
+    let ipv6 = if to_gateway { outer_v6 } else { inner_v6 };
     let mut frame = Vec::with_capacity(2048);
     if shape > 0 {
         frame.extend_from_slice(&gateway_mac(1));
-        frame.extend_from_slice(&[2, 0, 0, 0, 0, 0x99, 0x08, 0x00]);
+        frame.extend_from_slice(&[2, 0, 0, 0, 0, 0x99]);
+        frame.extend_from_slice(if ipv6 { &[0x86, 0xdd] } else { &[0x08, 0x00] });
     }
     if shape > 1 {
-        let to_gateway = shape == 3;
         let esp = if to_gateway { 16 } else { 0 };
         let tail = if kind & 8 == 0 { literal.len() } else { length };
-        let total = (20 + esp + tail) as u16;
-        frame.extend_from_slice(&[0x45, input.octet()]);
-        frame.extend_from_slice(&total.to_be_bytes());
-        frame.extend_from_slice(&[0, 1, kind & 0x60, 0, input.octet()]);
-        frame.push([17, 6, 1, 50][usize::from(kind >> 4) & 1 | usize::from(kind >> 6) & 2]);
-        frame.extend_from_slice(&[0, 0, 10, 1, 0, 2]);
-        frame.extend_from_slice(if to_gateway {
-            &[10, 1, 0, 101]
+        let payload = (esp + tail) as u16;
+        // An IPv6 packet to a host may begin with any extension header, whose octets are the input's.
+        let icmp = if ipv6 { 58 } else { 1 };
+        let mut protocol =
+            [17, 6, icmp, 50][usize::from(kind >> 4) & 1 | usize::from(kind >> 6) & 2];
+        if to_gateway {
+            protocol = 17;
+        } else if ipv6 && kind & 0x20 != 0 {
+            protocol = input.octet();
+        }
+        let (tos, ttl) = (input.octet(), input.octet());
+        if ipv6 {
+            frame.extend_from_slice(&[0x60 | tos >> 4, tos << 4, 0, 1]);
+            frame.extend_from_slice(&payload.to_be_bytes());
+            frame.extend_from_slice(&[protocol, ttl]);
         } else {
-            &[10, 2, 0, 3]
-        });
+            frame.extend_from_slice(&[0x45, tos]);
+            frame.extend_from_slice(&(20 + payload).to_be_bytes());
+            frame.extend_from_slice(&[0, 1, kind & 0x60, 0, ttl, protocol, 0, 0]);
+        }
+        frame.extend(octets(host(ipv6, 1, 2)));
+        frame.extend(octets(if to_gateway {
+            address(ipv6, 1)
+        } else {
+            host(ipv6, 2, 3)
+        }));
         if to_gateway {
             // In UDP for the SA that exists, its length and number the input's.
-            frame[23] = 17;
-            let udp_length = if kind & 4 == 0 {
-                total - 20
-            } else {
-                input.word()
-            };
+            let udp_length = if kind & 4 == 0 { payload } else { input.word() };
             frame.extend_from_slice(&[0x11, 0x95, 0x11, 0x94]);
             frame.extend_from_slice(&udp_length.to_be_bytes());
             frame.extend_from_slice(&[0, 0]);

@@ -171,6 +171,11 @@ fn peering() {
 }
 
 #[test]
+fn control() {
+    hold("control", 1_000);
+}
+
+#[test]
 fn config() {
     hold("config", 1_000);
 }

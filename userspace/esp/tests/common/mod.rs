@@ -163,9 +163,19 @@ pub fn forge(number: u64, plaintext: &[u8]) -> Vec<u8> {
 
 /// The same by a peer whose IV is something else than the number.
 pub fn forge_with_iv(number: u64, iv: u64, plaintext: &[u8]) -> Vec<u8> {
+    forge_over(&number.to_be_bytes(), number, iv, plaintext)
+}
+
+/// The same without ESN.
+pub fn forge_without_esn(number: u32, iv: u64, plaintext: &[u8]) -> Vec<u8> {
+    forge_over(&number.to_be_bytes(), number.into(), iv, plaintext)
+}
+
+/// With an ICV over the SPI and whatever is `authenticated` of the number.
+fn forge_over(authenticated: &[u8], number: u64, iv: u64, plaintext: &[u8]) -> Vec<u8> {
     let (number, iv) = (number.to_be_bytes(), iv.to_be_bytes());
     let spi = spi().get().to_be_bytes();
-    let aad = &[&spi[..], &number].concat();
+    let aad = &[&spi[..], authenticated].concat();
     let msg = plaintext;
     let (cipher, salt) = aes_128_gcm();
     let nonce: [u8; 12] = [salt, iv.to_vec()].concat().try_into().unwrap();
