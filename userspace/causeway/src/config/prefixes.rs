@@ -137,16 +137,12 @@ fn unfit(prefix: Ipv6Net) -> Option<&'static str> {
     let net = |first, sixth, length| {
         Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, sixth, 0, 0), length)
     };
-    let mapped = net(0, 0xffff, 96);
     if net(0xfe80, 0, 10).contains(&prefix) {
         Some("is link-local; no such packet leaves its link")
     } else if net(0xff00, 0, 8).contains(&prefix) {
         Some("is multicast; a tunnel joins hosts, not groups")
-    } else if mapped.contains(&prefix) || prefix.contains(&mapped) {
-        Some(
-            "holds the IPv4-mapped addresses, which stand for IPv4; write IPv4 prefixes as such, \
-             and 2000::/3 for all global IPv6 addresses",
-        )
+    } else if net(0, 0xffff, 96).contains(&prefix) {
+        Some("is IPv4-mapped, which no packet on the wire is; write the IPv4 prefix itself")
     } else {
         None
     }
