@@ -95,7 +95,8 @@ pub enum Event {
         /// The SA.
         spi: Spi,
     },
-    /// An SA has reached a limit of its lifetime. Told once for each stage.
+    /// An SA has reached a limit of its lifetime, or its sequence numbers come to their end. Told
+    /// once for each stage.
     Limit(Limit),
     /// The path to a tunnel's peer takes no larger packet than this: learned, or forgotten with age
     /// so that the NIC's MTU is in force again.
@@ -129,6 +130,17 @@ pub struct Limit {
     pub spi: Spi,
     /// [`Stage::Due`] at a soft limit, [`Stage::Expired`] at a hard one.
     pub stage: Stage,
+    /// What limits it.
+    pub bound: Bound,
+}
+
+/// What ends an SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// RFC 4301 section 4.4.2.1.
+    Lifetime,
+    /// RFC 4303 section 3.3.3.
+    SequenceNumbers,
 }
 
 /// Which way an SA carries.

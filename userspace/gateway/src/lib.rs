@@ -33,7 +33,7 @@ mod tunnel;
 mod waiting;
 mod worker;
 
-pub use control::{Audit, Command, Control, Direction, Event, Gone, Limit, Refused, Reply};
+pub use control::{Audit, Bound, Command, Control, Direction, Event, Gone, Limit, Refused, Reply};
 pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use latency::histogram;
 pub use run::Finished;

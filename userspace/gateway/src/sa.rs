@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 
 use causeway_esp::{InboundSa, OutboundSa, Stage, Usage};
 
+use crate::control::Bound;
+
+/// A new SA is due when no more numbers than these are left: four minutes of a million a second.
+const LAST_NUMBERS: u64 = 1 << 28;
+
 /// An SA, and where its worker publishes what it has carried.
 ///
 /// On the heap, so that an SA that changes hands leaves no copy of its key behind.
@@ -41,11 +46,21 @@ impl<S> Metered<S> {
 }
 
 impl Metered<OutboundSa> {
-    /// Holds the SA against its lifetime, before each batch.
-    pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
+    /// Holds the SA against its lifetime and the end of its numbers, before each batch.
+    pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage, Bound) -> bool) {
         let age = self.age(now);
-        let stage = self.sa.stage(age);
-        self.come_to(stage, tell);
+        let lifetime = self.sa.stage(age);
+        let numbers = match self.sa.sequence_remaining() {
+            0 => Stage::Expired,
+            1..=LAST_NUMBERS => Stage::Due,
+            _ => Stage::Young,
+        };
+        let (stage, bound) = if numbers > lifetime {
+            (numbers, Bound::SequenceNumbers)
+        } else {
+            (lifetime, Bound::Lifetime)
+        };
+        self.come_to(stage, |stage| tell(stage, bound));
     }
 
     pub(crate) fn publish(&self) {

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use crate::backlog::Backlog;
 use crate::classify::{Class, classify};
-use crate::control::{Control, Direction, Event, Limit, Port, link};
+use crate::control::{Bound, Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
 use crate::icmp;
 use crate::inbound::Inbound;
@@ -302,12 +302,13 @@ impl<D: Device> Worker<D> {
         for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
             let direction = Direction::Outbound;
             let spi = lane.outbound.sa.spi();
-            lane.outbound.review(now, |stage| {
+            lane.outbound.review(now, |stage, bound| {
                 tell(Limit {
                     tunnel,
                     direction,
                     spi,
                     stage,
+                    bound,
                 })
             });
         }
@@ -320,6 +321,7 @@ impl<D: Device> Worker<D> {
                     direction,
                     spi,
                     stage,
+                    bound: Bound::Lifetime,
                 })
             });
         }

@@ -5,17 +5,17 @@ use std::thread::Builder;
 
 use anyhow::Context;
 use causeway_esp::{Spi, Stage};
-use causeway_gateway::{Audit, Command, Direction, Event, Limit};
+use causeway_gateway::{Audit, Bound, Command, Direction, Event, Limit};
 use causeway_routes::Watcher;
 use crossbeam::channel::Select;
 
-use super::sas::{Allotment, Post, RESERVATION};
+use super::sas::{Allotment, Post, RESERVATION, Terms};
 
 /// One worker's requests.
 struct Desk {
     gateway: String,
-    /// The peering of each tunnel.
-    peerings: Vec<String>,
+    /// Those of each tunnel.
+    terms: Vec<Terms>,
     control: causeway_gateway::Control,
     allotments: Arc<Mutex<Vec<Allotment>>>,
 }
@@ -29,11 +29,7 @@ pub fn answer(posts: &[Post], watcher: Watcher) -> anyhow::Result<()> {
         .iter()
         .map(|post| Desk {
             gateway: post.gateway.clone(),
-            peerings: post
-                .terms
-                .iter()
-                .map(|terms| terms.peering.clone())
-                .collect(),
+            terms: post.terms.clone(),
             control: post.control.clone(),
             allotments: post.allotments.clone(),
         })
@@ -70,16 +66,16 @@ fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
             watcher.resolve(neighbour);
         }
         Event::ReserveMore { tunnel, spi } => reserve(desk, tunnel, spi),
-        Event::Limit(limit) => warn(&desk.gateway, limit),
+        Event::Limit(limit) => warn(&desk.gateway, &desk.terms[limit.tunnel], limit),
         Event::PathMtu { tunnel, mtu } => tracing::info!(
             gateway = desk.gateway,
-            peering = desk.peerings[tunnel],
+            peering = desk.terms[tunnel].peering,
             mtu,
             "the path to the peer takes packets of another size"
         ),
         Event::PathTooNarrow { tunnel, mtu } => tracing::warn!(
             gateway = desk.gateway,
-            peering = desk.peerings[tunnel],
+            peering = desk.terms[tunnel].peering,
             mtu,
             "a router on the path to the peer takes less than the tunnel needs, and was not believed"
         ),
@@ -112,19 +108,38 @@ fn reserve(desk: &Desk, tunnel: usize, spi: Spi) {
     }
 }
 
-/// RFC 4301 section 4.4.2.1: a soft limit asks for a new SA, a hard one ends the SA.
-fn warn(gateway: &str, limit: Limit) {
-    let direction = match limit.direction {
-        Direction::Outbound => "outbound",
-        Direction::Inbound => "inbound",
+/// RFC 4301 section 4.4.2.1: a soft limit asks for a new SA, a hard one ends the SA. So does the
+/// end of the sequence numbers, which RFC 4303 section 3.3.3 wants in the audit log with SPI, time
+/// and addresses.
+fn warn(gateway: &str, terms: &Terms, limit: Limit) {
+    let (direction, source, destination) = match limit.direction {
+        Direction::Outbound => ("outbound", terms.near(), terms.peer()),
+        Direction::Inbound => ("inbound", terms.peer(), terms.near()),
     };
-    let what = match limit.stage {
-        Stage::Expired => "the SA has reached a hard limit of its lifetime and carries no more",
-        Stage::Due | Stage::Young => {
+    let what = match (limit.bound, limit.stage) {
+        (Bound::Lifetime, Stage::Expired) => {
+            "the SA has reached a hard limit of its lifetime and carries no more"
+        }
+        (Bound::Lifetime, Stage::Due | Stage::Young) => {
             "the SA has reached a soft limit of its lifetime: a new key is due"
         }
+        (Bound::SequenceNumbers, Stage::Expired) => {
+            "auditable event: the SA's sequence numbers are used up, and it sends no more until it \
+             has a new key"
+        }
+        (Bound::SequenceNumbers, Stage::Due | Stage::Young) => {
+            "the SA's sequence numbers come to their end: a new key is due"
+        }
     };
-    tracing::warn!(gateway, direction, spi = %limit.spi, "{what}");
+    tracing::warn!(
+        gateway,
+        peering = terms.peering,
+        direction,
+        spi = %limit.spi,
+        %source,
+        %destination,
+        "{what}"
+    );
 }
 
 /// RFC 4303 sections 3.4.1 to 3.4.4: SPI, time, addresses and sequence number.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use causeway_esp::{Lifetime, Limits, Stage};
-use causeway_gateway::{Command, Direction, Event, Limit, Reply};
+use causeway_gateway::{Bound, Command, Direction, Event, Limit, Reply};
 use causeway_steering::Drop;
 
 use crate::packet::Packet;
@@ -41,6 +41,7 @@ fn limit(direction: Direction, stage: Stage) -> Limit {
         direction,
         spi: spi(1, 0),
         stage,
+        bound: Bound::Lifetime,
     }
 }
 
@@ -167,4 +168,45 @@ fn the_meter_tells_how_far_an_sa_is() {
     a.exchange(&frames(3));
     a.finish();
     assert_eq!((meter.usage().packets, meter.stage()), (5, Stage::Expired));
+}
+
+/// RFC 4303 section 3.3.3: the end of the counter is told, once, and before it comes.
+/// Standard: counter-audit
+#[test]
+fn the_end_of_the_numbers_is_told_before_and_when_it_comes() {
+    let told = |stage| Limit {
+        bound: Bound::SequenceNumbers,
+        ..limit(Direction::Outbound, stage)
+    };
+    let left = |left| {
+        let first = u64::MAX - left;
+        let setup = Setup {
+            first,
+            ..Setup::default()
+        };
+        Side::new(1, &setup)
+    };
+    let mut a = left((1 << 28) + 2);
+    a.exchange(&frames(1));
+    a.work();
+    assert_eq!(limits(&a), []);
+    a.exchange(&frames(1));
+    a.work();
+    assert_eq!(limits(&a), [told(Stage::Due)]);
+    a.exchange(&frames(3));
+    a.work();
+    assert_eq!(limits(&a), [], "told once");
+
+    let mut a = left(3);
+    a.work();
+    assert_eq!(limits(&a), [told(Stage::Due)]);
+    assert_eq!(a.exchange(&frames(5)).len(), 3);
+    a.work();
+    assert_eq!(limits(&a), [told(Stage::Expired)]);
+    a.exchange(&frames(5));
+    a.work();
+    assert_eq!(limits(&a), [], "told once");
+    let totals = a.finish();
+    assert_eq!(totals.drops[Drop::SequenceExhausted], 7);
+    assert_eq!((totals.sas.due, totals.sas.expired), (1, 1));
 }

@@ -36,6 +36,7 @@ pub struct Setup {
     pub burst: usize,
     pub frames: usize,
     pub ring: usize,
+    pub first: u64,
     pub reserved: u64,
     pub spin: bool,
 }
@@ -51,6 +52,7 @@ impl Default for Setup {
             burst: 8,
             frames: 1024,
             ring: 512,
+            first: 1,
             reserved: u64::MAX,
             spin: false,
         }
@@ -160,7 +162,7 @@ pub fn outbound_lasting(
         dont_fragment: setup.dont_fragment,
         ..Outer::new(ends, Encapsulation::Udp { source_port: 4501 }, 64)
     };
-    let mut sequence = Sequence::new(1);
+    let mut sequence = Sequence::new(setup.first);
     sequence.reserve_until(setup.reserved);
     let config = OutboundConfig::new(spi(from, epoch), key(from, epoch), outer, sequence);
     OutboundSa::new(OutboundConfig {

@@ -62,6 +62,14 @@ impl Terms {
         })
     }
 
+    /// The outer address of this end.
+    pub fn near(&self) -> IpAddr {
+        match self.outer.ends {
+            Ends::V4 { source, .. } => source.into(),
+            Ends::V6 { source, .. } => source.into(),
+        }
+    }
+
     /// The outer address of the peer, which chose the SPIs of this end's outbound SAs.
     pub fn peer(&self) -> IpAddr {
         match self.outer.ends {
