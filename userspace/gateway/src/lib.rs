@@ -13,6 +13,7 @@
 mod backlog;
 mod checksum;
 mod classify;
+mod config;
 mod control;
 mod counters;
 mod deliver;
@@ -33,6 +34,7 @@ mod tunnel;
 mod waiting;
 mod worker;
 
+pub use config::{DEFAULT_BURST, WorkerConfig, WorkerError};
 pub use control::{Audit, Bound, Command, Control, Direction, Event, Gone, Limit, Refused, Reply};
 pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use latency::histogram;
@@ -40,4 +42,4 @@ pub use run::Finished;
 pub use sa::{Meter, Metered};
 pub use too_big::TooBig;
 pub use tunnel::Tunnel;
-pub use worker::{DEFAULT_BURST, Worker, WorkerConfig, WorkerError};
+pub use worker::Worker;
