@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use causeway::config::Config;
+use causeway::sequence::begin;
 
 use crate::directory::Directory;
 
@@ -16,7 +17,7 @@ pub(crate) fn run(input: &[u8]) {
     for name in ["a.key", "b.key"] {
         let key = format!("cipher = \"aes-128-gcm\"\nkey = \"{KEY}\"\n");
         write(&directory.file(name), key.as_bytes());
-        write(&directory.file(&format!("{name}.sequence")), b"1\n");
+        begin(&directory.file(name)).expect("a reservation");
     }
     write(
         &directory.file("steering.key"),

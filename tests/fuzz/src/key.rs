@@ -1,6 +1,7 @@
 //! Key files, of SAs and of the steering hash: any content gets an answer, and none shows it.
 
 use causeway::config::Config;
+use causeway::sequence::begin;
 
 use crate::config::{KEY, write};
 use crate::directory::Directory;
@@ -37,7 +38,7 @@ pub(crate) fn run(input: &[u8]) {
     let directory = Directory::new();
     let good = format!("cipher = \"aes-128-gcm\"\nkey = \"{KEY}\"\n");
     write(&directory.file("b.key"), good.as_bytes());
-    write(&directory.file("a.key.sequence"), b"1\n");
+    begin(&directory.file("a.key")).expect("a reservation");
     let other = good.replace("5a5b", "5b5a");
     let steering: &[u8] = b"000102030405060708090a0b0c0d0e0f";
     let (sa, steering) = match which & 1 {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use causeway::key;
 use causeway::sequence::{Reservation, SequenceError, peek, sequence_file};
@@ -24,13 +25,29 @@ fn set(key_file: &Path, text: &str) {
     fs::write(sequence_file(key_file), text).unwrap();
 }
 
+/// What the file of a reservation says: the next number, and which file it is.
+fn said(key_file: &Path) -> (u64, String) {
+    let text = fs::read_to_string(sequence_file(key_file)).unwrap();
+    let (next, file) = text.split_once(' ').unwrap();
+    (next.parse().unwrap(), file.to_owned())
+}
+
+/// A reservation of which no more than this many numbers are left.
+fn almost_used_up(path: &Path, left: u64) -> Reservation {
+    let mut reservation = Reservation::open(path).unwrap();
+    reservation
+        .reserve(u64::MAX - left - reservation.next())
+        .unwrap();
+    reservation
+}
+
 #[test]
 fn a_fresh_key_starts_at_one() {
     let directory = Directory::new();
     let path = fresh_key(&directory);
-    assert_eq!(fs::read_to_string(sequence_file(&path)).unwrap(), "1\n");
+    assert_eq!(said(&path).0, 1);
     assert_eq!(Reservation::open(&path).unwrap().reserve(5).unwrap(), 1..6);
-    assert_eq!(fs::read_to_string(sequence_file(&path)).unwrap(), "6\n");
+    assert_eq!(said(&path).0, 6);
 }
 
 /// Standard: counter-kept
@@ -51,11 +68,10 @@ fn the_disk_is_ahead_of_what_is_used() {
 #[test]
 fn runs_never_overlap_across_restarts() {
     let steps = prop::collection::vec((any::<bool>(), 1u64..1 << 40), 1..12);
-    let directory = Directory::new();
-    let path = fresh_key(&directory);
     TestRunner::new(ProptestConfig::with_cases(32))
         .run(&steps, |steps| {
-            set(&path, "1\n");
+            let directory = Directory::new();
+            let path = fresh_key(&directory);
             let mut end = 1;
             let mut reservation = Reservation::open(&path).unwrap();
             for (restart, count) in steps {
@@ -77,8 +93,7 @@ fn runs_never_overlap_across_restarts() {
 fn the_last_numbers_can_be_used_and_no_more() {
     let directory = Directory::new();
     let path = fresh_key(&directory);
-    set(&path, &format!("{}\n", u64::MAX - 2));
-    let mut reservation = Reservation::open(&path).unwrap();
+    let mut reservation = almost_used_up(&path, 2);
     let error = reservation.reserve(3).unwrap_err();
     assert!(matches!(error, SequenceError::Exhausted { .. }), "{error}");
     assert!(error.to_string().contains("causeway key new"));
@@ -90,19 +105,25 @@ fn the_last_numbers_can_be_used_and_no_more() {
 fn what_is_no_reservation_is_refused_with_advice() {
     let directory = Directory::new();
     let path = fresh_key(&directory);
+    let file = said(&path).1;
+    let file = file.trim_end();
     for text in [
         "",
         "\n",
         "1",
-        "0\n",
-        "-1\n",
-        "+1\n",
-        "1 \n",
-        "1\n\n",
-        "0x10\n",
-        "one\n",
-        "18446744073709551616\n",
-        "000000000000000000000001\n",
+        "1\n",
+        &format!("1 {file}"),
+        &format!("0 {file}\n"),
+        &format!("-1 {file}\n"),
+        &format!("+1 {file}\n"),
+        &format!("1  {file}\n"),
+        &format!("1 {file} \n"),
+        &format!("1 {file} 7\n"),
+        &format!("1 {file}\n\n"),
+        &format!("0x10 {file}\n"),
+        &format!("one {file}\n"),
+        &format!("18446744073709551616 {file}\n"),
+        &format!("1 {file}{}\n", "0".repeat(63)),
     ] {
         set(&path, text);
         let error = Reservation::open(&path).unwrap_err();
@@ -120,6 +141,100 @@ fn what_is_no_reservation_is_refused_with_advice() {
             && error.to_string().contains("`causeway key new`"),
         "{error}"
     );
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}
+
+/// RFC 4303 section 3.3.3: whatever people do with files, no number comes twice.
+/// Standard: counter-kept, gcm-iv
+#[test]
+fn an_older_reservation_is_recognised_however_it_comes_back() {
+    type Keep = fn(&Path, &Path);
+    let ways: [(&str, Keep); 5] = [
+        ("a copy", |file, kept| copy(file, kept)),
+        ("a copy with its times", |file, kept| {
+            let copied = Command::new("cp").arg("-a").args([file, kept]).status();
+            assert!(copied.unwrap().success());
+        }),
+        ("a link", |file, kept| fs::hard_link(file, kept).unwrap()),
+        ("itself, moved away and linked back", |file, kept| {
+            fs::rename(file, kept).unwrap();
+            fs::hard_link(kept, file).unwrap();
+        }),
+        ("the key and all", |file, kept| {
+            let all = kept.with_extension("all");
+            fs::create_dir(&all).unwrap();
+            let folder = file.parent().unwrap();
+            for name in ["a.key", "a.key.sequence"] {
+                fs::copy(folder.join(name), all.join(name)).unwrap();
+            }
+            fs::rename(all.join("a.key.sequence"), kept).unwrap();
+        }),
+    ];
+    for (way, keep) in ways {
+        type Restore = fn(&Path, &Path);
+        let restores: [(&str, Restore); 2] = [
+            ("in its place", |kept, file| copy(kept, file)),
+            ("under its name", |kept, file| {
+                fs::rename(kept, file).unwrap()
+            }),
+        ];
+        for (place, restore) in restores {
+            let directory = Directory::new();
+            let path = fresh_key(&directory);
+            let (file, kept) = (sequence_file(&path), directory.file("kept"));
+            let mut reservation = Reservation::open(&path).unwrap();
+            reservation.reserve(10).unwrap();
+            keep(&file, &kept);
+            assert_eq!(reservation.reserve(10).unwrap(), 11..21, "{way}");
+            drop(reservation);
+            assert_eq!(peek(&path).unwrap(), 21, "{way}");
+            restore(&kept, &file);
+            for refused in [peek(&path).err(), Reservation::open(&path).err()] {
+                let error = refused.unwrap_or_else(|| panic!("{way} is taken, {place}"));
+                assert!(
+                    matches!(
+                        error,
+                        SequenceError::Restored { .. } | SequenceError::Malformed { .. }
+                    ) && error.to_string().contains("`causeway key new`"),
+                    "{way}: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// A role that runs knows better than its disk.
+#[test]
+fn what_is_restored_under_a_running_role_is_overwritten() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    let (file, kept) = (sequence_file(&path), directory.file("kept"));
+    let mut reservation = Reservation::open(&path).unwrap();
+    fs::copy(&file, &kept).unwrap();
+    reservation.reserve(10).unwrap();
+    fs::copy(&kept, &file).unwrap();
+    assert!(peek(&path).is_err());
+    assert_eq!(reservation.reserve(5).unwrap(), 11..16);
+    drop(reservation);
+    assert_eq!(
+        Reservation::open(&path).unwrap().reserve(1).unwrap(),
+        16..17
+    );
+}
+
+/// What a crash left in the way is not written through to the file that it may be.
+#[test]
+fn a_leftover_that_is_a_link_does_no_harm() {
+    let directory = Directory::new();
+    let path = fresh_key(&directory);
+    let mut reservation = Reservation::open(&path).unwrap();
+    fs::hard_link(sequence_file(&path), directory.file("a.key.sequence.new")).unwrap();
+    assert_eq!(reservation.reserve(3).unwrap(), 1..4);
+    drop(reservation);
+    assert_eq!(Reservation::open(&path).unwrap().reserve(1).unwrap(), 4..5);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::hex;
 use crate::config::SteeringKey;
-use crate::sequence::{sequence_file, sync_directory};
+use crate::sequence::{begin, sequence_file, sync_directory};
 
 /// Why a key file was not made.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,13 @@ pub fn new_sa(path: &Path, cipher: Cipher) -> Result<(), CreateError> {
         return Err(exists(path));
     }
     // The reservation first: a key without one would be a file that nobody can use.
-    create(&sequence, "1\n")?;
+    begin(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(&sequence),
+        _ => CreateError::Io {
+            path: sequence.clone(),
+            error,
+        },
+    })?;
     let made = random(cipher.key_len()).and_then(|octets| {
         let mut text = Zeroizing::new(String::with_capacity(64 + octets.len() * 2));
         text.push_str("cipher = \"");
