@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_esp::{
-    Available, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, Opened,
-    OutboundConfig, OutboundSa, Outer, Sequence, Spi,
+    Available, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key,
+    OpenBurst, OpenError, Opened, OutboundConfig, OutboundSa, Outer, SealBurst, SealError,
+    Sequence, Spi, ToOpen, ToSeal,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -80,31 +81,66 @@ fn thread_time() -> Result<Duration> {
     Duration::try_from(time).context("the thread's clock is before its start")
 }
 
-#[inline(never)]
-fn seal_all(sa: &mut OutboundSa, frames: &mut Frames) -> usize {
-    let mut refused = 0;
-    for n in 0..frames.count() {
-        let len = frames.plain.lens[n];
-        match sa.seal(frames.plain.packet(n), len, frames.sealed.packet(n)) {
-            Ok(len) => frames.sealed.lens[n] = len,
-            Err(_) => refused += 1,
+/// The frames as one burst, with how many packets were refused.
+struct Pass<'a> {
+    frames: &'a mut Frames,
+    refused: usize,
+}
+
+impl SealBurst for Pass<'_> {
+    #[inline]
+    fn packet(&mut self, n: usize) -> ToSeal<'_> {
+        ToSeal {
+            len: self.frames.plain.lens[n],
+            frame: self.frames.plain.packet(n),
+            out: self.frames.sealed.packet(n),
         }
     }
-    refused
+
+    #[inline]
+    fn sealed(&mut self, n: usize, result: Result<usize, SealError>) {
+        match result {
+            Ok(len) => self.frames.sealed.lens[n] = len,
+            Err(_) => self.refused += 1,
+        }
+    }
+}
+
+impl OpenBurst for Pass<'_> {
+    #[inline]
+    fn packet(&mut self, n: usize) -> ToOpen<'_> {
+        let len = self.frames.sealed.lens[n];
+        let sealed = &self.frames.sealed.packet(n)[..len];
+        ToOpen {
+            esp: &sealed[ESP_AT..],
+            outer_tos: sealed[1],
+            out: self.frames.opened.packet(n),
+        }
+    }
+
+    #[inline]
+    fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
+        match result {
+            Ok(Opened::Packet { len }) => self.frames.opened.lens[n] = len,
+            Ok(Opened::Dummy) | Err(_) => self.refused += 1,
+        }
+    }
+}
+
+#[inline(never)]
+fn seal_all(sa: &mut OutboundSa, frames: &mut Frames) -> usize {
+    let (count, refused) = (frames.count(), 0);
+    let mut pass = Pass { frames, refused };
+    sa.seal_burst(count, &mut pass);
+    pass.refused
 }
 
 #[inline(never)]
 fn open_all(sa: &mut InboundSa, frames: &mut Frames) -> usize {
-    let mut refused = 0;
-    for n in 0..frames.count() {
-        let len = frames.sealed.lens[n];
-        let sealed = &frames.sealed.packet(n)[..len];
-        match sa.open(&sealed[ESP_AT..], sealed[1], frames.opened.packet(n)) {
-            Ok(Opened::Packet { len }) => frames.opened.lens[n] = len,
-            Ok(Opened::Dummy) | Err(_) => refused += 1,
-        }
-    }
-    refused
+    let (count, refused) = (frames.count(), 0);
+    let mut pass = Pass { frames, refused };
+    sa.open_burst(count, &mut pass);
+    pass.refused
 }
 
 #[inline(never)]

@@ -73,8 +73,8 @@ impl Aead {
         }
     }
 
-    /// Encrypts `plaintext` into `ciphertext` (of equal length) in one pass, writes the ICV and
-    /// returns the IV, which is the sequence number.
+    /// Encrypts `plaintext` into `ciphertext` (of equal length) in one pass and writes the ICV. The IV is the
+    /// sequence number.
     #[inline]
     pub(crate) fn seal(
         &self,
@@ -83,13 +83,12 @@ impl Aead {
         plaintext: &[u8],
         ciphertext: &mut [u8],
         icv: &mut [u8; ICV_LEN],
-    ) -> Result<[u8; IV_LEN], Error> {
-        let iv = nonce.number().to_be_bytes();
+    ) -> Result<(), Error> {
+        let iv = nonce.iv();
         let aad = Aad::new(spi, nonce.number(), self.esn);
         let aad = aad.bytes();
         self.keyed(plaintext.len())
-            .encrypt(&self.nonce(&iv), aad, plaintext, ciphertext, icv)?;
-        Ok(iv)
+            .encrypt(&self.nonce(&iv), aad, plaintext, ciphertext, icv)
     }
 
     /// Verifies the ICV and then decrypts `ciphertext` into `plaintext` (of equal length).

@@ -22,6 +22,7 @@
 //! RFC 7634 section 2).
 
 mod aead;
+mod burst;
 mod cipher;
 mod ecn;
 mod inner;
@@ -36,6 +37,7 @@ mod table;
 mod window;
 
 pub use aead::{Available, Backend, BackendChoice, BackendMissing};
+pub use burst::{OpenBurst, SealBurst, ToOpen, ToSeal};
 pub use cipher::{Cipher, UnknownCipher};
 pub use key::{Key, KeyError};
 pub use lifetime::{Lifetime, Limits, Stage, Usage};

@@ -8,7 +8,7 @@ use crate::ecn;
 use crate::inner::{self, Family};
 use crate::key::Key;
 use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
-use crate::seal::{NEXT_DUMMY, TRAILER_LEN};
+use crate::seal::{ESP_LEN, NEXT_DUMMY, TRAILER_LEN};
 use crate::spi::Spi;
 use crate::window::{Candidate, Refusal, ReplayWindow, WindowError};
 
@@ -92,6 +92,13 @@ impl InboundSa {
     /// number, IV, and the numbers that were received before.
     #[inline]
     pub fn open(&mut self, esp: &[u8], outer_tos: u8, out: &mut [u8]) -> Result<Opened, OpenError> {
+        self.authenticate(esp, out)?;
+        InboundSa::inspect(esp.len(), outer_tos, out)
+    }
+
+    /// The first half of [`InboundSa::open`]: window check, authentication, advance. All that changes the SA.
+    #[inline]
+    pub(crate) fn authenticate(&mut self, esp: &[u8], out: &mut [u8]) -> Result<(), OpenError> {
         let packet = Packet::split(esp).ok_or(OpenError::TooShort)?;
         let plaintext = out
             .get_mut(..packet.ciphertext.len())
@@ -103,13 +110,26 @@ impl InboundSa {
         }
         self.ledger.admit(packet.ciphertext.len())?;
         let candidate = self.window.check(packet.low)?;
-        let authentic = match self.authenticate(candidate, &packet, plaintext) {
+        let authentic = match self.decrypt(candidate, &packet, plaintext) {
             Ok(authentic) => authentic,
             Err(_) => self.resynchronise(&packet, plaintext)?,
         };
         self.window.advance(authentic);
         self.ledger.add(packet.ciphertext.len());
+        Ok(())
+    }
 
+    /// The second half: what the authentic packet of `esp_len` bytes held, which is now in `out`.
+    #[inline]
+    pub(crate) fn inspect(
+        esp_len: usize,
+        outer_tos: u8,
+        out: &mut [u8],
+    ) -> Result<Opened, OpenError> {
+        let plaintext = esp_len
+            .checked_sub(AROUND)
+            .and_then(|len| out.get_mut(..len))
+            .ok_or(OpenError::OutputTooSmall)?;
         let (payload, next_header) = strip_trailer(plaintext)?;
         const IPV4: u8 = Family::V4.next_header();
         const IPV6: u8 = Family::V6.next_header();
@@ -155,7 +175,7 @@ impl InboundSa {
     }
 
     #[inline]
-    fn authenticate(
+    fn decrypt(
         &self,
         candidate: Candidate,
         packet: &Packet<'_>,
@@ -191,7 +211,7 @@ impl InboundSa {
             return Err(OpenError::Old);
         }
         let candidate = self.window.beyond_reach(claimed).ok_or(OpenError::BadIcv)?;
-        self.authenticate(candidate, packet, plaintext)
+        self.decrypt(candidate, packet, plaintext)
             .map_err(|_| OpenError::BadIcv)
     }
 }
@@ -201,6 +221,9 @@ impl fmt::Debug for InboundSa {
         write!(f, "InboundSa({})", self.spi)
     }
 }
+
+/// Bytes of an ESP packet that are not ciphertext: SPI, number, IV and ICV.
+const AROUND: usize = ESP_LEN + IV_LEN + ICV_LEN;
 
 /// The parts of an ESP packet (RFC 4303 section 2).
 struct Packet<'a> {

@@ -8,11 +8,11 @@ use crate::inner::{self, Family, Inner};
 use crate::key::Key;
 use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
 use crate::outer::{Outer, Template};
-use crate::sequence::{Sequence, SequenceError};
+use crate::sequence::{Nonce, Sequence, SequenceError};
 use crate::spi::Spi;
 
 /// Length of SPI and sequence number (RFC 4303 section 2), in bytes.
-const ESP_LEN: usize = 8;
+pub(crate) const ESP_LEN: usize = 8;
 /// Length of pad length and next header, in bytes.
 pub(crate) const TRAILER_LEN: usize = 2;
 /// Next header of a dummy packet (RFC 4303 section 2.6).
@@ -68,6 +68,12 @@ pub enum Tfc {
     Off,
     /// Shorter packets are filled up with zeros to so many bytes; longer ones stay as they are.
     PadTo(usize),
+}
+
+/// A packet that waits for its cipher: it has its number, its headers and its trailer.
+pub(crate) struct Prepared {
+    nonce: Nonce,
+    plaintext_len: usize,
 }
 
 /// The sending end of a tunnel-mode SA.
@@ -133,13 +139,26 @@ impl OutboundSa {
         inner_len: usize,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
+        let prepared = self.prepare(frame, inner_len, out)?;
+        self.finish(prepared, frame, out)
+    }
+
+    /// All of [`OutboundSa::seal`] but the cipher: what is refused is refused here, the number is issued, and
+    /// everything but the ciphertext is written.
+    #[inline]
+    pub(crate) fn prepare(
+        &mut self,
+        frame: &mut [u8],
+        inner_len: usize,
+        out: &mut [u8],
+    ) -> Result<Prepared, SealError> {
         let came = frame.get(..inner_len).ok_or(SealError::NoTailRoom)?;
         let Some(inner) = inner::parse(came) else {
             return Err(SealError::NotIp);
         };
         let Inner { family, tos, .. } = inner;
         if inner.len != inner_len {
-            return self.seal_part(frame, inner.len, family, tos, inner.dont_fragment, out);
+            return self.prepare_part(frame, inner.len, family, tos, inner.dont_fragment, out);
         }
         // With the length that came, which equals the one in the header: the CPU gets on with the
         // cipher, and with the next packet, while this one's header is still on its way to the cache.
@@ -153,11 +172,11 @@ impl OutboundSa {
         )
     }
 
-    /// Seals a packet that is shorter than what came. Takes its header's fields one by one: behind
+    /// Prepares a packet that is shorter than what came. Takes its header's fields one by one: behind
     /// a reference they would have to be in memory on the usual way too.
     #[cold]
     #[inline(never)]
-    fn seal_part(
+    fn prepare_part(
         &mut self,
         frame: &mut [u8],
         len: usize,
@@ -165,7 +184,7 @@ impl OutboundSa {
         tos: u8,
         dont_fragment: bool,
         out: &mut [u8],
-    ) -> Result<usize, SealError> {
+    ) -> Result<Prepared, SealError> {
         self.encapsulate(frame, len, family.next_header(), tos, dont_fragment, out)
     }
 
@@ -181,7 +200,8 @@ impl OutboundSa {
         len: usize,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        self.encapsulate(frame, len, NEXT_DUMMY, 0, false, out)
+        let prepared = self.encapsulate(frame, len, NEXT_DUMMY, 0, false, out)?;
+        self.finish(prepared, frame, out)
     }
 
     #[inline]
@@ -193,7 +213,7 @@ impl OutboundSa {
         tos: u8,
         dont_fragment: bool,
         out: &mut [u8],
-    ) -> Result<usize, SealError> {
+    ) -> Result<Prepared, SealError> {
         // Everything that can be refused is refused before a number is issued.
         let packet_len = len;
         let len = packet_len.max(self.pad_to);
@@ -220,26 +240,50 @@ impl OutboundSa {
             _ => trailer.copy_from_slice(&[1, 2, 3, 3, next_header]),
         }
 
+        self.ledger.add(plaintext.len());
         let number = nonce.number();
         let (header, esp) = out.split_at_mut(self.template.len());
-        let (esp_header, rest) = esp.split_at_mut(ESP_LEN + IV_LEN);
-        let (ciphertext, icv) = rest.split_at_mut(plaintext.len());
-        let icv = icv
-            .first_chunk_mut::<ICV_LEN>()
+        let esp_header = esp
+            .first_chunk_mut::<{ ESP_LEN + IV_LEN }>()
             .ok_or(SealError::OutputTooSmall)?;
-        let iv = self
-            .aead
-            .seal(nonce, self.spi, plaintext, ciphertext, icv)
-            .map_err(|_| SealError::TooBig)?;
-        self.ledger.add(plaintext.len());
         esp_header[..4].copy_from_slice(&self.spi.get().to_be_bytes());
         esp_header[4..8].copy_from_slice(&(number as u32).to_be_bytes());
-        esp_header[8..].copy_from_slice(&iv);
+        esp_header[8..].copy_from_slice(&nonce.iv());
         // Without DF, fragments of two packets must not share an identification; the number's
         // low half repeats as late as 16 bits allow.
         self.template
             .write(header, outer_len, number as u16, tos, dont_fragment);
-        Ok(total_len)
+        Ok(Prepared {
+            nonce,
+            plaintext_len: plaintext.len(),
+        })
+    }
+
+    /// Encrypts a packet that this SA has prepared, in the same frames.
+    #[inline]
+    pub(crate) fn finish(
+        &self,
+        prepared: Prepared,
+        frame: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let Prepared {
+            nonce,
+            plaintext_len,
+        } = prepared;
+        let plaintext = frame.get(..plaintext_len).ok_or(SealError::NoTailRoom)?;
+        let at = self.template.len() + ESP_LEN + IV_LEN;
+        let (ciphertext, rest) = out
+            .get_mut(at..)
+            .and_then(|sealed| sealed.split_at_mut_checked(plaintext_len))
+            .ok_or(SealError::OutputTooSmall)?;
+        let icv = rest
+            .first_chunk_mut::<ICV_LEN>()
+            .ok_or(SealError::OutputTooSmall)?;
+        self.aead
+            .seal(nonce, self.spi, plaintext, ciphertext, icv)
+            .map_err(|_| SealError::TooBig)?;
+        Ok(at + plaintext_len + ICV_LEN)
     }
 
     /// What sealing adds to an inner packet of this length with its [`Tfc`] padding, in bytes: over

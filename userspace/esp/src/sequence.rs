@@ -1,5 +1,7 @@
 //! Sequence numbers, each issued once.
 
+use crate::aead::IV_LEN;
+
 /// The outbound counter of an SA: 64-bit sequence numbers, from which the IVs are made.
 ///
 /// A number is issued only below the reserved ceiling, so that whoever keeps the counter across
@@ -92,6 +94,11 @@ impl Nonce {
     /// The 64-bit sequence number.
     pub fn number(&self) -> u64 {
         self.0
+    }
+
+    /// The IV on the wire, which is the number (RFC 4106 section 3.1, RFC 7634 section 2).
+    pub(crate) fn iv(&self) -> [u8; IV_LEN] {
+        self.0.to_be_bytes()
     }
 }
 

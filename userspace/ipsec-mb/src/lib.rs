@@ -17,6 +17,8 @@ mod gcm;
 mod key;
 mod layout;
 mod library;
+mod prefetch;
 
 pub use key::{Cipher, Error, ICV_LEN, Key, NONCE_LEN};
 pub use library::{Library, Unavailable};
+pub use prefetch::{prefetch, prefetch_write};

@@ -1,0 +1,187 @@
+//! A burst is what its packets are one by one: same bytes, same refusals, same SA behind it.
+
+mod common;
+
+use causeway_esp::{
+    Cipher, InboundSa, OpenBurst, OpenError, Opened, OutboundSa, SealBurst, SealError, TAIL_ROOM,
+    ToOpen, ToSeal,
+};
+use common::*;
+use proptest::prelude::*;
+
+/// A frame with its packet's length, the frame it goes to, and what came of it.
+struct Job<R> {
+    frame: Vec<u8>,
+    len: usize,
+    out: Vec<u8>,
+    result: Option<R>,
+}
+
+struct Jobs<R>(Vec<Job<R>>);
+
+impl<R> Jobs<R> {
+    fn note(&mut self, n: usize, result: R) {
+        let before = self.0[n].result.replace(result);
+        assert!(before.is_none(), "packet {n} ended twice");
+    }
+}
+
+impl SealBurst for Jobs<Result<usize, SealError>> {
+    fn packet(&mut self, n: usize) -> ToSeal<'_> {
+        let Job {
+            frame, len, out, ..
+        } = &mut self.0[n];
+        ToSeal {
+            frame,
+            len: *len,
+            out,
+        }
+    }
+
+    fn sealed(&mut self, n: usize, result: Result<usize, SealError>) {
+        self.note(n, result);
+    }
+}
+
+impl OpenBurst for Jobs<Result<Opened, OpenError>> {
+    fn packet(&mut self, n: usize) -> ToOpen<'_> {
+        let Job { frame, out, .. } = &mut self.0[n];
+        ToOpen {
+            esp: esp(frame),
+            outer_tos: frame[1],
+            out,
+        }
+    }
+
+    fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
+        self.note(n, result);
+    }
+}
+
+type Ended<R> = (Vec<u8>, Option<R>);
+
+fn ends<R>(jobs: Jobs<R>) -> Vec<Ended<R>> {
+    jobs.0
+        .into_iter()
+        .map(|job| (job.out, job.result))
+        .collect()
+}
+
+/// An inner packet, now and then one that is refused, and room for its outer one, now and then too little.
+fn inner() -> impl Strategy<Value = (Vec<u8>, usize)> {
+    let inner = prop_oneof![
+        4 => (20..700usize, any::<u8>()).prop_map(|(len, tos)| packet_with_tos(len, tos)),
+        2 => (40..700usize, any::<u8>()).prop_map(|(len, tos)| packet6(len, tos)),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ];
+    (inner, prop_oneof![9 => Just(100), 1 => 0..60usize])
+}
+
+fn seal_jobs(inner: &[(Vec<u8>, usize)]) -> Jobs<Result<usize, SealError>> {
+    let job = |(inner, room): &(Vec<u8>, usize)| Job {
+        frame: [&inner[..], &[0xee; TAIL_ROOM]].concat(),
+        len: inner.len(),
+        out: vec![0xdd; inner.len() + room],
+        result: None,
+    };
+    Jobs(inner.iter().map(job).collect())
+}
+
+fn seal_one_by_one(sa: &mut OutboundSa, jobs: &mut Jobs<Result<usize, SealError>>) {
+    for n in 0..jobs.0.len() {
+        let ToSeal { frame, len, out } = jobs.packet(n);
+        let result = sa.seal(frame, len, out);
+        jobs.sealed(n, result);
+    }
+}
+
+fn open_one_by_one(sa: &mut InboundSa, jobs: &mut Jobs<Result<Opened, OpenError>>) {
+    for n in 0..jobs.0.len() {
+        let ToOpen {
+            esp,
+            outer_tos,
+            out,
+        } = jobs.packet(n);
+        let result = sa.open(esp, outer_tos, out);
+        jobs.opened(n, result);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn sealing(
+        cipher in prop::sample::select(&Cipher::ALL[..]),
+        inner in prop::collection::vec(inner(), 0..20),
+        reserved in 1..30u64,
+    ) {
+        let sender = || {
+            let mut config = sending(cipher, causeway_esp::Outer::new(ENDS_V4, UDP, 64), 1);
+            config.sequence = causeway_esp::Sequence::new(1);
+            config.sequence.reserve_until(reserved);
+            OutboundSa::new(config)
+        };
+        let (mut one, mut many) = (sender(), sender());
+        let (mut singly, mut burst) = (seal_jobs(&inner), seal_jobs(&inner));
+        seal_one_by_one(&mut one, &mut singly);
+        many.seal_burst(inner.len(), &mut burst);
+        prop_assert_eq!(one.sequence().next(), many.sequence().next());
+        prop_assert_eq!(one.usage(), many.usage());
+        prop_assert_eq!(ends(singly), ends(burst));
+    }
+
+    /// Duplicates, forgeries and packets left of the window among the others, in any order. RFC 4303
+    /// section 3.4.3: each is checked against the window as all before it have left it.
+    /// Standard: duplicate
+    #[test]
+    fn opening(
+        cipher in prop::sample::select(&Cipher::ALL[..]),
+        sent in 1..90usize,
+        came in prop::collection::vec((any::<prop::sample::Index>(), 0..8usize, any::<u8>()), 0..40),
+    ) {
+        let mut sender = outbound(cipher, UDP, 1);
+        let sealed: Vec<_> = (0..sent)
+            .map(|n| seal(&mut sender, &packet(20 + n * 3)).unwrap())
+            .collect();
+        let jobs = || {
+            let job = |(which, fault, at): &(prop::sample::Index, usize, u8)| {
+                let mut frame = which.get(&sealed).clone();
+                if *fault == 0 {
+                    let at = 28 + usize::from(*at) % (frame.len() - 28);
+                    frame[at] ^= 1;
+                }
+                let room = if *fault == 1 { usize::from(*at) } else { frame.len() };
+                Job { len: frame.len(), frame, out: vec![0xcc; room], result: None }
+            };
+            Jobs(came.iter().map(job).collect())
+        };
+        let (mut one, mut many) = (inbound(cipher, 64), inbound(cipher, 64));
+        let (mut singly, mut burst) = (jobs(), jobs());
+        open_one_by_one(&mut one, &mut singly);
+        many.open_burst(came.len(), &mut burst);
+        prop_assert_eq!(one.usage(), many.usage());
+        prop_assert_eq!(ends(singly), ends(burst));
+        // And whatever comes next, both know the same numbers.
+        for packet in &sealed {
+            prop_assert_eq!(open(&mut one, esp(packet), 0), open(&mut many, esp(packet), 0));
+        }
+    }
+}
+
+#[test]
+fn a_duplicate_in_the_same_burst_is_refused() {
+    let (mut sender, mut receiver) = pair();
+    let sealed = seal(&mut sender, &packet(64)).unwrap();
+    let job = || Job {
+        len: sealed.len(),
+        frame: sealed.clone(),
+        out: vec![0xcc; sealed.len()],
+        result: None,
+    };
+    let mut jobs = Jobs((0..9).map(|_| job()).collect());
+    receiver.open_burst(9, &mut jobs);
+    let results: Vec<_> = jobs.0.iter().map(|job| job.result.unwrap()).collect();
+    assert_eq!(results[0], Ok(Opened::Packet { len: 64 }));
+    assert_eq!(results[1..], [Err(OpenError::Replayed); 8]);
+}
