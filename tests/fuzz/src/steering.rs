@@ -65,7 +65,7 @@ fn judge(frame: &[u8], tables: &Steering) {
             "steered a frame for another: {verdict:?}"
         );
     }
-    let Ok(headers) = Headers::ipv4(frame, ETHERNET) else {
+    let Ok(headers) = Headers::parse(frame, ETHERNET) else {
         return;
     };
     assert!(headers.l4 <= headers.l3 + headers.total && headers.l3 + headers.total <= frame.len());
@@ -98,7 +98,12 @@ fn turned(frame: &[u8], headers: &Headers) -> Vec<u8> {
     let (addresses, length) = if headers.is_ipv4() { (12, 4) } else { (8, 16) };
     let addresses = headers.l3 + addresses;
     frame[addresses..addresses + 2 * length].rotate_left(length);
-    if let Some(ports) = frame.get_mut(headers.l4..headers.l4 + 4) {
+    // An extension header that steering does not look behind would be another one, perhaps one
+    // that it does.
+    let extension = matches!(headers.protocol, 0 | 43 | 44 | 60);
+    if let Some(ports) = frame.get_mut(headers.l4..headers.l4 + 4)
+        && !extension
+    {
         ports.rotate_left(2);
     }
     frame

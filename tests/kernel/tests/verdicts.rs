@@ -6,8 +6,10 @@ use anyhow::{Context, ensure};
 use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::{Counters, Program, Steering};
 use causeway_kernel_tests::corpus::{End, corpus};
-use causeway_kernel_tests::packet::OWN_MAC;
-use causeway_kernel_tests::world::{GATEWAY_MACS, WORKERS_WITH_SOCKETS, steering};
+use causeway_kernel_tests::packet::{
+    Ipv6, OWN_MAC, destination_options, esp, fragment, hop_by_hop, icmp, routing, udp,
+};
+use causeway_kernel_tests::world::{GATEWAY_MACS, SPI, WORKERS_WITH_SOCKETS, ipv6, steering};
 use causeway_steering::{Drop, Punt, Verdict, decide};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -218,7 +220,7 @@ fn a_default_route_of_one_family_covers_that_family_alone() -> anyhow::Result<()
 }
 
 /// A packet of the corpus with some octets changed and its end cut off or lengthened.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
+fn changed() -> impl Strategy<Value = Vec<u8>> {
     let frames: Vec<_> = corpus().into_iter().map(|case| case.frame).collect();
     let changes = prop::collection::vec((0..80usize, any::<u8>()), 0..4);
     (
@@ -240,12 +242,53 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
+/// Any chain of extension headers, right or wrong, in front of any payload, for a peer or the host.
+fn chained() -> impl Strategy<Value = Vec<u8>> {
+    let extension = prop_oneof![
+        (0..4u8).prop_map(hop_by_hop),
+        (0..4u8).prop_map(destination_options),
+        (0..2u8).prop_map(routing),
+        prop::sample::select(vec![0, 1, 8, 0x19, 6]).prop_map(fragment),
+    ];
+    let protocols = vec![0, 1, 6, 17, 43, 44, 50, 51, 58, 59, 60, 132];
+    let payload = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        Just(esp(SPI)),
+        Just(udp(4500, 4500, &esp(SPI))),
+        (0..6u8, 0..=80usize).prop_map(|(kind, length)| {
+            let quoted = Ipv6::new(ipv6::FAR, ipv6::HOST, 17)
+                .behind([hop_by_hop(0), destination_options(1)])
+                .packet(&udp(53, 5353, &[0; 8]));
+            icmp(kind, 0, [0; 4], &quoted[..length])
+        }),
+    ];
+    let payload = (payload, prop::sample::select(protocols));
+    let destination = prop::sample::select(vec![ipv6::FAR, ipv6::OWN]);
+    let error = prop_oneof![3 => Just(0), 1 => -9..3i32];
+    (
+        prop::collection::vec(extension, 0..7),
+        payload,
+        destination,
+        error,
+    )
+        .prop_map(
+            |(extensions, (payload, protocol), destination, length_error)| {
+                let header = Ipv6 {
+                    extensions,
+                    length_error,
+                    ..Ipv6::new(ipv6::HOST, destination, protocol)
+                };
+                header.frame(&payload)
+            },
+        )
+}
+
 #[test]
 fn the_kernel_agrees_with_the_host_on_changed_packets() -> anyhow::Result<()> {
     let steering = steering();
     let kernel = std::cell::RefCell::new(Kernel::new(&steering)?);
-    let mut runner = TestRunner::new(Config::with_cases(4096));
-    runner.run(&mutated(), |frame| {
+    let mut runner = TestRunner::new(Config::with_cases(8192));
+    runner.run(&prop_oneof![changed(), chained()], |frame| {
         let ended = kernel.borrow_mut().run(&frame).expect("a test run");
         prop_assert_eq!(ended, expected(&frame, decide(&frame[..], &steering)));
         Ok(())

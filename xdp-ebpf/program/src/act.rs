@@ -19,7 +19,12 @@ pub fn act(ctx: &XdpContext, verdict: Verdict) -> u32 {
             maps::count(counter::punt(reason));
             XDP_PASS
         }
-        Verdict::Drop(reason) => dropped(reason),
+        Verdict::Drop(reason) => {
+            if reason as u32 == Drop::EspFragment as u32 {
+                log::esp_fragment(ctx);
+            }
+            dropped(reason)
+        }
         Verdict::Open { worker } => to_worker(ctx, worker),
         Verdict::Local { gateway, worker } => {
             let action = to_worker(ctx, worker);

@@ -1,18 +1,90 @@
 //! Rare events, at most one of a kind per second and CPU.
 
+use core::net::IpAddr;
+
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::map, maps::PerCpuArray, programs::XdpContext};
 use aya_log_ebpf::{info, warn};
+use causeway_steering::{Bytes, Headers, Inbound, bytes::wide, headers::ETHERNET};
+
+use crate::packet::Packet;
 
 const INTERVAL_NS: u64 = 1_000_000_000;
 
 #[map]
-static LAST_LOG: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
+static LAST_LOG: PerCpuArray<u64> = PerCpuArray::with_max_entries(3, 0);
 
-/// An ESP packet for the host whose SPI no worker has.
+/// An ESP packet for the host whose SPI no worker has, RFC 4303 section 3.4.2.
 #[inline(always)]
 pub fn unknown_spi(ctx: &XdpContext) {
-    if due(0) {
-        info!(ctx, "ESP with an unknown SPI, given to the kernel");
+    if due(0)
+        && let Some(esp) = Esp::of(ctx)
+    {
+        info!(
+            ctx,
+            "ESP with an unknown SPI, given to the kernel: spi=0x{:x} sequence={} source={:i} destination={:i} flow-label=0x{:x}",
+            esp.spi,
+            esp.sequence,
+            esp.source,
+            esp.destination,
+            esp.flow_label
+        );
+    }
+}
+
+/// A fragment of an ESP packet for the host, RFC 4303 section 3.4.1.
+#[inline(always)]
+pub fn esp_fragment(ctx: &XdpContext) {
+    if due(2)
+        && let Some(esp) = Esp::of(ctx)
+    {
+        warn!(
+            ctx,
+            "auditable event: a fragment of ESP, dropped: spi=0x{:x} sequence={} source={:i} destination={:i} flow-label=0x{:x}",
+            esp.spi,
+            esp.sequence,
+            esp.source,
+            esp.destination,
+            esp.flow_label
+        );
+    }
+}
+
+/// What RFC 4303 asks the log to hold of an ESP packet.
+struct Esp {
+    source: IpAddr,
+    destination: IpAddr,
+    /// 0 in a later fragment, which tells neither SPI nor sequence number.
+    spi: u32,
+    sequence: u32,
+    /// 0 in IPv4.
+    flow_label: u32,
+}
+
+impl Esp {
+    #[inline(always)]
+    fn of(ctx: &XdpContext) -> Option<Self> {
+        let packet = &Packet(ctx);
+        let headers = Headers::parse(packet, ETHERNET).ok()?;
+        let at = match Inbound::of(packet, &headers) {
+            Inbound::Esp { at, .. } => Some(at),
+            _ if headers.first_fragment(packet) => Some(headers.l4),
+            _ => None,
+        };
+        let [spi, sequence] = match at.and_then(|at| packet.words(at)) {
+            Some([a, b, c, d]) => [wide(a, b), wide(c, d)],
+            None => [0; 2],
+        };
+        let [first, second] = packet.words(headers.l3)?;
+        Some(Self {
+            source: headers.source.into(),
+            destination: headers.destination.into(),
+            spi,
+            sequence,
+            flow_label: match headers.is_ipv4() {
+                true => 0,
+                false => wide(first, second) & 0xf_ffff,
+            },
+        })
     }
 }
 

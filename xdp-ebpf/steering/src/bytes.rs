@@ -32,6 +32,6 @@ impl Bytes for [u8] {
 
 /// Two words as one 32-bit number, the first word high.
 #[inline(always)]
-pub(crate) fn wide(high: u16, low: u16) -> u32 {
+pub fn wide(high: u16, low: u16) -> u32 {
     (high as u32) << 16 | low as u32
 }

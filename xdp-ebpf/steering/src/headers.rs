@@ -140,6 +140,17 @@ impl Headers {
         self.source.is_ipv4()
     }
 
+    /// Whether a fragment is the first, which starts with the payload's own header.
+    #[inline(always)]
+    pub fn first_fragment<B: Bytes + ?Sized>(&self, packet: &B) -> bool {
+        // The offset, in IPv6 that of the fragment header, which is the last in front of the payload.
+        let (at, offset) = match self.is_ipv4() {
+            true => (self.l3 + 6, 0x1fff),
+            false => (self.l4 - 6, 0xfff8),
+        };
+        self.fragment && packet.words(at).is_some_and(|[word]| word & offset == 0)
+    }
+
     #[inline(always)]
     fn within<B: Bytes + ?Sized>(self, packet: &B) -> Result<Self, Malformed> {
         match self.l3 + self.total > packet.length() {
