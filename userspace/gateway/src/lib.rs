@@ -1,8 +1,9 @@
 //! The gateway's data path: [`Worker`], the whole loop of one pinned core, generic over its
 //! [`Device`](causeway_device::Device), so that it runs over an AF_XDP socket and whole in memory.
 //!
-//! In the order in which a packet meets them: `worker` (a batch), `classify` (its path), `seal`
-//! with `icmp`, `fragment` and `mss`, or `open`; `deliver` (next hop and Ethernet header),
+//! In the order in which a packet meets them: `worker` (a batch), `receive` (a burst), `classify`
+//! (a packet's path), `runs` (packets of one SA); `seal` with `icmp`, `fragment` and `mss`, or
+//! `open`; `deliver` (next hop and Ethernet header),
 //! `waiting` (for a MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`]
 //! (channels to the control thread), [`Counters`], `run` (commands, sleep, drain), and the SAs:
 //! `tunnel` has the one that sends, `inbound` those that receive, which come and go by [`Command`].
@@ -26,7 +27,9 @@ mod open;
 mod path;
 mod prefix;
 mod rate;
+mod receive;
 mod run;
+mod runs;
 mod sa;
 mod seal;
 mod too_big;

@@ -13,6 +13,7 @@ use causeway_steering::{Address, Drop, Headers, Malformed};
 use crate::backlog::Origin;
 use crate::control::{Audit, Event};
 use crate::mss;
+use crate::runs::{Opening, ToOpen};
 use crate::worker::Worker;
 
 /// An inner packet that may go on: its length, destination and next hop.
@@ -23,49 +24,72 @@ struct Passed {
 }
 
 impl<D: Device> Worker<D> {
-    /// Opens the ESP packet that stands at the octets `esp` of `frame`.
+    /// Adds the ESP packet at the octets `esp` of the frame at `place` of the burst to those of its
+    /// SPI.
     #[inline]
-    pub(crate) fn open(
-        &mut self,
-        frame: &D::Frame,
-        headers: &Headers,
-        esp: Range<usize>,
-        spi: u32,
-        now: Instant,
-    ) -> Result<(), Drop> {
-        let Some(receiver) = self.inbound.get_mut(spi) else {
-            self.audit(frame, headers, esp.start, Drop::UnknownSpi, now);
-            return Err(Drop::UnknownSpi);
-        };
-        let tunnel = receiver.tunnel;
-        let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
-        let bytes = self.device.bytes(frame);
-        let outer_tos = tos(&bytes[headers.l3..], headers.is_ipv4());
-        let inner = &mut self.device.room(&mut out)[ETHERNET..];
-        let at = esp.start;
-        let opened = receiver.sa.sa.open(&bytes[esp], outer_tos, inner);
-        let passed = opened
-            .map_err(reason)
-            .and_then(|opened| self.inspect(opened, tunnel, &mut out));
-        match passed {
-            Ok(passed) => {
-                let (length, destination) = (passed.length, passed.destination);
-                self.deliver(
-                    out,
+    pub(crate) fn add_to_open(&mut self, place: usize, headers: Headers, esp: Range<usize>) {
+        self.opening.push(ToOpen {
+            place,
+            headers,
+            esp,
+            out: None,
+            opened: Err(OpenError::OutputTooSmall),
+        });
+    }
+
+    /// Opens the packets of the run.
+    #[inline]
+    pub(crate) fn open(&mut self, frames: &[D::Frame], spi: u32, now: Instant) {
+        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
+        let mut run = std::mem::take(&mut self.opening);
+        let tunnel = self.open_run(&mut run, frames, spi);
+        for packet in run.drain(..) {
+            let frame = &frames[packet.place];
+            let (at, headers) = (packet.esp.start, &packet.headers);
+            let Some(tunnel) = tunnel else {
+                self.refuse(frame, headers, at, Drop::UnknownSpi, now);
+                continue;
+            };
+            let Some(mut out) = packet.out else {
+                self.totals.drops[Drop::NoFrame] += 1;
+                continue;
+            };
+            let opened = packet.opened.map_err(reason);
+            match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
+                Ok(Passed {
                     length,
-                    Origin::Received(now),
                     destination,
-                    passed.hop,
-                    now,
-                );
-                Ok(())
-            }
-            Err(reason) => {
-                self.device.release(out);
-                self.audit(frame, headers, at, reason, now);
-                Err(reason)
+                    hop,
+                }) => self.deliver(out, length, Origin::Received(now), destination, hop, now),
+                Err(reason) => {
+                    self.device.release(out);
+                    self.refuse(frame, headers, at, reason, now);
+                }
             }
         }
+        self.opening = run;
+    }
+
+    /// Opens them by the SA of their SPI, and tells whose it is; `None` where there is no such SA.
+    #[inline]
+    fn open_run(
+        &mut self,
+        run: &mut [ToOpen<D::Frame>],
+        frames: &[D::Frame],
+        spi: u32,
+    ) -> Option<usize> {
+        let receiver = self.inbound.get_mut(spi)?;
+        for packet in &mut *run {
+            packet.out = self.device.allocate();
+        }
+        let count = run.len();
+        let mut opening = Opening {
+            device: &self.device,
+            frames,
+            run,
+        };
+        receiver.sa.sa.open_burst(count, &mut opening);
+        Some(receiver.tunnel)
     }
 
     /// Whether what a peer's authentic packet held, now at the start of `out`, may go on.
@@ -119,9 +143,9 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Tells control of an auditable drop, at a limited rate.
+    /// Drops a packet by name. Tells control if that is auditable, at a limited rate.
     #[cold]
-    fn audit(
+    fn refuse(
         &mut self,
         frame: &D::Frame,
         headers: &Headers,
@@ -129,6 +153,7 @@ impl<D: Device> Worker<D> {
         reason: Drop,
         now: Instant,
     ) {
+        self.totals.drops[reason] += 1;
         let auditable = matches!(
             reason,
             Drop::UnknownSpi
@@ -154,16 +179,6 @@ impl<D: Device> Worker<D> {
             source: headers.source.into(),
             destination: headers.destination.into(),
         }));
-    }
-}
-
-/// DSCP and ECN of a packet: IPv4's TOS, IPv6's traffic class.
-#[inline]
-fn tos(packet: &[u8], is_ipv4: bool) -> u8 {
-    if is_ipv4 {
-        packet[1]
-    } else {
-        packet[0] << 4 | packet[1] >> 4
     }
 }
 

@@ -13,6 +13,7 @@ use crate::checksum::update;
 use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
+use crate::runs::{Sealing, ToSeal};
 use crate::worker::Worker;
 
 /// Where TTL and header checksum stand in an IPv4 header.
@@ -26,11 +27,13 @@ const HOP_LIMIT: usize = 7;
 const BEHIND: usize = 7 + TAIL_ROOM;
 
 impl<D: Device> Worker<D> {
-    /// Seals the packet in `frame` into a tunnel.
+    /// Adds the packet at `place` of the burst to those that go into `tunnel`, as they are to go,
+    /// or tells its sender why it may not.
     #[inline]
-    pub(crate) fn seal(
+    pub(crate) fn add_to_seal(
         &mut self,
-        frame: &mut D::Frame,
+        frames: &mut [D::Frame],
+        place: usize,
         headers: &Headers,
         tunnel: usize,
         now: Instant,
@@ -39,17 +42,17 @@ impl<D: Device> Worker<D> {
             return Err(Drop::SelectorSource);
         }
         let ttl = if headers.is_ipv4() { TTL } else { HOP_LIMIT };
-        if self.device.bytes(frame)[headers.l3 + ttl] <= 1 {
-            self.answer(frame, headers, icmp::Error::TimeExceeded, now);
+        if self.device.bytes(&frames[place])[headers.l3 + ttl] <= 1 {
+            self.answer(frames, place, headers, icmp::Error::TimeExceeded, now);
             return Err(Drop::TtlExceeded);
         }
         let lane = &self.lanes[tunnel];
-        let (max, hop, peer) = (lane.max_inner, lane.hop, lane.peer);
+        let (max, hop) = (lane.max_inner, lane.hop);
         let fits = headers.total <= max;
         // Every IPv6 packet is one that nobody but its sender fragments: RFC 8200 section 5.
         if !fits && headers.dont_fragment {
             let error = icmp::Error::TooBig { mtu: max };
-            self.answer(frame, headers, error, now);
+            self.answer(frames, place, headers, error, now);
             return Err(Drop::TooBig);
         }
         if !fits && headers.l4 - headers.l3 != IPV4 {
@@ -57,7 +60,7 @@ impl<D: Device> Worker<D> {
         }
 
         // From here on the received frame is changed where it lies.
-        let room = self.device.room(frame);
+        let room = self.device.room(&mut frames[place]);
         if headers.is_ipv4() {
             decrement_ttl(&mut room[headers.l3..]);
         } else {
@@ -66,26 +69,81 @@ impl<D: Device> Worker<D> {
         if lane.clamp_mss {
             mss::clamp(room, headers, max);
         }
-        let cut = if fits {
-            None
-        } else {
-            let packet = &room[headers.l3..headers.l3 + headers.total];
-            Some(Fragments::new(packet, max).ok_or(Drop::Ipv4Malformed)?)
-        };
-        self.admit(hop, cut.as_ref().map_or(1, Fragments::count))?;
+        if !fits {
+            return self.seal_in_pieces(frames, place, headers, tunnel, now);
+        }
+        self.admit(hop, self.sealing.len() + 1)?;
+        self.sealing.push(ToSeal {
+            place,
+            l3: headers.l3,
+            length: headers.total,
+            out: None,
+            sealed: Err(SealError::OutputTooSmall),
+        });
+        Ok(())
+    }
 
-        let sealed = match &cut {
-            None => self.seal_piece(frame, headers.l3, headers.total, tunnel),
-            Some(cut) => self.seal_pieces(frame, headers, cut, tunnel),
+    /// Seals the packets of the run.
+    #[inline]
+    pub(crate) fn seal(&mut self, frames: &mut [D::Frame], tunnel: usize, now: Instant) {
+        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
+        let mut run = std::mem::take(&mut self.sealing);
+        for packet in &mut run {
+            packet.out = self.device.allocate();
+        }
+        let lane = &mut self.lanes[tunnel];
+        let (hop, peer) = (lane.hop, lane.peer);
+        let mut sealing = Sealing {
+            device: &self.device,
+            frames,
+            run: &mut run,
         };
-        if let Err(reason) = sealed {
+        let count = sealing.run.len();
+        lane.outbound.sa.seal_burst(count, &mut sealing);
+        for packet in run.drain(..) {
+            let Some(out) = packet.out else {
+                self.totals.drops[Drop::NoFrame] += 1;
+                continue;
+            };
+            match packet.sealed {
+                Ok(length) => {
+                    self.totals.sealed.add(packet.length);
+                    self.deliver(out, length, Origin::Received(now), peer, hop, now);
+                }
+                Err(error) => {
+                    self.device.release(out);
+                    self.totals.drops[reason(error)] += 1;
+                }
+            }
+        }
+        self.sealing = run;
+    }
+
+    /// Seals a packet that the tunnel does not carry whole, behind all those of the run.
+    #[cold]
+    fn seal_in_pieces(
+        &mut self,
+        frames: &mut [D::Frame],
+        place: usize,
+        headers: &Headers,
+        tunnel: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        self.end_run(frames, now);
+        let lane = &self.lanes[tunnel];
+        let (max, hop, peer) = (lane.max_inner, lane.hop, lane.peer);
+        let frame = &mut frames[place];
+        let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
+        let cut = Fragments::new(packet, max).ok_or(Drop::Ipv4Malformed)?;
+        self.admit(hop, cut.count())?;
+        if let Err(reason) = self.seal_pieces(frame, headers, &cut, tunnel) {
             for (piece, _) in self.pieces.drain(..) {
                 self.device.release(piece);
             }
             return Err(reason);
         }
         self.totals.sealed.add(headers.total);
-        // Taken out so that `self` can be lent to `deliver`; an empty Vec costs no allocation.
+        // Taken out as above.
         let mut pieces = std::mem::take(&mut self.pieces);
         let last = pieces.len() - 1;
         for (index, (piece, length)) in pieces.drain(..).enumerate() {
@@ -101,7 +159,6 @@ impl<D: Device> Worker<D> {
     }
 
     /// Seals every fragment of the packet, or fails at the first that cannot be.
-    #[cold]
     fn seal_pieces(
         &mut self,
         frame: &mut D::Frame,
@@ -131,7 +188,6 @@ impl<D: Device> Worker<D> {
 
     /// Seals the IP packet of `length` octets that stands `at` so many octets in `frame`, into a
     /// frame of its own at the end of `pieces`.
-    #[inline]
     fn seal_piece(
         &mut self,
         frame: &mut D::Frame,
@@ -157,10 +213,19 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Tells the sender of the packet in `frame` what is wrong with it, if that is allowed and
-    /// there is a way.
+    /// Tells the sender of the packet at `place` of the burst what is wrong with it, if that is
+    /// allowed and there is a way. What came before it goes before.
     #[cold]
-    fn answer(&mut self, frame: &D::Frame, headers: &Headers, error: icmp::Error, now: Instant) {
+    fn answer(
+        &mut self,
+        frames: &mut [D::Frame],
+        place: usize,
+        headers: &Headers,
+        error: icmp::Error,
+        now: Instant,
+    ) {
+        self.end_run(frames, now);
+        let frame = &frames[place];
         let destination = IpAddr::from(headers.source);
         let hop = self.routes.lookup(destination);
         let possible = icmp::allowed(error, self.device.bytes(frame), headers)

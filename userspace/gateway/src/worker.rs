@@ -12,7 +12,6 @@ use causeway_steering::{Address, Drop};
 use hdrhistogram::Histogram;
 
 use crate::backlog::Backlog;
-use crate::classify::{Class, classify};
 use crate::config::{WorkerConfig, WorkerError};
 use crate::control::{Bound, Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
@@ -21,6 +20,7 @@ use crate::inbound::Inbound;
 use crate::path::Path;
 use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
+use crate::runs::{Run, ToOpen, ToSeal};
 use crate::tunnel::{self, Lane};
 use crate::waiting::Waiting;
 
@@ -52,6 +52,10 @@ pub struct Worker<D: Device> {
     pub(crate) in_use: Option<IpAddr>,
     confirmed: Instant,
     pub(crate) received: Vec<D::Frame>,
+    /// What the packets of the burst that are not finished yet have in common, and those packets.
+    pub(crate) run: Option<Run>,
+    pub(crate) sealing: Vec<ToSeal<D::Frame>>,
+    pub(crate) opening: Vec<ToOpen<D::Frame>>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.
     pub(crate) pieces: Vec<(D::Frame, usize)>,
     pub(crate) backlog: Backlog<D::Frame>,
@@ -130,6 +134,9 @@ impl<D: Device> Worker<D> {
             in_use: None,
             confirmed: now,
             received: Vec::with_capacity(config.burst),
+            run: None,
+            sealing: Vec::with_capacity(config.burst),
+            opening: Vec::with_capacity(config.burst),
             pieces: Vec::with_capacity(16),
             // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
             // wait for a next hop.
@@ -169,35 +176,6 @@ impl<D: Device> Worker<D> {
         self.totals.rounds += 1;
         self.publish();
         received + sent
-    }
-
-    /// Takes a burst and finishes each packet, or drops it by name.
-    fn receive(&mut self, now: Instant) -> usize {
-        // Back pressure: what the transmit ring did not take goes first. The receive ring fills
-        // meanwhile, and the kernel counts what it then drops.
-        if self.backlog.len() > self.burst {
-            return 0;
-        }
-        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
-        let mut frames = std::mem::take(&mut self.received);
-        let count = self.device.receive(&mut frames, self.burst);
-        self.totals.received += count as u64;
-        for frame in &mut frames {
-            if let Err(reason) = self.forward(frame, now) {
-                self.totals.drops[reason] += 1;
-            }
-        }
-        self.totals.sas.retired += self.inbound.depart(count == 0, self.totals.received);
-        self.received = frames;
-        count
-    }
-
-    #[inline]
-    fn forward(&mut self, frame: &mut D::Frame, now: Instant) -> Result<(), Drop> {
-        match classify(self.device.bytes(frame), self.address, &self.peer_prefixes)? {
-            Class::Seal { headers, tunnel } => self.seal(frame, &headers, tunnel, now),
-            Class::Open { headers, esp, spi } => self.open(frame, &headers, esp, spi, now),
-        }
     }
 
     /// Asks control for what is short: MAC addresses, sequence numbers.

@@ -1,6 +1,7 @@
 //! The worker whole, over NICs in memory: two gateways back to back, and the network around them
 //! played by the tests.
 
+mod bursts;
 mod control;
 mod families;
 mod inward;

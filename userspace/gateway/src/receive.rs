@@ -1,0 +1,70 @@
+//! A burst: each packet finds its path, and those that one SA seals or opens, one after the other,
+//! go through it in one call.
+
+use std::time::Instant;
+
+use causeway_device::Device;
+use causeway_steering::Drop;
+
+use crate::classify::{Class, classify};
+use crate::runs::Run;
+use crate::worker::Worker;
+
+impl<D: Device> Worker<D> {
+    /// Takes a burst and finishes each packet, or drops it by name. Returns how many came.
+    pub(crate) fn receive(&mut self, now: Instant) -> usize {
+        // Back pressure: what the transmit ring did not take goes first. The receive ring fills
+        // meanwhile, and the kernel counts what it then drops.
+        if self.backlog.len() > self.burst {
+            return 0;
+        }
+        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
+        let mut frames = std::mem::take(&mut self.received);
+        let count = self.device.receive(&mut frames, self.burst);
+        self.totals.received += count as u64;
+        for place in 0..frames.len() {
+            if let Err(reason) = self.forward(&mut frames, place, now) {
+                self.totals.drops[reason] += 1;
+            }
+        }
+        self.end_run(&mut frames, now);
+        self.totals.sas.retired += self.inbound.depart(count == 0, self.totals.received);
+        self.received = frames;
+        count
+    }
+
+    /// Adds the packet at `place` of the burst to the run that it continues or begins.
+    #[inline]
+    fn forward(&mut self, frames: &mut [D::Frame], place: usize, now: Instant) -> Result<(), Drop> {
+        let packet = self.device.bytes(&frames[place]);
+        match classify(packet, self.address, &self.peer_prefixes)? {
+            Class::Seal { headers, tunnel } => {
+                self.begin(Run::Seal { tunnel }, frames, now);
+                self.add_to_seal(frames, place, &headers, tunnel, now)
+            }
+            Class::Open { headers, esp, spi } => {
+                self.begin(Run::Open { spi }, frames, now);
+                self.add_to_open(place, headers, esp);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins another run, unless it is the one that goes on.
+    #[inline]
+    fn begin(&mut self, run: Run, frames: &mut [D::Frame], now: Instant) {
+        if self.run != Some(run) {
+            self.end_run(frames, now);
+            self.run = Some(run);
+        }
+    }
+
+    /// Finishes the packets of the run, in their order.
+    pub(crate) fn end_run(&mut self, frames: &mut [D::Frame], now: Instant) {
+        match self.run.take() {
+            Some(Run::Seal { tunnel }) => self.seal(frames, tunnel, now),
+            Some(Run::Open { spi }) => self.open(frames, spi, now),
+            None => {}
+        }
+    }
+}

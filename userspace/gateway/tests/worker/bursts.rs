@@ -1,0 +1,188 @@
+//! A burst is what its packets are one after the other, however they are grouped on the way.
+
+use causeway_esp::OutboundSa;
+use causeway_gateway::{Command, Event, Totals, Tunnel};
+use proptest::prelude::*;
+
+use crate::packet::{DONT_FRAGMENT, Packet, ethernet};
+use crate::side::{
+    Setup, Side, address, config, gateway_mac, host, max_inner, outbound, routes, tunnel,
+};
+
+/// A packet for gateway 1, which has two tunnels: to VPC 2, and to VPC 3 for a part of its prefix.
+#[derive(Clone, Debug)]
+enum Arriving {
+    Plain {
+        v6: bool,
+        /// A host of VPC 1 that sends, or one of nobody's.
+        known: bool,
+        /// Into the second tunnel.
+        second: bool,
+        ttl: u8,
+        big: bool,
+        dont_fragment: bool,
+    },
+    Esp {
+        v6: bool,
+        second: bool,
+        /// The host that it is for; 9 is one whose MAC address is not known.
+        host: u8,
+        damage: Damage,
+    },
+    Noise(Vec<u8>),
+}
+
+#[derive(Clone, Debug)]
+enum Damage {
+    None,
+    Forged,
+    Doubled,
+    UnknownSpi,
+}
+
+fn arriving() -> impl Strategy<Value = Arriving> {
+    let mostly = |value| prop::bool::weighted(value);
+    let plain = (
+        any::<bool>(),
+        mostly(0.9),
+        mostly(0.2),
+        prop_oneof![9 => Just(64u8), 1 => Just(1)],
+        mostly(0.1),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(v6, known, second, ttl, big, dont_fragment)| Arriving::Plain {
+                v6,
+                known,
+                second,
+                ttl,
+                big,
+                dont_fragment,
+            },
+        );
+    let damage = prop_oneof![
+        6 => Just(Damage::None),
+        1 => Just(Damage::Forged),
+        1 => Just(Damage::Doubled),
+        1 => Just(Damage::UnknownSpi),
+    ];
+    let host = prop::sample::select(vec![2u8, 3, 9]);
+    let esp = (any::<bool>(), mostly(0.2), host, damage).prop_map(|(v6, second, host, damage)| {
+        Arriving::Esp {
+            v6,
+            second,
+            host,
+            damage,
+        }
+    });
+    let noise = prop::collection::vec(any::<u8>(), 1..60).prop_map(Arriving::Noise);
+    prop_oneof![10 => plain, 10 => esp, 1 => noise]
+}
+
+/// Host 7 of VPC 2 stands behind the second tunnel.
+fn far_host(v6: bool, second: bool) -> std::net::IpAddr {
+    host(v6, 2, if second { 7 } else { 3 })
+}
+
+/// The frames of a packet.
+fn frames(packet: &Arriving, number: u16, sas: &mut [OutboundSa; 2]) -> Vec<Vec<u8>> {
+    match packet {
+        Arriving::Noise(octets) => vec![octets.clone()],
+        &Arriving::Plain {
+            v6,
+            known,
+            second,
+            ttl,
+            big,
+            dont_fragment,
+        } => {
+            let source = host(v6, if known { 1 } else { 8 }, 2);
+            let length = if big { max_inner(false) } else { 20 };
+            let packet = Packet {
+                ttl,
+                identification: number,
+                flags: if dont_fragment { DONT_FRAGMENT } else { 0 },
+                ..Packet::udp(source, far_host(v6, second), &vec![1; length])
+            };
+            vec![packet.frame(gateway_mac(1))]
+        }
+        Arriving::Esp {
+            v6,
+            second,
+            host: at,
+            damage,
+        } => {
+            let inner = Packet {
+                identification: number,
+                ..Packet::udp(far_host(*v6, *second), host(*v6, 1, *at), &[2; 30])
+            }
+            .ip();
+            let mut room = [&inner[..], &[0; 64]].concat();
+            let mut out = vec![0; inner.len() + 128];
+            let sa = &mut sas[usize::from(*second)];
+            let length = sa.seal(&mut room, inner.len(), &mut out).expect("a packet");
+            let mut frame = ethernet(gateway_mac(1), &out[..length]);
+            match damage {
+                Damage::None => {}
+                Damage::Doubled => return vec![frame.clone(), frame],
+                Damage::Forged => *frame.last_mut().expect("an ICV") ^= 1,
+                Damage::UnknownSpi => frame[14 + 28] ^= 0x80,
+            }
+            vec![frame]
+        }
+    }
+}
+
+/// Gateway 1, working through so many packets at once.
+fn side(burst: usize, router_known: bool) -> Side {
+    let setup = Setup {
+        burst,
+        ..Setup::default()
+    };
+    let mut config = config(1, &setup);
+    let behind = [false, true].map(|v6| far_host(v6, true).into());
+    config.tunnels.push(Tunnel {
+        peer: address(false, 2),
+        ..tunnel(1, 3, behind.to_vec(), &setup)
+    });
+    if !router_known {
+        config.routes = routes(1, &[2, 3]);
+    }
+    Side::with(config, &setup)
+}
+
+/// What came of the frames: what went out at once and when all neighbours are known, the audit
+/// events, and the counts.
+fn outcome(mut side: Side, frames: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Event>, Totals) {
+    let mut out = side.exchange(frames);
+    side.control
+        .send(Command::Routes(routes(1, &[1, 2, 3, 9])))
+        .expect("a worker");
+    out.extend(side.work());
+    let audits = side.control.events.try_iter();
+    let audits = audits.filter(|event| matches!(event, Event::Audit(_)));
+    let audits = audits.collect();
+    let totals = Totals {
+        rounds: 0,
+        ..side.finish()
+    };
+    (out, audits, totals)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// To the octet, in the same order, counted and audited alike.
+    #[test]
+    fn a_burst_is_its_packets_one_by_one(
+        packets in prop::collection::vec(arriving(), 1..160),
+        burst in 2usize..70,
+        router_known in prop::bool::weighted(0.6),
+    ) {
+        let mut sas = [2, 3].map(|from| outbound(from, 1, &Setup::default()));
+        let numbered = packets.iter().zip(0..);
+        let frames: Vec<_> = numbered.flat_map(|(p, number)| frames(p, number, &mut sas)).collect();
+        let (out, audits, totals) = outcome(side(1, router_known), &frames);
+        prop_assert_eq!(outcome(side(burst, router_known), &frames), (out, audits, totals));
+    }
+}
