@@ -150,7 +150,7 @@ pub struct Worker {
     pub received: u64,
     /// Received packets that were transmitted.
     pub sent: u64,
-    /// Packets the worker sent beyond those: ICMP errors, and the fragments of a packet but the last.
+    /// Packets the worker sent beyond those: ICMP errors, dummies, and the fragments of a packet but the last.
     pub originated: u64,
     /// Packets that wait for a neighbour's address.
     pub waiting: u64,

@@ -18,7 +18,7 @@ pub(crate) struct Outgoing<F> {
 pub(crate) enum Origin {
     /// A received packet's result; it came with the batch of this time.
     Received(Instant),
-    /// The worker's own: an ICMP error, or a fragment that is not its packet's last.
+    /// The worker's own: an ICMP error, a dummy, or a fragment that is not its packet's last.
     Worker,
 }
 

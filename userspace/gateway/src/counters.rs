@@ -67,7 +67,7 @@ pub struct Totals {
     /// Received packets whose result was given to the device. One that was sealed in fragments
     /// counts once.
     pub sent: u64,
-    /// Packets given to the device beyond those: ICMP errors, and the fragments of a packet but
+    /// Packets given to the device beyond those: ICMP errors, dummies, and the fragments of a packet but
     /// the last.
     pub originated: u64,
     /// A gauge: received packets that wait for a next hop or for room in the transmit ring.

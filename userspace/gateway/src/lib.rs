@@ -18,6 +18,7 @@ mod config;
 mod control;
 mod counters;
 mod deliver;
+mod dummy;
 mod fragment;
 mod icmp;
 mod inbound;

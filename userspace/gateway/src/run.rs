@@ -51,6 +51,7 @@ impl<D: Device> Worker<D> {
             let now = Instant::now();
             if let Some(within) = self.obey() {
                 deadline.get_or_insert(now + within);
+                self.lanes.iter_mut().for_each(|lane| lane.dummies = None);
             }
             let moved = self.round(now);
             if moved > 0 {
@@ -151,7 +152,7 @@ impl<D: Device> Worker<D> {
         let timeout = if self.backlog.len() > 0 {
             FULL_RING_SLEEP
         } else {
-            longest
+            self.shortest_interval().map_or(longest, |i| i.min(longest))
         };
         self.device.wait(timeout);
         self.totals.wakeups += 1;

@@ -7,6 +7,7 @@ use causeway_esp::{InboundSa, OutboundSa, Spi};
 use causeway_routes::{Lookup, Snapshot};
 use ipnet::IpNet;
 
+use crate::dummy::Dummies;
 use crate::path::Path;
 use crate::sa::Metered;
 
@@ -29,6 +30,8 @@ pub struct Tunnel {
     pub clamp_mss: bool,
     /// How long an MTU that somebody on the path tells by ICMP is believed. Zero: not at all.
     pub path_mtu_age: Duration,
+    /// How long it may be quiet before it sends a dummy packet; `None`: for ever.
+    pub dummy_interval: Option<Duration>,
     /// The SA on which this worker sends.
     pub outbound: Metered<OutboundSa>,
     /// The SA on which this worker receives at first.
@@ -53,6 +56,7 @@ pub(crate) struct Lane {
     /// The peer's next hop under the snapshot in force.
     pub(crate) hop: Lookup,
     pub(crate) path: Path,
+    pub(crate) dummies: Option<Dummies>,
     /// The longest inner packet that the path takes.
     pub(crate) max_inner: usize,
     /// What it must carry at least, whatever SA it is given.
@@ -77,6 +81,7 @@ impl Lane {
             hop: routes.lookup(peer),
             peer,
             path,
+            dummies: None,
             max_inner: 0,
             least,
             clamp_mss,

@@ -15,6 +15,7 @@ use crate::backlog::Backlog;
 use crate::config::{WorkerConfig, WorkerError};
 use crate::control::{Bound, Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
+use crate::dummy::Dummies;
 use crate::icmp;
 use crate::inbound::Inbound;
 use crate::path::Path;
@@ -58,6 +59,8 @@ pub struct Worker<D: Device> {
     pub(crate) opening: Vec<ToOpen<D::Frame>>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.
     pub(crate) pieces: Vec<(D::Frame, usize)>,
+    /// What a dummy packet is made of.
+    pub(crate) blank: Vec<u8>,
     pub(crate) backlog: Backlog<D::Frame>,
     pub(crate) waiting: Waiting<D::Frame>,
     pub(crate) icmp_tokens: TokenBucket,
@@ -104,14 +107,16 @@ impl<D: Device> Worker<D> {
                 .install(tunnel, each.inbound)
                 .map_err(|_| WorkerError::DuplicateSpi { spi })?;
             let path = Path::new(config.mtu, each.path_mtu_age);
-            lanes.push(Lane::new(
+            let mut lane = Lane::new(
                 each.peer,
                 least,
                 each.clamp_mss,
                 path,
                 each.outbound,
                 &config.routes,
-            ));
+            );
+            lane.dummies = each.dummy_interval.map(Dummies::new);
+            lanes.push(lane);
         }
         let now = Instant::now();
         let (control, port) = link(lanes.len(), device.waker());
@@ -138,6 +143,7 @@ impl<D: Device> Worker<D> {
             sealing: Vec::with_capacity(config.burst),
             opening: Vec::with_capacity(config.burst),
             pieces: Vec::with_capacity(16),
+            blank: Vec::with_capacity(config.mtu + TAIL_ROOM),
             // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
             // wait for a next hop.
             backlog: Backlog::with_capacity(4 * config.burst + crate::waiting::CAPACITY),
@@ -164,6 +170,7 @@ impl<D: Device> Worker<D> {
         while let Some(outgoing) = self.waiting.pop_expired(now) {
             self.discard(outgoing, Drop::NeighbourUnresolved);
         }
+        self.send_dummies(now);
         self.ask(now);
         self.forget(now);
         let sent = self

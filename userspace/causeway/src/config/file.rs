@@ -178,6 +178,8 @@ pub struct Tunnel {
     pub esn: bool,
     /// Octets to which shorter inner packets are filled up.
     pub tfc_pad_to: Option<Spanned<u32>>,
+    /// Milliseconds without a packet after which a dummy is sent; absent: none ever.
+    pub dummy_interval: Option<Spanned<u64>>,
     /// How long the SAs may live; absent: without limit.
     pub lifetime: Option<Lifetime>,
     /// The SA that seals.

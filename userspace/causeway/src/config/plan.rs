@@ -137,6 +137,8 @@ pub struct Tunnel {
     pub replay_window: u32,
     /// What both SAs do beyond carrying.
     pub settings: Settings,
+    /// How long it may be quiet before it sends a dummy packet.
+    pub dummy_interval: Option<Duration>,
     /// The SA that seals.
     pub outbound: Sa,
     /// The SA that opens.

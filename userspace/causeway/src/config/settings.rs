@@ -12,6 +12,8 @@ use super::plan::Settings;
 
 /// The largest DSCP: six bits (RFC 2474 section 3).
 const MAX_DSCP: i64 = 63;
+/// An hour, in milliseconds: what is rarer hides nothing.
+const LONGEST_DUMMY_INTERVAL: u64 = 3_600_000;
 
 pub(super) fn convert(tunnel: &file::Tunnel, field: &str, report: &mut Report<'_>) -> Settings {
     Settings {
@@ -25,6 +27,26 @@ pub(super) fn convert(tunnel: &file::Tunnel, field: &str, report: &mut Report<'_
         tfc: tfc(tunnel.tfc_pad_to.as_ref(), field, report),
         lifetime: lifetime(tunnel.lifetime.as_ref(), field, report),
     }
+}
+
+pub(super) fn dummy_interval(
+    tunnel: &file::Tunnel,
+    field: &str,
+    report: &mut Report<'_>,
+) -> Option<Duration> {
+    let written = tunnel.dummy_interval.as_ref()?;
+    let milliseconds = *written.get_ref();
+    if !(1..=LONGEST_DUMMY_INTERVAL).contains(&milliseconds) {
+        report.refuse(
+            written.span(),
+            format_args!("{field}.dummy-interval"),
+            format_args!(
+                "expected 1 to {LONGEST_DUMMY_INTERVAL} milliseconds, got {milliseconds}; leave it \
+                 out to send no dummies"
+            ),
+        );
+    }
+    Some(Duration::from_millis(milliseconds))
 }
 
 fn dscp(written: Option<&Spanned<file::Dscp>>, field: &str, report: &mut Report<'_>) -> Dscp {

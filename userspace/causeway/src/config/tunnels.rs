@@ -265,6 +265,7 @@ fn convert_tunnel(
         encapsulation: encapsulation?,
         replay_window,
         settings: settings::convert(tunnel, field, report),
+        dummy_interval: settings::dummy_interval(tunnel, field, report),
         outbound: outbound?,
         inbound: inbound?,
     })

@@ -120,7 +120,7 @@ pub const FAMILIES: &[Family] = &[
         "worker_originated",
         PACKETS,
         WORKER,
-        "Packets that the worker sent beyond those: ICMP errors, and the fragments of a packet but the last.",
+        "Packets that the worker sent beyond those: ICMP errors, dummies, and the fragments of a packet but the last.",
         WorkerCount(|worker| worker.originated),
     ),
     gauge(

@@ -162,6 +162,7 @@ fn secure(
         peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
         path_mtu_age: peering.path_mtu_age,
+        dummy_interval: tunnel.dummy_interval,
         outbound: outbound.into(),
         inbound: inbound.into(),
     };

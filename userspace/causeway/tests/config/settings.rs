@@ -97,6 +97,12 @@ fn what_makes_no_sense_is_refused() {
             "expected 1 to 3498 octets, got 3499; leave it out to show the lengths",
         ),
         (
+            "dummy-interval = 0",
+            "34:",
+            "dummy-interval",
+            "expected 1 to 3600000 milliseconds, got 0; leave it out to send no dummies",
+        ),
+        (
             "lifetime.hard.bytes = 0",
             "34:",
             "lifetime.hard.bytes",

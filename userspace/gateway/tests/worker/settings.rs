@@ -1,11 +1,15 @@
 //! What an SA's settings make of packets on their way through a worker.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use causeway_esp::{DontFragment, Dscp, Tfc};
 use causeway_gateway::WorkerConfig;
+use causeway_steering::Drop;
 use proptest::prelude::*;
 
 use crate::packet::{DONT_FRAGMENT, Packet, reassemble, word};
-use crate::side::{MAX_INNER, Setup, Side, carry, config, gateway_mac};
+use crate::side::{MAX_INNER, Setup, Side, both, carry, config, gateway_mac};
 
 const HOST_1: [u8; 4] = [10, 1, 0, 2];
 const HOST_2: [u8; 4] = [10, 2, 0, 3];
@@ -99,4 +103,56 @@ fn the_outer_df_is_copied_set_or_cleared() {
         };
         assert_eq!(outer(&setup, 0, inner).1, expected);
     }
+}
+
+/// A dummy goes out whenever the tunnel was quiet for the interval, is as long as TFC wants, and
+/// is dropped at the far end without a word.
+/// Standard: dummy-made, dummy-dropped
+#[test]
+fn a_quiet_tunnel_sends_dummies() {
+    let interval = Duration::from_millis(20);
+    let setup = Setup {
+        dummy_interval: Some(interval),
+        ..padding_to(1000)
+    };
+    let (mut a, mut b) = both(&setup);
+    let packet = Packet::udp(HOST_1, HOST_2, &[7; 100]).frame(gateway_mac(1));
+    let real = a.exchange(std::slice::from_ref(&packet));
+    assert_eq!(real.len(), 1);
+    let mut dummies = Vec::new();
+    for _ in 0..10 {
+        a.pass(interval / 2);
+        dummies.extend(a.work());
+    }
+    assert_eq!(dummies.len(), 5);
+    assert!(dummies.iter().all(|dummy| dummy.len() == real[0].len()));
+    // A packet is as good.
+    a.pass(interval / 2);
+    a.exchange(&[packet]);
+    a.pass(interval / 2);
+    assert_eq!(a.work().len(), 0);
+
+    assert_eq!(b.exchange(&carry(dummies, 1)).len(), 0);
+    assert!(b.control.events.try_iter().next().is_none(), "no event");
+    let (a, b) = (a.finish(), b.finish());
+    assert_eq!((a.received, a.sent, a.originated), (2, 2, 5));
+    assert_eq!(b.drops[Drop::Dummy], 5);
+}
+
+/// Without a way, a dummy is none.
+#[test]
+fn dummies_do_not_crowd_out_packets() {
+    let setup = Setup {
+        dummy_interval: Some(Duration::from_millis(1)),
+        ..Setup::default()
+    };
+    let mut config = config(1, &setup);
+    config.routes = Arc::default();
+    let mut a = Side::with(config, &setup);
+    for _ in 0..100 {
+        a.pass(Duration::from_millis(1));
+        assert_eq!(a.work().len(), 0);
+    }
+    let a = a.finish();
+    assert_eq!((a.originated, a.drops.sum()), (0, 0));
 }

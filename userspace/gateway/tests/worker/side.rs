@@ -37,6 +37,7 @@ pub struct Setup {
     pub frames: usize,
     pub ring: usize,
     pub first: u64,
+    pub dummy_interval: Option<Duration>,
     pub reserved: u64,
     pub spin: bool,
 }
@@ -53,6 +54,7 @@ impl Default for Setup {
             frames: 1024,
             ring: 512,
             first: 1,
+            dummy_interval: None,
             reserved: u64::MAX,
             spin: false,
         }
@@ -192,6 +194,7 @@ pub fn tunnel(from: u8, to: u8, prefixes: Vec<IpNet>, setup: &Setup) -> Tunnel {
         outbound: outbound(from, to, setup).into(),
         inbound: inbound_of(to, 0).into(),
         path_mtu_age: PATH_MTU_AGE,
+        dummy_interval: setup.dummy_interval,
     }
 }
 

@@ -110,6 +110,7 @@ fn world(directory: &Directory) -> Sas {
             peer_prefixes: vec!["10.2.0.0/16".parse().unwrap()],
             clamp_mss: false,
             path_mtu_age: Duration::ZERO,
+            dummy_interval: None,
             outbound: outbound.into(),
             inbound: terms.inbound(back.spi, &back.key).unwrap().into(),
         };
