@@ -37,7 +37,7 @@ pub struct Args {
     pub encapsulation: Encapsulation,
 
     /// What the hosts speak: ipv4, ipv6 or both, half the flows in each
-    #[arg(long, default_value_t = Inner::Ipv4)]
+    #[arg(long, default_value_t = Inner::Both)]
     pub inner: Inner,
 
     /// What the tunnels travel in: ipv4 or ipv6

@@ -1,58 +1,68 @@
 //! Packets that the tunnel does not carry whole (RFC 4301 section 8).
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{options, output, running};
-use causeway_lab::{Family, Lab, Site};
+use causeway_lab::{Encapsulation, Family, Lab, Options, Site};
 
-/// The largest datagram of an Ethernet link: 1500 octets with its IP and UDP headers.
-const WHOLE_LINK: usize = 1472;
-/// What remains of 1500 octets for the inner packet in UDP: 1500 - 20 - 8 - 8 - 8 - 2 - 16, in fours.
-const INNER_MTU: &str = "mtu 1438";
+/// The largest datagrams of an Ethernet link: 1500 octets with their IP and UDP headers.
+const WHOLE_LINK: [(Family, usize); 2] = [(Family::Ipv4, 1472), (Family::Ipv6, 1452)];
 const PORT: u16 = 7000;
 
-/// Sends datagrams until one arrives, and returns it.
-fn deliver(lab: &Lab) -> Result<Vec<u8>> {
+/// Sends datagrams of the whole link until one arrives.
+fn deliver(lab: &Lab, family: Family) -> Result<()> {
     let (from, to) = (Site::host(1, 1), Site::host(2, 1));
-    let receiver = lab.inside(to, || Ok(UdpSocket::bind(("0.0.0.0", PORT))?))?;
+    let any: IpAddr = match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let receiver = lab.inside(to, || Ok(UdpSocket::bind((any, PORT))?))?;
     receiver.set_read_timeout(Some(Duration::from_millis(200)))?;
     let sender = lab.inside(from, || {
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.connect((to.address(Family::Ipv4), PORT))?;
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((to.address(family), PORT))?;
         Ok(socket)
     })?;
-    let sent: Vec<u8> = (0..WHOLE_LINK).map(|at| at as u8).collect();
-    let mut arrived = vec![0; 2 * WHOLE_LINK];
+    let size = WHOLE_LINK.iter().find(|(of, _)| *of == family);
+    let size = size.map_or(0, |(_, size)| *size);
+    let sent: Vec<u8> = (0..size).map(|at| at as u8).collect();
+    let mut arrived = vec![0; 2 * size];
     for _ in 0..20 {
         // The first may be refused: the kernel hands the ICMP error to the socket.
         let _ = sender.send(&sent);
         if let Ok(length) = receiver.recv(&mut arrived) {
-            arrived.truncate(length);
-            ensure!(arrived == sent, "another datagram arrived");
-            return Ok(arrived);
+            ensure!(arrived[..length] == sent, "another datagram arrived");
+            return Ok(());
         }
     }
-    anyhow::bail!("no datagram of {WHOLE_LINK} octets arrived")
+    anyhow::bail!("no {family} datagram of {size} octets arrived")
 }
 
 fn originated(lab: &Lab) -> Result<u64> {
     Ok(lab.workers(1)?.iter().map(|worker| worker.originated).sum())
 }
 
-/// Standard: pmtu-inner
-#[test]
-fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
-    let lab = running(options()?)?;
-    deliver(&lab)?;
-    let far = Site::host(2, 1).address(Family::Ipv4).to_string();
-    let route = output(&lab, Site::host(1, 1), "ip", &["route", "get", &far])?;
+/// What the sender knows of the way to the far host.
+fn route(lab: &Lab, family: Family) -> Result<String> {
+    let far = Site::host(2, 1).address(family).to_string();
+    output(lab, Site::host(1, 1), "ip", &["route", "get", &far])
+}
+
+/// The sender learns `mtu`, and the packets of which it learned were counted.
+fn learns(lab: &Lab, family: Family, mtu: u32) -> Result<()> {
+    let before = originated(lab)?;
+    deliver(lab, family)?;
+    let route = route(lab, family)?;
     ensure!(
-        route.contains(INNER_MTU),
-        "expected {INNER_MTU}, got: {route}"
+        route.contains(&format!("mtu {mtu} ")),
+        "expected mtu {mtu}, got: {route}"
     );
-    ensure!(originated(&lab)? > 0, "no worker sent an ICMP error");
+    ensure!(
+        originated(lab)? > before,
+        "no worker sent an {family} ICMP error"
+    );
     let workers = lab.workers(1)?;
     let dropped: u64 = workers
         .iter()
@@ -62,15 +72,38 @@ fn the_sender_learns_the_tunnel_mtu_when_it_forbids_fragments() -> Result<()> {
     Ok(())
 }
 
+/// Over IPv6 the sender then makes the fragments itself, which arrive as one datagram.
+///
+/// Standard: pmtu-inner
+#[test]
+fn the_sender_learns_the_tunnel_mtu_when_nobody_may_fragment() -> Result<()> {
+    let lab = running(options()?)?;
+    // 1500 - 20 (IPv4) - 8 (UDP) - 8 (ESP) - 8 (IV) - 2 (trailer) - 16 (ICV), in fours.
+    learns(&lab, Family::Ipv4, 1438)?;
+    learns(&lab, Family::Ipv6, 1438)
+}
+
+/// Standard: pmtu-inner
+#[test]
+fn an_outer_ipv6_header_leaves_twenty_octets_less() -> Result<()> {
+    let lab = running(Options {
+        encapsulation: Encapsulation::Esp,
+        outer: Family::Ipv6,
+        ..options()?
+    })?;
+    // 1500 - 40 (IPv6) - 8 (ESP) - 8 (IV) - 2 (trailer) - 16 (ICV), in fours.
+    learns(&lab, Family::Ipv4, 1426)?;
+    learns(&lab, Family::Ipv6, 1426)
+}
+
 #[test]
 fn packets_that_may_be_fragmented_arrive_whole() -> Result<()> {
     let lab = running(options()?)?;
     lab.inside(Site::host(1, 1), || {
         std::fs::write("/proc/sys/net/ipv4/ip_no_pmtu_disc", "1").context("cannot clear DF")
     })?;
-    deliver(&lab)?;
-    let far = Site::host(2, 1).address(Family::Ipv4).to_string();
-    let route = output(&lab, Site::host(1, 1), "ip", &["route", "get", &far])?;
+    deliver(&lab, Family::Ipv4)?;
+    let route = route(&lab, Family::Ipv4)?;
     ensure!(
         !route.contains("mtu"),
         "the sender was told an MTU: {route}"

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{has_xdp, laid_out, options, running};
 use causeway_lab::measure::{laws, probe};
-use causeway_lab::{Lab, Options, Placement, Site};
+use causeway_lab::{Family, Inner, Lab, Options, Placement, Site};
 
 fn crosses(lab: &Lab) -> Result<probe::Probe> {
     let plan = probe::Plan {
@@ -52,8 +52,16 @@ fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
 /// The kernel forgets neighbours and routes of a NIC that goes down; sockets and program stay.
 #[test]
 fn a_nic_that_was_down_carries_again() -> Result<()> {
+    for outer in [Family::Ipv4, Family::Ipv6] {
+        carries_again(outer).with_context(|| format!("tunnels over {outer}"))?;
+    }
+    Ok(())
+}
+
+fn carries_again(outer: Family) -> Result<()> {
     let mut lab = running(Options {
         gateways: 1,
+        outer,
         ..options()?
     })?;
     ensure!(
@@ -61,7 +69,8 @@ fn a_nic_that_was_down_carries_again() -> Result<()> {
         "the probe does not cross"
     );
     for site in [Site::demux(1), Site::gateway(1, 1)] {
-        let routes = ip(&lab, site, "route show dev cwlab0 scope global")?;
+        let mut routes = ip(&lab, site, "route show dev cwlab0 scope global")?;
+        routes += &ip(&lab, site, "-6 route show dev cwlab0 proto boot")?;
         ip(&lab, site, "link set cwlab0 down")?;
         ensure!(
             !crosses(&lab)?.fact("probe").holds,
@@ -95,17 +104,30 @@ fn a_nic_that_was_down_carries_again() -> Result<()> {
 /// nothing but a question will tell it.
 #[test]
 fn a_host_that_was_replaced_is_found_again() -> Result<()> {
+    for (inner, family) in [(Inner::Ipv4, Family::Ipv4), (Inner::Ipv6, Family::Ipv6)] {
+        replaced(inner, family).with_context(|| format!("over {family}"))?;
+    }
+    Ok(())
+}
+
+fn replaced(inner: Inner, family: Family) -> Result<()> {
     let mut lab = laid_out(Options {
         gateways: 1,
+        inner,
         ..options()?
     })?;
+    let (demux_address, host_address) = (
+        Site::demux(2).address(family),
+        Site::host(2, 1).address(family),
+    );
     // A host that asks for its demux would give itself away to the whole subnet.
     let link = ip(&lab, Site::demux(2), "-br link show cwlab0")?;
     let demux = link.split_whitespace().nth(2).context("no MAC address")?;
-    let silent = format!("neigh replace 10.2.0.100 lladdr {demux} dev cwlab0 nud permanent");
+    let silent = format!("neigh replace {demux_address} lladdr {demux} dev cwlab0 nud permanent");
     ip(&lab, Site::host(2, 1), &silent)?;
-    let entry = "neigh replace 10.2.0.10 lladdr 02:00:00:00:09:09 dev cwlab0 nud stale";
-    ip(&lab, Site::gateway(2, 1), entry)?;
+    let entry =
+        format!("neigh replace {host_address} lladdr 02:00:00:00:09:09 dev cwlab0 nud stale");
+    ip(&lab, Site::gateway(2, 1), &entry)?;
     lab.start_roles()?;
     ensure!(
         !crosses(&lab)?.fact("probe").holds,

@@ -1,10 +1,10 @@
-//! Whole peerings: every fact of `cargo xtask run`, in both placements, for every cipher and
-//! encapsulation.
+//! Whole peerings: every fact of `cargo xtask run`, in both placements, for every cipher,
+//! encapsulation, and pair of an inner and an outer family.
 
 use anyhow::Result;
 use causeway_e2e_tests::{options, running};
 use causeway_lab::measure::survey::{self, Plan, Survey};
-use causeway_lab::{Cipher, Encapsulation, NicMode, Options, Placement};
+use causeway_lab::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};
 
 fn survey(options: Options) -> Result<Survey> {
     let mut lab = running(options)?;
@@ -24,7 +24,7 @@ fn holds(options: Options) -> Result<Survey> {
 }
 
 #[test]
-fn three_remote_gateways_in_udp() -> Result<()> {
+fn both_families_through_three_remote_gateways_in_udp() -> Result<()> {
     let survey = holds(options()?)?;
     for nic in survey.in_force.values() {
         assert_eq!(nic.xdp_mode, "driver", "{nic:?}");
@@ -60,6 +60,58 @@ fn remote_gateways_in_plain_esp_with_clamped_mss() -> Result<()> {
         gateways: 2,
         cipher: Cipher::Aes256Gcm,
         encapsulation: Encapsulation::Esp,
+        clamp_mss: true,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+/// Standard: inner-ipv6, mixed-families
+#[test]
+fn ipv6_in_ipv4_in_udp() -> Result<()> {
+    holds(Options {
+        gateways: 2,
+        inner: Inner::Ipv6,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+/// Standard: mixed-families
+#[test]
+fn ipv4_in_ipv6_in_plain_esp() -> Result<()> {
+    holds(Options {
+        gateways: 2,
+        encapsulation: Encapsulation::Esp,
+        inner: Inner::Ipv4,
+        outer: Family::Ipv6,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+/// No machine of this lab has an IPv4 address.
+///
+/// Standard: inner-ipv6
+#[test]
+fn ipv6_in_ipv6_in_udp_from_local_gateways() -> Result<()> {
+    holds(Options {
+        gateways: 2,
+        placement: Placement::Local,
+        inner: Inner::Ipv6,
+        outer: Family::Ipv6,
+        ..options()?
+    })?;
+    Ok(())
+}
+
+#[test]
+fn both_families_in_ipv6_in_plain_esp_with_clamped_mss() -> Result<()> {
+    holds(Options {
+        gateways: 2,
+        placement: Placement::Local,
+        encapsulation: Encapsulation::Esp,
+        outer: Family::Ipv6,
         clamp_mss: true,
         ..options()?
     })?;

@@ -144,14 +144,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Three remote gateways a side, AES-128-GCM in UDP, MTU 1500.
+    /// Three remote gateways a side, AES-128-GCM in UDP over IPv4, both families inside, MTU 1500.
     pub fn new(causeway: impl Into<PathBuf>, xdp_object: impl Into<PathBuf>) -> Self {
         Self {
             gateways: 3,
             placement: Placement::Remote,
             cipher: Cipher::Aes128Gcm,
             encapsulation: Encapsulation::Udp,
-            inner: Inner::Ipv4,
+            inner: Inner::Both,
             outer: Family::Ipv4,
             hosts: 2,
             mtu: 1500,
