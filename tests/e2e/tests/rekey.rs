@@ -117,3 +117,40 @@ fn an_sa_is_seen_from_install_to_retirement_and_by_nobody_else() -> Result<()> {
     ensure!(refused.contains("not authorised"), "{refused}");
     Ok(())
 }
+
+/// Law 3 with SAs that come at run time: a process that is killed under a key takes it up again where
+/// its numbers on disk stand, so that the peer's window takes them, and none that it has seen.
+#[test]
+fn a_killed_sender_goes_on_behind_its_numbers() -> Result<()> {
+    let mut lab = running(Options {
+        gateways: 1,
+        ..options()?
+    })?;
+    let near = Site::gateway(1, 1);
+    let crosses = |lab: &causeway_lab::Lab| {
+        let few = probe::Plan {
+            packets_per_flow: 20,
+            rate: 5_000,
+            ..probe::Plan::default()
+        };
+        probe::run(lab, Site::host(1, 1), Site::host(2, 1), &few)
+    };
+    crosses(&lab)?;
+    lab.rekey(1, 1, 1, Duration::ZERO)?;
+    for _ in 0..3 {
+        ensure!(crosses(&lab)?.fact("probe").holds, "before it is killed");
+        lab.kill_role(near)?;
+        // A socket that a killed process left is no obstacle.
+        lab.start_role(near)?;
+        lab.switch_sa(1, 1, 1)?;
+        crosses(&lab)?;
+    }
+    let probe = crosses(&lab)?;
+    ensure!(probe.fact("probe").holds, "{probe:?}");
+    let status = lab.status(Site::gateway(2, 1))?;
+    let drops = &status.workers[0].drops;
+    for reason in ["replayed", "left-of-window"] {
+        ensure!(!drops.contains_key(reason), "{drops:?}");
+    }
+    Ok(())
+}

@@ -13,11 +13,11 @@ use crate::tool::{self, write_private};
 use crate::topology::{self, NIC, Node, Site, carrier, gateway_name, other};
 
 /// A role's control socket, in its folder.
-const SOCKET: &str = "control.sock";
+pub const SOCKET: &str = "control.sock";
 
 /// Where a role's own configuration file is.
 pub fn path(folder: &Path, role: Site) -> PathBuf {
-    folder.join(role.to_string()).join("causeway.toml")
+    home(folder, role).join("causeway.toml")
 }
 
 /// Makes one folder per role with everything it reads.
@@ -26,7 +26,7 @@ pub fn write_all(options: &Options, folder: &Path) -> Result<()> {
     let cores = cores()?;
     for vpc in [1, 2] {
         for role in topology::roles(options, vpc) {
-            let home = folder.join(role.to_string());
+            let home = home(folder, role);
             fs::create_dir(&home)?;
             write_private(&home.join("steering.key"), &format!("{steering_key}\n"))?;
             write_private(&path(folder, role), &text(options, role, &cores))?;
@@ -47,8 +47,8 @@ pub fn make_key(
     folder: &Path,
     (vpc, number): (u8, u8),
     epoch: u32,
-) -> Result<Key> {
-    let home = |vpc| folder.join(carrier(options, vpc, number).to_string());
+) -> Result<()> {
+    let home = |vpc| home(folder, carrier(options, vpc, number));
     let outbound = home(vpc).join(outbound_key(number, epoch));
     tool::run(
         Command::new(&options.causeway)
@@ -58,21 +58,16 @@ pub fn make_key(
     let inbound = home(other(vpc)).join(inbound_key(number, epoch));
     let key = fs::read_to_string(&outbound)
         .with_context(|| format!("`causeway key new` left no {}", outbound.display()))?;
-    write_private(&inbound, &key)?;
-    Ok(Key { outbound, inbound })
+    write_private(&inbound, &key)
 }
 
-/// A key, as either end has it.
-pub struct Key {
-    pub outbound: PathBuf,
-    pub inbound: PathBuf,
-}
-
-fn outbound_key(number: u8, epoch: u32) -> String {
+/// The sender's key file of an epoch, in its folder.
+pub fn outbound_key(number: u8, epoch: u32) -> String {
     format!("{}-outbound-{epoch}.key", gateway_name(number))
 }
 
-fn inbound_key(number: u8, epoch: u32) -> String {
+/// The receiver's.
+pub fn inbound_key(number: u8, epoch: u32) -> String {
     format!("{}-inbound-{epoch}.key", gateway_name(number))
 }
 
@@ -82,9 +77,9 @@ pub fn spi(vpc: u8, number: u8, epoch: u32) -> u32 {
     (epoch << 16) + u32::from(vpc) * 0x1000 + u32::from(number)
 }
 
-/// A role's control socket.
-pub fn socket(folder: &Path, role: Site) -> PathBuf {
-    folder.join(role.to_string()).join(SOCKET)
+/// A role's own folder.
+pub fn home(folder: &Path, role: Site) -> PathBuf {
+    folder.join(role.to_string())
 }
 
 fn text(options: &Options, role: Site, cores: &[usize]) -> String {

@@ -1,4 +1,4 @@
-//! The binary itself: `check` and `key`, with their exit statuses and words.
+//! The binary itself: `check`, `key` and `local`, with their exit statuses and words.
 
 mod support;
 
@@ -128,4 +128,41 @@ fn an_sa_key_is_made_with_its_reservation_and_its_bytes_are_not_shown() {
         stderr(&again),
         "a.key exists and is not overwritten; choose another name\n"
     );
+}
+
+#[test]
+fn without_a_role_local_says_what_to_do() {
+    let directory = Directory::new();
+    let ask = |arguments: &[&str]| {
+        let socket = ["local", "--socket", "control.sock", "sa"];
+        let output = causeway(&directory, &[&socket[..], arguments].concat());
+        (output.status.code(), stderr(&output))
+    };
+    let new = ["--gateway", "g", "--spi", "0x1001", "--key-file", "a.key"];
+    for arguments in [
+        &["list"][..],
+        &[&["install"][..], &new].concat(),
+        &[&["switch"][..], &new].concat(),
+        &["retire", "--spi", "4097", "--after", "5"],
+    ] {
+        let (code, said) = ask(arguments);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains("no role serves control.sock") && said.contains("[control]"),
+            "{said}"
+        );
+    }
+    // A wrong command line is told from a refusal.
+    for (arguments, words) in [
+        (&["retire", "--spi", "255"][..], "256 to 4294967295"),
+        (
+            &["install", "--gateway", "g", "--spi", "4097"],
+            "--key-file",
+        ),
+        (&["retire", "--spi", "4097", "--after", "soon"], "--after"),
+    ] {
+        let (code, said) = ask(arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
 }
