@@ -12,7 +12,7 @@ use causeway_steering::Drop;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 
-use crate::counters::Counters;
+use crate::counters::{Changes, Counters};
 use crate::sa::Metered;
 use crate::too_big::TooBig;
 
@@ -253,6 +253,17 @@ pub(crate) struct Port {
     pub(crate) events: Sender<Event>,
     pub(crate) latency: Sender<Histogram<u64>>,
     pub(crate) counters: Arc<Counters>,
+}
+
+impl Port {
+    /// Tells control of a limit that an SA has reached, and counts it once it is told.
+    pub(crate) fn tell(&self, reached: Limit, changes: &mut Changes) -> bool {
+        let told = self.events.try_send(Event::Limit(reached)).is_ok();
+        if told {
+            changes.reached(reached.stage);
+        }
+        told
+    }
 }
 
 /// The two ends for a worker with this many tunnels.

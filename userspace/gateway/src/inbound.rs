@@ -1,9 +1,12 @@
 //! The SAs on which a worker receives. One tunnel may have several at a time (RFC 4301 section 4.1):
 //! while a new key takes over, packets under the old one are still on their way.
 
+use std::time::Instant;
+
 use causeway_esp::{InboundSa, SaTable, Spi};
 
-use crate::control::{Refused, Reply};
+use crate::control::{Bound, Direction, Limit, Port, Refused, Reply};
+use crate::counters::Changes;
 use crate::sa::Metered;
 
 /// Inbound SAs by SPI.
@@ -28,6 +31,24 @@ struct Leaving {
     /// The worker's count of received packets at which whatever stood in the rings is through.
     through: u64,
     reply: Reply,
+}
+
+impl Receiver {
+    /// Holds the SA against its lifetime, and tells control of a limit that it has reached.
+    #[inline]
+    pub(crate) fn review(&mut self, now: Instant, port: &Port, changes: &mut Changes) {
+        let (tunnel, spi) = (self.tunnel, self.sa.sa.spi());
+        self.sa.review(now, |stage| {
+            let reached = Limit {
+                tunnel,
+                direction: Direction::Inbound,
+                spi,
+                stage,
+                bound: Bound::Lifetime,
+            };
+            port.tell(reached, changes)
+        });
+    }
 }
 
 impl Inbound {
@@ -84,11 +105,6 @@ impl Inbound {
             stays
         });
         (before - sas.len()) as u64
-    }
-
-    /// All SAs.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Receiver> {
-        self.sas.iter().map(|(_, receiver)| receiver)
     }
 
     /// All SAs, to be changed.

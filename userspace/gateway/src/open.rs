@@ -42,7 +42,7 @@ impl<D: Device> Worker<D> {
     pub(crate) fn open(&mut self, frames: &[D::Frame], spi: u32, now: Instant) {
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
         let mut run = std::mem::take(&mut self.opening);
-        let tunnel = self.open_run(&mut run, frames, spi);
+        let tunnel = self.open_run(&mut run, frames, spi, now);
         for packet in run.drain(..) {
             let frame = &frames[packet.place];
             let (at, headers) = (packet.esp.start, &packet.headers);
@@ -77,6 +77,7 @@ impl<D: Device> Worker<D> {
         run: &mut [ToOpen<D::Frame>],
         frames: &[D::Frame],
         spi: u32,
+        now: Instant,
     ) -> Option<usize> {
         let receiver = self.inbound.get_mut(spi)?;
         for packet in &mut *run {
@@ -89,6 +90,8 @@ impl<D: Device> Worker<D> {
             run,
         };
         receiver.sa.sa.open_burst(count, &mut opening);
+        receiver.sa.publish();
+        receiver.review(now, &self.port, &mut self.totals.sas);
         Some(receiver.tunnel)
     }
 

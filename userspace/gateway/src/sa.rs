@@ -71,7 +71,7 @@ impl Metered<OutboundSa> {
 }
 
 impl Metered<InboundSa> {
-    /// Holds the SA against its lifetime, before each batch.
+    /// Holds the SA against its lifetime.
     pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
         let age = self.age(now);
         let stage = self.sa.stage(age);

@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 
 use crate::backlog::Backlog;
 use crate::config::{WorkerConfig, WorkerError};
-use crate::control::{Bound, Control, Direction, Event, Limit, Port, link};
+use crate::control::{Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
 use crate::dummy::Dummies;
 use crate::icmp;
@@ -28,6 +28,9 @@ use crate::waiting::Waiting;
 /// How often control is told of a next hop in use: a sample in which every busy neighbour appears
 /// before long, and once is enough.
 const CONFIRM: Duration = Duration::from_millis(100);
+/// How often the age of the inbound SAs is looked at. There may be thousands, so not in each batch; what
+/// they carry is looked at when they carry it.
+const REVIEW: Duration = Duration::from_millis(10);
 
 /// A worker: everything between one device's receive and transmit rings.
 ///
@@ -52,6 +55,7 @@ pub struct Worker<D: Device> {
     /// Where a packet of this batch went whose next hop was known.
     pub(crate) in_use: Option<IpAddr>,
     confirmed: Instant,
+    reviewed: Option<Instant>,
     pub(crate) received: Vec<D::Frame>,
     /// What the packets of the burst that are not finished yet have in common, and those packets.
     pub(crate) run: Option<Run>,
@@ -138,6 +142,7 @@ impl<D: Device> Worker<D> {
             last_hop: None,
             in_use: None,
             confirmed: now,
+            reviewed: None,
             received: Vec::with_capacity(config.burst),
             run: None,
             sealing: Vec::with_capacity(config.burst),
@@ -206,41 +211,28 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Holds every SA against its lifetime, and tells control of those that have reached a limit.
+    /// Holds the SAs against their lifetimes, and tells control of those that have reached a limit.
     fn review(&mut self, now: Instant) {
-        let (events, changes) = (&self.port.events, &mut self.totals.sas);
-        let mut tell = |reached: Limit| {
-            let told = events.try_send(Event::Limit(reached)).is_ok();
-            if told {
-                changes.reached(reached.stage);
-            }
-            told
-        };
         for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
             let direction = Direction::Outbound;
             let spi = lane.outbound.sa.spi();
             lane.outbound.review(now, |stage, bound| {
-                tell(Limit {
+                let reached = Limit {
                     tunnel,
                     direction,
                     spi,
                     stage,
                     bound,
-                })
+                };
+                self.port.tell(reached, &mut self.totals.sas)
             });
         }
-        for receiver in self.inbound.iter_mut() {
-            let direction = Direction::Inbound;
-            let (tunnel, spi) = (receiver.tunnel, receiver.sa.sa.spi());
-            receiver.sa.review(now, |stage| {
-                tell(Limit {
-                    tunnel,
-                    direction,
-                    spi,
-                    stage,
-                    bound: Bound::Lifetime,
-                })
-            });
+        let reviewed = self.reviewed;
+        if reviewed.is_none_or(|at| now.saturating_duration_since(at) >= REVIEW) {
+            self.reviewed = Some(now);
+            for receiver in self.inbound.iter_mut() {
+                receiver.review(now, &self.port, &mut self.totals.sas);
+            }
         }
     }
 
@@ -250,9 +242,6 @@ impl<D: Device> Worker<D> {
             lane.outbound.publish();
             let remaining = lane.outbound.sa.sequence_remaining();
             self.port.counters.publish_sequence(tunnel, remaining);
-        }
-        for receiver in self.inbound.iter() {
-            receiver.sa.publish();
         }
     }
 }

@@ -99,7 +99,7 @@ fn packets_count_to_the_last_one() {
 
 /// Standard: lifetime
 #[test]
-fn time_is_looked_at_before_each_batch() {
+fn time_is_looked_at_every_ten_milliseconds() {
     let (mut a, mut b) = both(seconds(10, 20), seconds(15, 25));
     let cross = |a: &mut Side, b: &mut Side| {
         let sealed = carry(a.exchange(&frames(1)), 1);
