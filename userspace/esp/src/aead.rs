@@ -33,8 +33,8 @@ impl Authentic {
         self.0.number()
     }
 
-    /// For tests of the window alone.
-    #[cfg(test)]
+    /// For tests and benches of the window alone.
+    #[cfg(any(test, feature = "pieces"))]
     pub(crate) fn assume(candidate: Candidate) -> Authentic {
         Authentic(candidate)
     }

@@ -30,6 +30,8 @@ mod key;
 mod lifetime;
 mod open;
 mod outer;
+#[cfg(feature = "pieces")]
+pub mod pieces;
 mod seal;
 mod sequence;
 mod spi;
