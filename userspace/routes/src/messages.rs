@@ -293,6 +293,35 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_route_is_one_of_main_or_local_and_by_destination_alone() {
+        let link_local: Ipv6Addr = "fe80::1".parse().unwrap();
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet6;
+        message.header.kind = RouteType::Unicast;
+        message.header.table = 254;
+        message.attributes = vec![
+            RouteAttribute::Oif(OURS),
+            RouteAttribute::Gateway(RouteAddress::Inet6(link_local)),
+        ];
+        let expected = Entry {
+            table: Table::Main,
+            prefix: "::/0".parse().unwrap(),
+            metric: 0,
+            hop: Hop::Gateway(link_local.into()),
+        };
+        assert_eq!(route(&message, OURS), Some(expected));
+        message.header.table = 255;
+        let of_table = |message: &RouteMessage| route(message, OURS).map(|entry| entry.table);
+        assert_eq!(of_table(&message), Some(Table::Local));
+        message.header.table = 253;
+        assert_eq!(of_table(&message), None);
+        message.header.address_family = AddressFamily::Inet;
+        assert_eq!(of_table(&message), Some(Table::Default));
+        message.header.source_prefix_length = 64;
+        assert_eq!(of_table(&message), None);
+    }
+
+    #[test]
     fn an_encapsulated_route_and_an_ipv6_gateway_are_unreachable() {
         use rtnetlink::packet_route::route::{RouteLwEnCapType, RouteVia};
         let tunnel = RouteAttribute::EncapType(RouteLwEnCapType::Mpls);
