@@ -14,6 +14,7 @@ use super::plan::{Gateway, Plan};
 pub(super) fn check(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
     own(file, plan, addresses, report);
     families(file, plan, addresses, report);
+    neighbours(file, plan, addresses, report);
     prefixes(file, plan, addresses, report);
     gateways(file, plan, addresses, report);
 }
@@ -66,6 +67,26 @@ fn families(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'
                 "{name} has no {family} address but {prefix} has; a gateway tells the senders there \
                  by ICMP, from an address of their family, what a tunnel does not carry. Try: ip \
                  address add <address>/<length> dev {name}"
+            ),
+        );
+    }
+}
+
+/// The kernel asks for IPv6 neighbours from the NIC's link-local address.
+fn neighbours(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
+    let name = &plan.nic.name;
+    let seals = plan.gateways.iter().any(Gateway::is_local);
+    let delivers = seals && plan.vpc_prefixes.iter().any(is_ipv6);
+    let sends = plan.gateways.iter().any(|each| each.address.is_ipv6());
+    let asks = |own: &IpNet| is_ipv6(own) && is_link_local(own.addr());
+    if (delivers || sends) && !addresses.iter().any(asks) {
+        report.refuse(
+            file.nic.name.span(),
+            "nic.name",
+            format_args!(
+                "{name} has no IPv6 link-local address, from which the kernel asks for its \
+                 neighbours (RFC 4861 section 7.2.2); no IPv6 packet would find its next hop. Try: \
+                 ip link set {name} addrgenmode eui64, then set it down and up"
             ),
         );
     }

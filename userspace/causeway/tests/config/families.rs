@@ -174,7 +174,7 @@ fn the_mtu_must_carry_ipv6() {
         (&outside, 576, 661),
         (&over_ipv6(), 1280, 1365),
     ] {
-        let addresses = ["10.1.0.101/24", "fd00:1::101/64"];
+        let addresses = ["10.1.0.101/24", "fd00:1::101/64", LINK_LOCAL];
         judge(text, needed, &addresses).unwrap();
         refused(
             judge(text, needed - 1, &addresses),
@@ -200,9 +200,14 @@ fn a_gateway_can_answer_each_family() {
         "9:",
         &sentence("IPv6", "fd00:1::/64"),
     );
-    judge(&inside, 1500, &["10.1.0.101/24", "fd00:1::5/64"]).unwrap();
+    judge(
+        &inside,
+        1500,
+        &["10.1.0.101/24", "fd00:1::5/64", LINK_LOCAL],
+    )
+    .unwrap();
     refused(
-        judge(&over_ipv6(), 1500, &["fd00:1::101/64"]),
+        judge(&over_ipv6(), 1500, &["fd00:1::101/64", LINK_LOCAL]),
         "9:",
         &sentence("IPv4", "10.1.0.0/24"),
     );
@@ -221,11 +226,35 @@ fn a_gateway_can_answer_each_family() {
 }
 
 #[test]
+fn ipv6_neighbours_are_asked_for_from_a_link_local_address() {
+    let sentence = "nic.name: eth0 has no IPv6 link-local address, from which the kernel asks";
+    let inside = changed(LOCAL, "\"10.1.0.0/24\"", "\"10.1.0.0/24\", \"fd00:1::/64\"");
+    let demux = changed(REMOTE, "10.1.0.102", "fd00:1::102");
+    let gateway = ["10.1.0.101/24", "fd00:1::101/64"];
+    for (text, addresses) in [
+        (&inside, gateway),
+        (&over_ipv6(), gateway),
+        (&demux, ["10.1.0.10/24", "fd00:1::10/64"]),
+    ] {
+        refused(judge(text, 1500, &addresses), "2:", sentence);
+        judge(text, 1500, &[&addresses[..], &[LINK_LOCAL]].concat()).unwrap();
+    }
+    // A link-local address of IPv4 is none.
+    let addresses = ["10.1.0.101/24", "fd00:1::5/64", "169.254.1.1/16"];
+    refused(judge(&inside, 1500, &addresses), "2:", sentence);
+}
+
+#[test]
 fn a_remote_gateway_over_ipv6_is_on_the_link() {
     let demux = changed(REMOTE, "10.1.0.102", "fd00:1::102");
-    judge(&demux, 1500, &["10.1.0.10/24", "fd00:1::10/64"]).unwrap();
+    judge(&demux, 1500, &["10.1.0.10/24", "fd00:1::10/64", LINK_LOCAL]).unwrap();
     // RFC 5942: an address of full length leaves it to the router to say what is on the link.
-    judge(&demux, 1500, &["10.1.0.10/24", "fd00:1::10/128"]).unwrap();
+    judge(
+        &demux,
+        1500,
+        &["10.1.0.10/24", "fd00:1::10/128", LINK_LOCAL],
+    )
+    .unwrap();
     refused(
         judge(&demux, 1500, &["10.1.0.10/24", LINK_LOCAL, "fd00:9::10/64"]),
         "21:",
