@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{options, running};
 use causeway_lab::measure::probe;
-use causeway_lab::{Family, Options, Site};
+use causeway_lab::{Family, Inner, Options, Site};
 
 fn sample(metrics: &str, series: &str) -> Result<u64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series));
@@ -92,5 +92,67 @@ fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Re
         (1..punted.min(20)).contains(&lines),
         "{lines} lines for {punted} packets:\n{log}"
     );
+    Ok(())
+}
+
+/// Keys are nowhere in what a role tells; addresses only in its log.
+/// Standard: no-secrets
+#[test]
+fn nothing_secret_is_told() -> Result<()> {
+    let lab = running(Options {
+        gateways: 1,
+        inner: Inner::Both,
+        ..options()?
+    })?;
+    probe::run(
+        &lab,
+        Site::host(1, 1),
+        Site::host(2, 1),
+        &probe::Plan::default(),
+    )?;
+    let mut secrets = Vec::new();
+    for entry in std::fs::read_dir(
+        lab.config_file(Site::gateway(1, 1))
+            .parent()
+            .context("a folder")?,
+    )? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "key") {
+            let text = std::fs::read_to_string(&path)?;
+            let digits = text
+                .split(|c: char| !c.is_ascii_hexdigit())
+                .max_by_key(|word| word.len());
+            secrets.push(digits.context("an empty key file")?.to_owned());
+        }
+    }
+    ensure!(
+        secrets.len() >= 3 && secrets.iter().all(|digits| digits.len() >= 32),
+        "found {} keys",
+        secrets.len()
+    );
+    let addresses: Vec<String> = [1, 2]
+        .into_iter()
+        .flat_map(|vpc| lab.sites(vpc))
+        .flat_map(|site| {
+            [Family::Ipv4, Family::Ipv6].map(|family| site.address(family).to_string())
+        })
+        .collect();
+    let site = Site::gateway(1, 1);
+    let status = lab.get(site, "/status")?;
+    let log = std::fs::read_to_string(lab.folder().join(format!("{site}.err")))?;
+    for (place, text) in [
+        ("/metrics", &lab.metrics(site)?),
+        ("/status", &status),
+        ("the log", &log),
+    ] {
+        let lower = text.to_lowercase();
+        // Also a part of one: a key and its salt are told apart nowhere.
+        let told = secrets.iter().find(|key| lower.contains(&key[..16]));
+        ensure!(told.is_none(), "{place} tells a key");
+        if place != "the log" {
+            let told = addresses.iter().find(|&address| text.contains(address));
+            ensure!(told.is_none(), "{place} tells {told:?}");
+        }
+    }
     Ok(())
 }

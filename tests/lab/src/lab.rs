@@ -145,7 +145,8 @@ impl Lab {
             .with_context(|| format!("{site} does not run"))
     }
 
-    fn get(&self, site: Site, path: &str) -> Result<String> {
+    /// What a role answers to `GET` of a path.
+    pub fn get(&self, site: Site, path: &str) -> Result<String> {
         let (code, body) = self
             .role(site)?
             .get(path)

@@ -164,12 +164,13 @@ impl Collector for Snapshot {
             let mut metric =
                 encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind)?;
             for sample in family.source.samples(&self.0) {
-                let labels: Vec<(&str, &str)> = family
+                let own = family
                     .labels
                     .iter()
                     .copied()
-                    .zip(sample.labels.iter().map(String::as_str))
-                    .collect();
+                    .zip(sample.labels.iter().map(String::as_str));
+                let cluster = self.0.cluster.as_deref().map(|name| ("cluster", name));
+                let labels: Vec<(&str, &str)> = cluster.into_iter().chain(own).collect();
                 let labels = labels.as_slice();
                 if labels.is_empty() {
                     sample.value.encode(family.kind, &mut metric)?;

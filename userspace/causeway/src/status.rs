@@ -38,6 +38,8 @@ pub fn reasons<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> Reasons 
 pub struct Status {
     /// What this process is.
     pub role: Role,
+    /// The name of the cluster that it belongs to, if it has one.
+    pub cluster: Option<String>,
     /// The NIC it works on.
     pub nic: Nic,
     /// Whether the XDP program is attached and every socket is bound.

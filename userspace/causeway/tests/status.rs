@@ -17,6 +17,7 @@ fn sample() -> Status {
     let reasons = |pairs: &[(&str, u64)]| reasons(pairs.iter().copied());
     Status {
         role: Role::Gateway,
+        cluster: None,
         nic: Nic {
             name: "eth0".to_owned(),
             xdp_mode: XdpMode::Driver,
@@ -97,7 +98,7 @@ fn sa(direction: Direction, state: &str, expires: u64) -> Sa {
         bytes: 6,
         since: 7,
         expires: Some(expires),
-        sequence_numbers_remaining: (direction == Direction::Outbound).then_some(8),
+        sequence_numbers_remaining: (direction == Direction::Outbound).then_some(1527),
     }
 }
 
@@ -115,7 +116,7 @@ fn the_document_is_the_one_that_is_promised() {
     assert!(!json.contains('\n'));
     assert_eq!(
         json,
-        r#"{"role":"gateway","nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":8},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
+        r#"{"role":"gateway","cluster":null,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
     );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
@@ -125,7 +126,7 @@ fn the_document_is_the_one_that_is_promised() {
 #[test]
 fn what_tells_a_time_tells_it_as_a_timestamp() {
     let text = text(&sample()).unwrap();
-    let labels = "{gateway=\"gateway-1\",worker=\"3\"}";
+    let labels = "{gateway=\"gateway-1\",worker=\"3\",peer=\"vpc-2\"}";
     let name = format!("causeway_worker_sa_expiry_timestamp_seconds{labels}");
     // The first of those that stay: the other one is on its way out.
     assert_eq!(samples(&text)[name.as_str()], "1533");
@@ -152,6 +153,45 @@ fn every_number_of_the_document_is_a_metric() {
             "{seconds}"
         );
     }
+}
+
+/// Standard: labels, no-secrets
+#[test]
+fn labels_are_a_closed_list() {
+    let known = [
+        "version",
+        "role",
+        "nic",
+        "xdp_mode",
+        "gateway",
+        "worker",
+        "peer",
+        "core",
+        "copy_mode",
+        "reason",
+        "quantile",
+    ];
+    for family in FAMILIES {
+        for label in family.labels() {
+            assert!(known.contains(label), "{label} of {}", family.full_name());
+        }
+    }
+}
+
+/// Standard: labels
+#[test]
+fn a_cluster_with_a_name_has_it_on_every_metric() {
+    let named = Status {
+        cluster: Some("east".to_owned()),
+        ..sample()
+    };
+    let text = text(&named).unwrap();
+    for name in samples(&text).keys() {
+        assert!(name.contains("{cluster=\"east\""), "{name}");
+    }
+    let peer = "{cluster=\"east\",gateway=\"gateway-1\",worker=\"3\",peer=\"vpc-2\"}";
+    let mtu = format!("causeway_worker_path_mtu_bytes{peer}");
+    assert_eq!(samples(&text)[mtu.as_str()], "1535");
 }
 
 /// Standard: units, labels, no-secrets

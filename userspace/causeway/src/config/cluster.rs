@@ -19,12 +19,33 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn collect(file: &File, report: &mut Report<'_>) -> Self {
         check_counts(file, report);
+        if let Some(name) = &file.vpc.cluster {
+            check(name, "vpc.cluster", report);
+        }
         let peerings = file.peering.iter().map(|peering| &peering.get_ref().name);
         let gateways = file.gateway.iter().map(|gateway| &gateway.get_ref().name);
         Self {
             peerings: index(peerings, "peering", report),
             gateways: index(gateways, "gateway", report),
         }
+    }
+}
+
+/// A name is a label in the metrics and a word in the logs.
+fn check(name: &Spanned<String>, field: &str, report: &mut Report<'_>) {
+    let text = name.get_ref();
+    let valid = (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if !valid {
+        report.refuse(
+            name.span(),
+            field,
+            format_args!(
+                "{text:?} is not a name: expected 1 to 63 letters, digits, '-', '_' or '.'"
+            ),
+        );
     }
 }
 
@@ -37,20 +58,7 @@ fn index<'a>(
     for (index, name) in names.enumerate() {
         let field = format!("{list}[{index}].name");
         let text = name.get_ref();
-        // The name is a label in the metrics and a word in the logs.
-        let valid = (1..=63).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if !valid {
-            report.refuse(
-                name.span(),
-                &field,
-                format_args!(
-                    "{text:?} is not a name: expected 1 to 63 letters, digits, '-', '_' or '.'"
-                ),
-            );
-        }
+        check(name, &field, report);
         match places.entry(text.clone()) {
             hash_map::Entry::Vacant(place) => {
                 place.insert((index, name.span()));

@@ -63,6 +63,7 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         nic: nic?,
         http: http?,
         control,
+        cluster: file.vpc.cluster.as_ref().map(|name| name.get_ref().clone()),
         vpc_prefixes: prefixes.vpc,
         steering_key: steering_key?,
         crypto: crypto?,

@@ -75,6 +75,8 @@ pub struct Control {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Vpc {
+    /// The cluster's name, a label of all metrics; absent: none.
+    pub cluster: Option<Spanned<String>>,
     /// What the cluster protects on this side.
     pub prefixes: Spanned<Vec<Spanned<String>>>,
 }

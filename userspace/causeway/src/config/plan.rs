@@ -21,6 +21,8 @@ pub struct Plan {
     pub http: Option<SocketAddr>,
     /// Where the control socket is, if there is one.
     pub control: Option<PathBuf>,
+    /// The cluster's name.
+    pub cluster: Option<String>,
     /// What the cluster protects on this side.
     pub vpc_prefixes: Vec<IpNet>,
     /// The key of the steering hash.

@@ -12,6 +12,8 @@ const SECONDS: Option<&str> = Some("seconds");
 
 /// The labels of a worker's metric.
 const WORKER: &[&str] = &["gateway", "worker"];
+/// Those of a worker's share of a peering.
+const TUNNEL: &[&str] = &["gateway", "worker", "peer"];
 
 /// All metrics, in the order of a packet's way.
 pub const FAMILIES: &[Family] = &[
@@ -192,9 +194,9 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "worker_sequence_numbers_remaining",
         None,
-        WORKER,
-        "Sequence numbers that the worker's outbound SAs have left before they need new keys: of the one that has least.",
-        WorkerCount(|worker| worker.sequence_numbers_remaining),
+        TUNNEL,
+        "Sequence numbers that the worker's outbound SA to the peer has left before it needs a new key.",
+        Worker(|worker| least_of_sas(worker, |sa| sa.sequence_numbers_remaining)),
     ),
     counter(
         "worker_sas_installed",
@@ -234,14 +236,14 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "worker_sa_expiry_timestamp",
         SECONDS,
-        WORKER,
-        "When a hard limit in time ends the first of the worker's SAs, in Unix time; absent: never.",
-        Worker(expiry),
+        TUNNEL,
+        "When a hard limit in time ends the first of the worker's SAs with the peer, in Unix time; absent: never.",
+        Worker(|worker| least_of_sas(worker, |sa| sa.expires)),
     ),
     gauge(
         "worker_path_mtu",
         BYTES,
-        &["gateway", "worker", "peer"],
+        TUNNEL,
         "The largest outer packet that the path to the peering's gateway takes: the NIC's MTU unless somebody on the path said less.",
         Worker(path_mtu),
     ),
@@ -314,12 +316,16 @@ fn path_mtu(worker: &status::Worker) -> Vec<Sample> {
         .collect()
 }
 
-fn expiry(worker: &status::Worker) -> Vec<Sample> {
-    // One that leaves has a successor already.
-    let stay = |sa: &&status::Sa| !matches!(sa.state.as_str(), "retiring" | "draining");
-    let stay = worker.sas.iter().filter(stay);
-    let first = stay.filter_map(|sa| sa.expires).min();
-    first.map(|time| Sample::of([], time)).into_iter().collect()
+/// For each peering the least that its SAs have of something. One that leaves has a successor already.
+fn least_of_sas(worker: &status::Worker, of: fn(&status::Sa) -> Option<u64>) -> Vec<Sample> {
+    let stays = |sa: &&status::Sa| !matches!(sa.state.as_str(), "retiring" | "draining");
+    let sample = |tunnel: &status::Tunnel| {
+        let sas = worker.sas.iter().filter(stays);
+        let its = sas.filter(|sa| sa.peering == tunnel.peering);
+        let least = its.filter_map(of).min()?;
+        Some(Sample::of([&tunnel.peering], least))
+    };
+    worker.tunnels.iter().filter_map(sample).collect()
 }
 
 fn by_gateway(status: &status::Status, count: fn(&status::Gateway) -> u64) -> Vec<Sample> {

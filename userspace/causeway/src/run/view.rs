@@ -22,6 +22,7 @@ use crate::status::{self, Role, Status, XdpMode, reasons};
 /// The state of a role, readable at any time.
 pub struct View {
     role: Role,
+    cluster: Option<String>,
     nic: status::Nic,
     gateways: Vec<String>,
     seats: Vec<Seat>,
@@ -53,6 +54,7 @@ impl View {
     ) -> Self {
         Self {
             role,
+            cluster: plan.cluster.clone(),
             nic: status::Nic {
                 name: nic.name.clone(),
                 xdp_mode: XdpMode::Detached,
@@ -180,6 +182,7 @@ impl View {
         let steering = state.counters.as_ref();
         Status {
             role: self.role,
+            cluster: self.cluster.clone(),
             nic: status::Nic {
                 xdp_mode: state.mode,
                 tx_dropped: nic_dropped,

@@ -111,7 +111,9 @@ fn an_absent_file_is_named() {
     );
 }
 
-/// Each bad configuration: the change to a good one, then line and sentence of the refusal.
+/// Each bad configuration: the change to a good one, then line and sentence of the refusal. Among
+/// them a worker that would have no SA for a peering's traffic.
+/// Standard: fallback-sa
 #[test]
 fn bad_configurations_are_refused_with_line_and_sentence() {
     let cases = [
@@ -173,6 +175,13 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
             "gateway.worker: unknown field `cores`, expected one of `core`, `spin`, `tunnel`",
         ),
         // Values of their own.
+        (
+            REMOTE,
+            "[vpc]",
+            "[vpc]\ncluster = \"the east\"",
+            "5:",
+            "vpc.cluster: \"the east\" is not a name: expected 1 to 63 letters, digits, '-', '_' or '.'",
+        ),
         (
             LOCAL,
             "clamp-mss = true",

@@ -8,7 +8,9 @@ use causeway_steering::Drop;
 use proptest::prelude::*;
 
 use crate::packet::{Packet, word};
-use crate::side::{Setup, Side, both, carried, carry, gateway_mac, inbound_of, outbound_of, spi};
+use crate::side::{
+    Setup, Side, both, carried, carry, config, gateway_mac, inbound_of, outbound_of, spi,
+};
 
 fn frame(number: u16) -> Vec<u8> {
     let packet = Packet {
@@ -252,4 +254,35 @@ proptest! {
         prop_assert_eq!(numbers, (0..sent).collect::<Vec<_>>());
         prop_assert_eq!(a.finish().drops.sum() + b.finish().drops.sum(), 0);
     }
+}
+
+/// RFC 9611: two workers here, one there. The SPI tells the SA whoever sent; the side with fewer
+/// workers answers on the one that it has.
+/// Standard: unequal-sas
+#[test]
+fn the_sides_may_have_different_numbers_of_sas() {
+    let setup = Setup::default();
+    let (mut first, mut b) = both(&setup);
+    let mut two = config(1, &setup);
+    two.tunnels[0].outbound = outbound_of(1, 2, 1, &setup).into();
+    two.tunnels[0].inbound = inbound_of(2, 1).into();
+    let mut second = Side::with(two, &setup);
+    assert_eq!(install(&mut b, 1), Ok(()));
+
+    let mut there = Vec::new();
+    for number in 0..10 {
+        let side = if number % 2 == 0 {
+            &mut first
+        } else {
+            &mut second
+        };
+        there.extend(carry(side.exchange(&[frame(number)]), 1));
+    }
+    let opened: Vec<_> = b.exchange(&there).iter().map(|f| number(f)).collect();
+    assert_eq!(opened, Vec::from_iter(0..10));
+    let answer = Packet::udp([10, 2, 0, 2], [10, 1, 0, 2], &[0; 40]).frame(gateway_mac(2));
+    let back = carry(b.exchange(&[answer]), 2);
+    assert_eq!(first.exchange(&back).len(), 1);
+    assert_eq!(second.finish().drops.sum(), 0);
+    assert_eq!(b.finish().drops.sum(), 0);
 }
