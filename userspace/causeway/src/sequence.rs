@@ -14,6 +14,8 @@
 //! its own, and a file system that was rolled back as a whole (a snapshot, a machine's image): there
 //! every file is the one it says. Both need a new key.
 
+mod error;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -25,73 +27,10 @@ use std::time::SystemTime;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+pub use error::SequenceError;
+
 /// The longest text of a reservation: three numbers of 20 digits, two spaces and a newline.
 const MAX_TEXT: u64 = 63;
-
-/// Why sequence numbers cannot be reserved. No variant carries key material.
-#[derive(Debug, thiserror::Error)]
-pub enum SequenceError {
-    /// The key file or its reservation cannot be opened, read or written.
-    #[error("{action} {}: {error}", path.display())]
-    Io {
-        /// What was tried, such as `cannot write`.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// The system's answer.
-        error: io::Error,
-    },
-    /// There is no reservation beside the key file.
-    #[error(
-        "{} is missing: the numbers that this key has used are unknown, and using one twice breaks \
-         the encryption. Make a new key with `causeway key new` and copy it to the receiver \
-         (only the sender has the .sequence file)",
-        path.display()
-    )]
-    Missing {
-        /// The file that is not there.
-        path: PathBuf,
-    },
-    /// The reservation is not three decimal numbers, the first from 1 on, and a newline.
-    #[error(
-        "{} is damaged: expected three decimal numbers, the first from 1 on, and a newline. The \
-         numbers that this key has used are unknown; make a new key with `causeway key new`",
-        path.display()
-    )]
-    Malformed {
-        /// The damaged file.
-        path: PathBuf,
-    },
-    /// The reservation says that it is another file than it is.
-    #[error(
-        "{} was copied, or restored from a backup: it was written as another file, so the key may \
-         have used more numbers since, and using one twice breaks the encryption. Make a new key \
-         with `causeway key new` and copy it to the receiver",
-        path.display()
-    )]
-    Restored {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Another process, or another SA of this one, holds the key.
-    #[error(
-        "{} is in use by another process or SA; one key belongs to one outbound SA",
-        key_file.display()
-    )]
-    InUse {
-        /// The key file.
-        key_file: PathBuf,
-    },
-    /// The counter would cycle (RFC 4303 section 3.3.3).
-    #[error(
-        "the sequence numbers of {} are used up; make a new key with `causeway key new`",
-        key_file.display()
-    )]
-    Exhausted {
-        /// The key file.
-        key_file: PathBuf,
-    },
-}
 
 /// The file that holds the reservation of a key file: its name and `.sequence`.
 pub fn sequence_file(key_file: &Path) -> PathBuf {

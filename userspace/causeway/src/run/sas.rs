@@ -3,14 +3,16 @@
 //! The order of things is the promise that nothing is lost: an inbound SA is in its worker first,
 //! then the XDP program steers to it, then whoever asked is told. On its way out the program
 //! forgets it first, then its worker drops it behind its last packet. `terms` makes SAs, `book`
-//! knows which there are, and this file changes both.
+//! knows which there are, `place` finds what is named, `list` shows them, and this file changes them.
 
 mod book;
 mod error;
+mod list;
+mod place;
 mod terms;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use causeway_esp::Spi;
 use causeway_gateway::{Command, Control, Direction, Refused, Reply};
@@ -21,11 +23,11 @@ pub use error::SaError;
 pub use terms::{Allotment, RESERVATION, Terms};
 
 use self::book::Leave;
+use self::list::direction;
 use super::IN_FLIGHT;
-use crate::control::{Listed, NewSa};
+use crate::control::NewSa;
 use crate::key::{SaKey, read_sa};
 use crate::sequence::Reservation;
-use crate::status;
 
 /// How long a worker may take to obey: it does so between two batches.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -215,31 +217,6 @@ impl Sas {
         }
     }
 
-    /// All SAs with what they have carried, each with the place of its worker.
-    pub fn rows(&self) -> Vec<(usize, status::Sa)> {
-        let book = self.book();
-        let mut rows: Vec<_> = book
-            .entries()
-            .iter()
-            .map(|entry| {
-                let peering = &self.posts[entry.post].terms[entry.tunnel].peering;
-                (entry.post, row(entry, peering))
-            })
-            .collect();
-        rows.sort_by_key(|(post, sa)| (*post, sa.direction, sa.since, sa.spi));
-        rows
-    }
-
-    /// All SAs with what they have carried, for whoever asks over the control socket.
-    pub fn list(&self) -> Vec<Listed> {
-        let listed = |(post, sa): (usize, status::Sa)| Listed {
-            gateway: self.posts[post].gateway.clone(),
-            worker: self.posts[post].worker,
-            sa,
-        };
-        self.rows().into_iter().map(listed).collect()
-    }
-
     fn book(&self) -> MutexGuard<'_, Book> {
         lock(&self.book)
     }
@@ -281,48 +258,6 @@ impl Sas {
             gateway: self.posts[entry.post].gateway.clone(),
         }
     }
-
-    /// The worker and the tunnel that are meant. Where there is one only, it need not be named.
-    fn place(&self, wanted: &NewSa) -> Result<(usize, usize), SaError> {
-        let mine = |post: &&Post| post.gateway == wanted.gateway;
-        let workers = || self.posts.iter().filter(mine);
-        if workers().next().is_none() {
-            return Err(SaError::NoSuchGateway {
-                name: wanted.gateway.clone(),
-                known: join(self.posts.iter().map(|post| post.gateway.clone())),
-            });
-        }
-        let no_worker = |wanted_worker: String| SaError::NoSuchWorker {
-            gateway: wanted.gateway.clone(),
-            wanted: wanted_worker,
-            known: join(workers().map(|post| post.worker.to_string())),
-        };
-        let worker = match (wanted.worker, workers().count()) {
-            (Some(number), _) => number,
-            (None, 1) => workers().map(|post| post.worker).sum(),
-            (None, _) => return Err(no_worker("several workers, so name one".to_owned())),
-        };
-        let found = self
-            .posts
-            .iter()
-            .position(|post| post.gateway == wanted.gateway && post.worker == worker);
-        let post = found.ok_or_else(|| no_worker(format!("no worker {worker}")))?;
-        let terms = &self.posts[post].terms;
-        let no_peering = |wanted_peering: String| SaError::NoSuchPeering {
-            worker,
-            wanted: wanted_peering,
-            known: join(terms.iter().map(|terms| terms.peering.clone())),
-        };
-        let tunnel = match &wanted.peering {
-            Some(name) => {
-                let found = terms.iter().position(|terms| terms.peering == *name);
-                found.ok_or_else(|| no_peering(format!("no peering {name:?}")))?
-            }
-            None if terms.len() == 1 => 0,
-            None => return Err(no_peering("several peerings, so name one".to_owned())),
-        };
-        Ok((post, tunnel))
-    }
 }
 
 impl Post {
@@ -342,46 +277,8 @@ impl Post {
     }
 }
 
-fn row(entry: &Entry, peering: &str) -> status::Sa {
-    let usage = entry.meter.usage();
-    let outbound = entry.direction == Direction::Outbound;
-    status::Sa {
-        spi: entry.spi.get(),
-        direction: direction(entry.direction),
-        peering: peering.to_owned(),
-        state: entry.state().to_owned(),
-        packets: usage.packets,
-        bytes: usage.bytes,
-        since: unix(entry.installed),
-        expires: entry.expires.map(unix),
-        sequence_numbers_remaining: outbound.then(|| entry.meter.sequences_remaining()),
-    }
-}
-
-fn direction(direction: Direction) -> status::Direction {
-    match direction {
-        Direction::Outbound => status::Direction::Outbound,
-        Direction::Inbound => status::Direction::Inbound,
-    }
-}
-
-/// Seconds of Unix time.
-fn unix(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
-}
-
 fn spi(number: u32) -> Result<Spi, SaError> {
     Spi::new(number).ok_or(SaError::ReservedSpi(number))
-}
-
-fn join(names: impl Iterator<Item = String>) -> String {
-    let mut names: Vec<_> = names.collect();
-    names.dedup();
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.join(", ")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
