@@ -85,6 +85,12 @@ pub struct Manager {
     pub gcm128_pre: Entry<Expand>,
     gcm192_pre: Unused,
     pub gcm256_pre: Entry<Expand>,
+    up_to_queue: [Unused; 68],
+    /// Byte offset of the oldest job that is not finished into the ring behind these fields; negative if
+    /// there is none.
+    pub earliest_job: c_int,
+    /// Byte offset of the job that is filled in next.
+    pub next_job: c_int,
 }
 
 /// `struct IMB_JOB`, with the union for ChaCha20-Poly1305.
@@ -138,6 +144,8 @@ const _: () = {
     assert!(offset_of!(Manager, gcm256_dec) == 296);
     assert!(offset_of!(Manager, gcm128_pre) == 448);
     assert!(offset_of!(Manager, gcm256_pre) == 464);
+    assert!(offset_of!(Manager, earliest_job) == 1016);
+    assert!(offset_of!(Manager, next_job) == 1020);
     assert!(size_of::<Job>() == 200);
     assert!(offset_of!(Job, src) == 24);
     assert!(offset_of!(Job, cipher_len) == 48);
