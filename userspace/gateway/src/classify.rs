@@ -13,11 +13,7 @@ pub(crate) enum Class {
     /// Plaintext for a peer: into this tunnel.
     Seal { headers: Headers, tunnel: usize },
     /// ESP for this gateway, at these octets of the frame.
-    Open {
-        headers: Headers,
-        esp: Range<usize>,
-        spi: u32,
-    },
+    Open { esp: Range<usize>, spi: u32 },
 }
 
 /// Tells the path of the packet in `frame`, for a gateway with this `address` and these `peers`.
@@ -34,11 +30,7 @@ pub(crate) fn classify(frame: &[u8], address: Address, peers: &Prefixes) -> Resu
     };
     if headers.destination == address {
         return match Inbound::of(frame, &headers) {
-            Inbound::Esp { at, end, spi } => Ok(Class::Open {
-                headers,
-                esp: at..end,
-                spi,
-            }),
+            Inbound::Esp { at, end, spi } => Ok(Class::Open { esp: at..end, spi }),
             Inbound::EspTruncated => Err(Drop::EspTruncated),
             Inbound::EspFragment => Err(Drop::EspFragment),
             Inbound::Keepalive => Err(Drop::Keepalive),

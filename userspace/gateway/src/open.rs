@@ -27,10 +27,9 @@ impl<D: Device> Worker<D> {
     /// Adds the ESP packet at the octets `esp` of the frame at `place` of the burst to those of its
     /// SPI.
     #[inline]
-    pub(crate) fn add_to_open(&mut self, place: usize, headers: Headers, esp: Range<usize>) {
+    pub(crate) fn add_to_open(&mut self, place: usize, esp: Range<usize>) {
         self.opening.push(ToOpen {
             place,
-            headers,
             esp,
             out: None,
             opened: Err(OpenError::OutputTooSmall),
@@ -45,9 +44,9 @@ impl<D: Device> Worker<D> {
         let tunnel = self.open_run(&mut run, frames, spi, now);
         for packet in run.drain(..) {
             let frame = &frames[packet.place];
-            let (at, headers) = (packet.esp.start, &packet.headers);
+            let at = packet.esp.start;
             let Some(tunnel) = tunnel else {
-                self.refuse(frame, headers, at, Drop::UnknownSpi, now);
+                self.refuse(frame, at, Drop::UnknownSpi, now);
                 continue;
             };
             let Some(mut out) = packet.out else {
@@ -63,7 +62,7 @@ impl<D: Device> Worker<D> {
                 }) => self.deliver(out, length, Origin::Received(now), destination, hop, now),
                 Err(reason) => {
                     self.device.release(out);
-                    self.refuse(frame, headers, at, reason, now);
+                    self.refuse(frame, at, reason, now);
                 }
             }
         }
@@ -148,14 +147,7 @@ impl<D: Device> Worker<D> {
 
     /// Drops a packet by name. Tells control if that is auditable, at a limited rate.
     #[cold]
-    fn refuse(
-        &mut self,
-        frame: &D::Frame,
-        headers: &Headers,
-        at: usize,
-        reason: Drop,
-        now: Instant,
-    ) {
+    fn refuse(&mut self, frame: &D::Frame, at: usize, reason: Drop, now: Instant) {
         self.totals.drops[reason] += 1;
         let auditable = matches!(
             reason,
@@ -170,8 +162,13 @@ impl<D: Device> Worker<D> {
         if !auditable || !self.audit_tokens.take(now) {
             return;
         }
+        let bytes = self.device.bytes(frame);
+        // Read again here, so that a packet that is in order carries no header along.
+        let Ok(headers) = Headers::parse(bytes, ETHERNET) else {
+            return;
+        };
         let word = |at: usize| {
-            let bytes = self.device.bytes(frame).get(at..at + 4);
+            let bytes = bytes.get(at..at + 4);
             bytes.map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
         };
         // A full channel loses the log line; the counters have the packet.

@@ -42,9 +42,9 @@ impl<D: Device> Worker<D> {
                 self.begin(Run::Seal { tunnel }, frames, now);
                 self.add_to_seal(frames, place, &headers, tunnel, now)
             }
-            Class::Open { headers, esp, spi } => {
+            Class::Open { esp, spi } => {
                 self.begin(Run::Open { spi }, frames, now);
-                self.add_to_open(place, headers, esp);
+                self.add_to_open(place, esp);
                 Ok(())
             }
         }

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use causeway_device::Device;
 use causeway_esp::{OpenBurst, OpenError, Opened, SealBurst, SealError};
-use causeway_steering::Headers;
 use causeway_steering::headers::ETHERNET;
 
 /// What a run's packets have in common.
@@ -33,7 +32,6 @@ pub(crate) struct ToSeal<F> {
 pub(crate) struct ToOpen<F> {
     /// Its place in the burst.
     pub(crate) place: usize,
-    pub(crate) headers: Headers,
     /// Where it stands, from its SPI on.
     pub(crate) esp: Range<usize>,
     /// Where its inner packet goes; without it, the SA refuses for lack of room.
@@ -79,7 +77,7 @@ impl<D: Device> OpenBurst for Opening<'_, D> {
         let bytes = self.device.bytes(&self.frames[packet.place]);
         causeway_esp::ToOpen {
             esp: &bytes[packet.esp.clone()],
-            outer_tos: tos(&bytes[packet.headers.l3..]),
+            outer_tos: tos(&bytes[ETHERNET..]),
             out: room(self.device, &mut packet.out),
         }
     }
