@@ -43,6 +43,13 @@ impl Authentic {
 /// A packet whose ICV is not valid.
 pub(crate) struct Forged;
 
+/// What an SA does with its key.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    Seal,
+    Open,
+}
+
 /// A keyed cipher with its salt, all of it wiped when dropped.
 pub(crate) struct Aead {
     /// Who serves plaintexts up to so many bytes, in rising order; mostly nobody but `longest`.
@@ -53,9 +60,9 @@ pub(crate) struct Aead {
 }
 
 impl Aead {
-    pub(crate) fn new(key: &Key, esn: bool, choice: BackendChoice) -> Aead {
+    pub(crate) fn new(key: &Key, esn: bool, choice: BackendChoice, way: Way) -> Aead {
         match choice {
-            BackendChoice::Auto => Aead::split(key, esn, fastest::fastest(key.cipher())),
+            BackendChoice::Auto => Aead::split(key, esn, fastest::fastest(key.cipher(), way)),
             BackendChoice::Only(backend) => Aead::split(key, esn, &Split::only(backend)),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::aead::{Aead, Authentic, BackendChoice, Forged, ICV_LEN, IV_LEN};
+use crate::aead::{Aead, Authentic, BackendChoice, Forged, ICV_LEN, IV_LEN, Way};
 use crate::ecn;
 use crate::inner::{self, Family};
 use crate::key::Key;
@@ -72,7 +72,7 @@ impl InboundSa {
     pub fn new(config: InboundConfig) -> Result<InboundSa, WindowError> {
         Ok(InboundSa {
             spi: config.spi,
-            aead: Aead::new(&config.key, config.esn, config.backend),
+            aead: Aead::new(&config.key, config.esn, config.backend, Way::Open),
             window: ReplayWindow::new(config.window, config.esn)?,
             ledger: Ledger::new(config.lifetime),
         })

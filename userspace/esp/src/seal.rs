@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::aead::{Aead, BackendChoice, ICV_LEN, IV_LEN};
+use crate::aead::{Aead, BackendChoice, ICV_LEN, IV_LEN, Way};
 use crate::inner::{self, Family, Inner};
 use crate::key::Key;
 use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
@@ -97,7 +97,7 @@ impl OutboundSa {
         };
         let mut sa = OutboundSa {
             spi: config.spi,
-            aead: Aead::new(&config.key, config.esn, config.backend),
+            aead: Aead::new(&config.key, config.esn, config.backend, Way::Seal),
             sequence,
             template: Template::new(&config.outer),
             pad_to: 0,

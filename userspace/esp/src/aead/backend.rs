@@ -82,8 +82,8 @@ pub struct BackendMissing {
 /// Which backend an SA uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// For each cipher and packet length the one that is fastest on this CPU, measured once per
-    /// process and cipher; at each of seven lengths no round begins after 1 ms.
+    /// For each cipher, way and packet length the one that is fastest on this CPU, measured once per
+    /// process and cipher; at each of seven lengths no round begins after 16 ms.
     #[default]
     Auto,
     /// This one for every packet.
