@@ -7,6 +7,7 @@
 //! `waiting` (for a MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`]
 //! (channels to the control thread), [`Counters`], `run` (commands, sleep, drain), and the SAs:
 //! `tunnel` has the one that sends, `inbound` those that receive, which come and go by [`Command`].
+//! `path` keeps what `too_big` reads of a path's MTU, `dummy` sends where a tunnel is quiet.
 //!
 //! A worker shares nothing on the path. What control wants it to know comes as a [`Command`]
 //! between two batches; what it wants of control goes out as an [`Event`], never waiting.
