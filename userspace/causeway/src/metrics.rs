@@ -5,6 +5,7 @@
 //! is 0 and not absent.
 
 mod families;
+mod samples;
 
 use std::fmt;
 

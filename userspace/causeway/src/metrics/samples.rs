@@ -1,0 +1,84 @@
+//! The samples of families that have more than one.
+
+use causeway_steering::Drop;
+
+use super::{Sample, Value};
+use crate::status::{self, Reasons};
+
+pub(super) fn info(status: &status::Status) -> Vec<Sample> {
+    let labels = [
+        env!("CARGO_PKG_VERSION"),
+        status.role.name(),
+        &status.nic.name,
+        status.nic.xdp_mode.name(),
+    ];
+    vec![Sample::of(labels, 1)]
+}
+
+pub(super) fn worker_info(worker: &status::Worker) -> Vec<Sample> {
+    let core = worker.core.map(|core| core.to_string());
+    let labels = [core.as_deref().unwrap_or(""), worker.copy_mode.name()];
+    vec![Sample::of(labels, 1)]
+}
+
+pub(super) fn path_mtu(worker: &status::Worker) -> Vec<Sample> {
+    let tunnels = worker.tunnels.iter();
+    tunnels
+        .map(|tunnel| Sample::of([&tunnel.peering], tunnel.path_mtu))
+        .collect()
+}
+
+/// For each peering the least that its SAs have of something. One that leaves has a successor already.
+pub(super) fn least_of_sas(
+    worker: &status::Worker,
+    of: fn(&status::Sa) -> Option<u64>,
+) -> Vec<Sample> {
+    let stays = |sa: &&status::Sa| !matches!(sa.state.as_str(), "retiring" | "draining");
+    let sample = |tunnel: &status::Tunnel| {
+        let sas = worker.sas.iter().filter(stays);
+        let its = sas.filter(|sa| sa.peering == tunnel.peering);
+        let least = its.filter_map(of).min()?;
+        Some(Sample::of([&tunnel.peering], least))
+    };
+    worker.tunnels.iter().filter_map(sample).collect()
+}
+
+pub(super) fn by_gateway(
+    status: &status::Status,
+    count: fn(&status::Gateway) -> u64,
+) -> Vec<Sample> {
+    let gateways = status.steering.gateways.iter();
+    gateways
+        .map(|gateway| Sample::of([&gateway.name], count(gateway)))
+        .collect()
+}
+
+pub(super) fn drops(counts: &Reasons) -> Vec<Sample> {
+    by_reason(Drop::ALL.iter().map(|reason| reason.name()), counts)
+}
+
+pub(super) fn by_reason(
+    names: impl Iterator<Item = &'static str>,
+    counts: &Reasons,
+) -> Vec<Sample> {
+    names
+        .map(|name| Sample::of([name], counts.get(name).copied().unwrap_or(0)))
+        .collect()
+}
+
+pub(super) fn latency(worker: &status::Worker) -> Vec<Sample> {
+    let latency = &worker.latency_ns;
+    let quantiles = [
+        ("0.5", latency.p50),
+        ("0.99", latency.p99),
+        ("0.999", latency.p999),
+        ("1", latency.max),
+    ];
+    quantiles
+        .into_iter()
+        .map(|(quantile, nanoseconds)| Sample {
+            labels: vec![quantile.to_owned()],
+            value: Value::Real(nanoseconds as f64 / 1e9),
+        })
+        .collect()
+}
