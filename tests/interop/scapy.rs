@@ -154,6 +154,7 @@ fn every_tunnel(cipher: Cipher) {
 }
 
 /// Standard: must-gcm, gcm-key, gcm-aad, gcm-aad-esn, inner-ipv4, inner-ipv6, mixed-families
+/// Standard: udp-no-checksum, udp-ipv6-checksum
 #[test]
 fn aes_128_gcm() {
     every_tunnel(Cipher::Aes128Gcm);

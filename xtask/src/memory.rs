@@ -20,6 +20,8 @@ const FOREIGN: [&[&str]; 2] = [
         "--package",
         "causeway-esp",
         "--test",
+        "burst",
+        "--test",
         "families",
         "--test",
         "receiving",

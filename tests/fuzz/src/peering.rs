@@ -133,7 +133,8 @@ fn packet(input: &mut Input, ipv6: bool) -> Packet {
     };
     packet.options = input.octets(length).to_vec();
     packet.options.resize(length, 0);
-    let length = usize::from(input.word()) % 1960;
+    // With all its headers it fits into a frame of 2048 octets.
+    let length = usize::from(input.word()) % if ipv6 { 1930 } else { 1960 };
     packet.payload = input.octets(length.min(96)).to_vec();
     if flags & 16 != 0 {
         packet.payload.resize(length, 0xee);

@@ -40,7 +40,7 @@ proptest! {
     /// The outer IPv6 header (RFC 8200 section 3): version, traffic class and flow label 0, payload
     /// length, next header, hop limit, addresses; UDP from the worker's port to 4500 with checksum
     /// 0 (RFC 6935 section 5).
-    /// Standard: mixed-families, ecn-in, dscp-copied, udp-source-port
+    /// Standard: mixed-families, ecn-in, dscp-copied, udp-source-port, udp-ipv6-checksum
     #[test]
     fn the_outer_ipv6_header(len in 20..2000usize, tos: u8, udp: bool) {
         let (mut sender, _) = tunnel(ENDS_V6, if udp { UDP } else { RAW });
