@@ -11,6 +11,8 @@
 pub mod buckets;
 pub mod change;
 pub mod message;
+pub mod table;
 
 pub use buckets::BucketSet;
 pub use change::{Change, Ordinal, Weight};
+pub use table::Table;
