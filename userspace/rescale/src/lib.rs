@@ -10,6 +10,7 @@
 
 pub mod buckets;
 pub mod change;
+pub mod coordinator;
 pub mod message;
 pub mod table;
 
