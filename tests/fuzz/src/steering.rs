@@ -1,6 +1,7 @@
 //! Headers, flow key, what ESP there is, and the verdict, over any frame.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use causeway_demux::steering::{Peering, Place, Steering};
 use causeway_steering::headers::{ETHERNET, protocol};
@@ -34,6 +35,8 @@ fn tables() -> Steering {
             Place::Remote { mac: None },
         ],
         workers: [(0x2000, 3)].into(),
+        skew: Duration::ZERO,
+        now: 0,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use causeway_demux::Steering;
+use causeway_demux::moves::LEAST_SKEW;
 use causeway_demux::steering::{Peering, Place};
 use causeway_steering::SteerHash;
 
@@ -108,5 +109,7 @@ pub fn steering() -> Steering {
             local(9),
         ],
         workers: HashMap::from([(SPI, 1), (SPI_WITHOUT_SOCKET, 9)]),
+        skew: LEAST_SKEW,
+        now: 0,
     }
 }

@@ -1,9 +1,11 @@
 //! The owner of the XDP program: loads it, fills its maps, attaches it, reads its counters.
 //!
 //! [`steering`] holds in memory what the maps hold in the kernel, and answers the same verdicts;
-//! [`program`] puts it into the kernel; [`counters`] reads what became of the packets.
+//! [`program`] puts it into the kernel; [`moves`] lets buckets go over to other gateways while packets
+//! flow; [`counters`] reads what became of the packets.
 
 pub mod counters;
+pub mod moves;
 pub mod program;
 pub mod steering;
 

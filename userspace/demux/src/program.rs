@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::counters::Counters;
+use crate::moves;
 use crate::steering::{Place, Steering};
 
 const PROGRAM: &str = "causeway";
@@ -84,6 +85,11 @@ pub enum ProgramError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The kernel does not tell when no CPU runs by the old tables any more.
+    #[error(
+        "cannot wait until no CPU steers by the old table: {0} (membarrier(2); a kernel with nohz_full lacks it)"
+    )]
+    GracePeriod(#[source] rustix::io::Errno),
     /// The tables are larger than the maps.
     #[error("{count} {what}, but the program has room for {room}")]
     TooMany {
@@ -152,12 +158,10 @@ impl Program {
         for (index, place) in steering.gateways.iter().enumerate() {
             self.place(index as u32, *place)?;
         }
-        let mut buckets: Array<_, u32> = self.map("GATEWAY_OF_BUCKET")?;
-        for (peering, entry) in (0..).zip(&steering.peerings) {
-            for (bucket, gateway) in (0..BUCKETS).zip(&entry.buckets) {
-                buckets
-                    .set(peering * BUCKETS + bucket, gateway, 0)
-                    .map_err(in_map("GATEWAY_OF_BUCKET"))?;
+        let mut entries = self.entries()?;
+        for (index, peering) in (0..).zip(&steering.peerings) {
+            for (bucket, entry) in (0..BUCKETS).zip(&peering.buckets) {
+                moves::write(&mut entries, index, bucket, *entry)?;
             }
         }
         for (prefix, destination) in steering.destinations() {
@@ -321,7 +325,7 @@ impl Program {
         xdp(&mut self.ebpf)
     }
 
-    fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProgramError>
+    pub(crate) fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProgramError>
     where
         M: TryFrom<&'a mut aya::maps::Map, Error = MapError>,
     {
@@ -350,7 +354,7 @@ where
         .map_err(in_map(name))
 }
 
-fn in_map<E>(map: &'static str) -> impl Fn(E) -> ProgramError
+pub(crate) fn in_map<E>(map: &'static str) -> impl Fn(E) -> ProgramError
 where
     E: std::error::Error + Send + Sync + 'static,
 {

@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use causeway_steering::maps::{Destination, Gateway, Host};
-use causeway_steering::{Address, BUCKETS, SteerHash, Tables};
+use causeway_steering::{Address, BUCKETS, Bucket, SteerHash, Tables};
 use ipnet::IpNet;
+
+use crate::moves;
 
 /// A gateway's place in the tables: local workers, or a host of the subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,18 +57,20 @@ impl From<Place> for Gateway {
 pub struct Peering {
     /// The peer's prefixes.
     pub prefixes: Vec<IpNet>,
-    /// For each bucket the index of the gateway that carries it.
-    pub buckets: Vec<u32>,
+    /// For each bucket the gateways that carry it, by index.
+    pub buckets: Vec<Bucket>,
 }
 
 impl Peering {
     /// A peering over a cluster: indices of its gateways, in the order that both VPCs share.
     /// Buckets are dealt in turn, so both sides come to the same table.
     pub fn over(prefixes: Vec<IpNet>, cluster: &[u32]) -> Self {
-        let buckets = cluster.iter().copied().cycle().take(BUCKETS as usize);
+        let direct = cluster
+            .iter()
+            .map(|&gateway| Bucket::direct(gateway as u16));
         Self {
             prefixes,
-            buckets: buckets.collect(),
+            buckets: direct.cycle().take(BUCKETS as usize).collect(),
         }
     }
 }
@@ -85,6 +90,11 @@ pub struct Steering {
     pub gateways: Vec<Place>,
     /// The worker of each inbound SPI.
     pub workers: HashMap<u32, u32>,
+    /// The pause after which a moving bucket goes over.
+    pub skew: Duration,
+    /// The moment for which a verdict is asked, by [`clock`](causeway_steering::bucket::clock). Only
+    /// moving buckets heed it.
+    pub now: u32,
 }
 
 impl Steering {
@@ -92,8 +102,9 @@ impl Steering {
     pub fn host(&self) -> Host {
         Host {
             hash: self.hash,
+            skew: moves::pause(self.skew),
             mac: words(self.mac),
-            reserved: 0,
+            reserved: [0; 3],
         }
     }
 
@@ -127,9 +138,11 @@ impl Tables for Steering {
             .map(|(_, destination)| destination)
     }
 
-    fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32> {
+    /// What the kernel program would say now; unlike there, asking moves no bucket.
+    fn gateway_of(&self, peering: u32, bucket: u32, host: &Host) -> Option<u32> {
         let peering = self.peerings.get(peering as usize)?;
-        peering.buckets.get(bucket as usize).copied()
+        let entry = peering.buckets.get(bucket as usize)?;
+        Some(entry.route(|| self.now, host.skew).gateway.into())
     }
 
     fn gateway(&self, index: u32) -> Option<Gateway> {

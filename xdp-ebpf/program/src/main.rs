@@ -5,6 +5,8 @@
 //! gateway alike.
 #![no_std]
 #![no_main]
+// The compare-and-exchange of BPF, which has no stable form.
+#![feature(asm_experimental_arch)]
 
 mod act;
 mod log;

@@ -1,6 +1,9 @@
 //! The maps, and the verdict's view of them.
 
+use core::arch::asm;
+
 use aya_ebpf::{
+    helpers::bpf_ktime_get_ns,
     macros::map,
     maps::{
         Array, HashMap, LpmTrie, PerCpuArray,
@@ -10,8 +13,9 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use causeway_steering::{
-    Address, BUCKETS, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES, MAX_SAS,
+    Address, BUCKETS, Bucket, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES, MAX_SAS,
     MAX_WORKERS, Tables,
+    bucket::clock,
     maps::{Destination, Gateway, Host, Traffic},
     reason::counter,
 };
@@ -26,8 +30,8 @@ static DESTINATIONS_V4: LpmTrie<[u8; 4], u32> =
 #[map]
 static DESTINATIONS_V6: LpmTrie<[u8; 16], u32> =
     LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
-#[map]
-static GATEWAY_OF_BUCKET: Array<u32> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
+#[map(name = "BUCKETS")]
+static ENTRIES: Array<u64> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
 #[map]
 static GATEWAYS: Array<Gateway> = Array::with_max_entries(MAX_GATEWAYS, 0);
 #[map]
@@ -69,8 +73,15 @@ impl Tables for Maps<'_> {
     }
 
     #[inline(always)]
-    fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32> {
-        GATEWAY_OF_BUCKET.get(peering * BUCKETS + bucket).copied()
+    fn gateway_of(&self, peering: u32, bucket: u32, host: &Host) -> Option<u32> {
+        let entry = ENTRIES.get_ptr_mut(peering * BUCKETS + bucket)?;
+        // SAFETY: an aligned word of the map; volatile, so that it is loaded once and whole.
+        let word = unsafe { entry.read_volatile() };
+        let bucket = Bucket::from(word);
+        Some(match bucket.is_moving() {
+            true => route_moving(entry, word, host.skew),
+            false => bucket.gateway as u32,
+        })
     }
 
     #[inline(always)]
@@ -83,6 +94,43 @@ impl Tables for Maps<'_> {
         // SAFETY: the kernel hands a valid context to the program.
         unsafe { (*self.ctx.ctx).rx_queue_index }
     }
+}
+
+/// The gateway of a packet in a bucket that moves, whose entry was `word` a moment ago. A function of
+/// its own: the verifier walks it, and the processor's cache holds it, apart from the common way.
+#[inline(never)]
+fn route_moving(entry: *mut u64, mut word: u64, skew: u32) -> u32 {
+    // Another CPU or the host may write in between; then what it wrote is judged. Whoever loses more
+    // often than any race can last takes the old way, like the packet just before.
+    for _ in 0..4 {
+        // SAFETY: a helper without preconditions.
+        let now = || clock(unsafe { bpf_ktime_get_ns() });
+        let routed = Bucket::from(word).route(now, skew);
+        let found = compare_exchange(entry, word, routed.into());
+        if found == word {
+            return routed.gateway as u32;
+        }
+        word = found;
+    }
+    Bucket::from(word).gateway as u32
+}
+
+/// Writes `new` if `old` is there, and returns what was there.
+///
+/// Rust's own is not offered for BPF, which has had the instruction since Linux 5.12.
+#[inline(always)]
+fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
+    let found;
+    // SAFETY: `word` is an element of a map, which the verifier checks again.
+    unsafe {
+        asm!(
+            "r0 = cmpxchg_64({word} + 0, r0, {new})",
+            word = in(reg) word,
+            new = in(reg) new,
+            inout("r0") old => found,
+        );
+    }
+    found
 }
 
 /// Adds one to a counter of `causeway_steering::reason::counter`.

@@ -7,11 +7,12 @@
 //!
 //! In the order in which a packet meets them: [`bytes`] (bounds-checked reads), [`headers`]
 //! (what the packet is, its ends as [`address`]), [`inbound`] (what it carries for this host),
-//! [`flow`] (what it belongs to), [`hash`] (its bucket), [`verdict`] (where it goes), [`reason`]
-//! (by what name it ends), [`maps`] (the tables' types).
+//! [`flow`] (what it belongs to), [`hash`] (its bucket), [`bucket`] (the bucket's gateway),
+//! [`verdict`] (where it goes), [`reason`] (by what name it ends), [`maps`] (the tables' types).
 #![cfg_attr(not(test), no_std)]
 
 pub mod address;
+pub mod bucket;
 pub mod bytes;
 pub mod flow;
 pub mod hash;
@@ -23,6 +24,7 @@ pub mod reason;
 pub mod verdict;
 
 pub use address::Address;
+pub use bucket::Bucket;
 pub use bytes::Bytes;
 pub use flow::FlowKey;
 pub use hash::SteerHash;

@@ -8,10 +8,12 @@ use crate::SteerHash;
 pub struct Host {
     /// The hash by which this host's peerings steer.
     pub hash: SteerHash,
+    /// The pause after which a moving bucket goes over, by [`clock`](crate::bucket::clock).
+    pub skew: u32,
     /// The NIC's MAC address, as words in host order.
     pub mac: [u16; 3],
     /// Keeps the size a multiple of the alignment.
-    pub reserved: u16,
+    pub reserved: [u16; 3],
 }
 
 /// A gateway as the program sees it.

@@ -18,8 +18,9 @@ pub trait Tables {
     fn worker_of(&self, spi: u32) -> Option<u32>;
     /// What the longest prefix that covers `address` stands for.
     fn destination(&self, address: Address) -> Option<Destination>;
-    /// The index of the gateway that carries a bucket of a peering.
-    fn gateway_of(&self, peering: u32, bucket: u32) -> Option<u32>;
+    /// The index of the gateway that carries a packet in a bucket of a peering. A bucket that moves
+    /// may go over with this packet: see [`Bucket::route`](crate::Bucket::route).
+    fn gateway_of(&self, peering: u32, bucket: u32, host: &Host) -> Option<u32>;
     /// The gateway at an index.
     fn gateway(&self, index: u32) -> Option<Gateway>;
     /// The receive queue on which the packet came.
@@ -117,7 +118,7 @@ fn steer<B: Bytes + ?Sized, T: Tables>(
         None => return Verdict::Punt(Punt::NoPeering),
     };
     let bucket = host.hash.bucket(&FlowKey::of(packet, headers));
-    let Some(index) = tables.gateway_of(peering, bucket) else {
+    let Some(index) = tables.gateway_of(peering, bucket, host) else {
         return Verdict::Drop(Drop::NoGateway);
     };
     let Some(gateway) = tables.gateway(index) else {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use causeway_demux::Steering;
+use causeway_demux::moves::LEAST_SKEW;
 use causeway_demux::steering::{Peering, Place};
 use causeway_routes::{Interface, Snapshot, Watcher};
 use causeway_steering::SteerHash;
@@ -41,6 +42,8 @@ pub fn tables(plan: &Plan, nic: &Interface) -> Steering {
             })
             .collect(),
         workers: workers.collect(),
+        skew: LEAST_SKEW,
+        now: 0,
     }
 }
 

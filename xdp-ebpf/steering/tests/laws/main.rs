@@ -6,7 +6,9 @@ use std::hash::Hasher;
 use std::net::IpAddr;
 
 use causeway_steering::headers::{ETHERNET, protocol};
-use causeway_steering::{Address, BUCKETS, FlowKey, Headers, Inbound, Malformed, SteerHash};
+use causeway_steering::{
+    Address, BUCKETS, Bucket, FlowKey, Headers, Inbound, Malformed, SteerHash,
+};
 use packet::{Part, behind, ends, extensions, frame, icmp, key, ports};
 use proptest::prelude::*;
 use siphasher::sip::SipHasher13;
@@ -113,6 +115,46 @@ proptest! {
             prop_assert_eq!(Address::from(address).is_ipv4(), address.is_ipv4());
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn a_bucket_is_one_word(gateway in any::<u16>(), next in any::<u16>(), last in any::<u32>()) {
+        let bucket = Bucket { gateway, next, last };
+        prop_assert_eq!(Bucket::from(u64::from(bucket)), bucket);
+        prop_assert_eq!(u64::from(bucket) as u16, gateway);
+    }
+
+    /// Whatever the clock stands at, also as it comes round: packets that follow within the skew stay
+    /// together on the old way, and from the first one after a longer pause on all are on the new one.
+    #[test]
+    fn a_moving_bucket_goes_over_at_the_first_pause_and_never_back(
+        start in any::<u32>(), skew in 0..1u32 << 20, gaps in prop::collection::vec(0..1u32 << 21, 1..40),
+    ) {
+        let mut bucket = Bucket::moving(3, 5, start);
+        let (mut now, mut paused) = (start, false);
+        for gap in gaps {
+            now = now.wrapping_add(gap);
+            paused |= gap > skew;
+            bucket = bucket.route(|| now, skew);
+            prop_assert_eq!(bucket.gateway, if paused { 5 } else { 3 });
+            prop_assert_eq!(bucket.is_moving(), !paused);
+        }
+    }
+
+    /// Another CPU may have written a moment that lies ahead of ours.
+    #[test]
+    fn what_lies_ahead_is_no_pause(now in any::<u32>(), ahead in 0..1u32 << 20) {
+        let bucket = Bucket::moving(3, 5, now.wrapping_add(ahead));
+        prop_assert_eq!(bucket.route(|| now, 0).gateway, 3);
+    }
+}
+
+/// The clock is a helper call in the kernel, which a bucket at rest must not pay for.
+#[test]
+fn a_bucket_at_rest_asks_no_clock() {
+    let bucket = Bucket::direct(7);
+    assert_eq!(bucket.route(|| panic!("asked"), 0), bucket);
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! Buckets that move while the program runs: at once, or when they are idle.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use aya::programs::{TestRun, TestRunOptions};
+use causeway_demux::{Program, Steering, moves};
+use causeway_kernel_tests::packet::{Ipv4, Ipv6, tcp};
+use causeway_kernel_tests::world::{FAR, HOST, ipv6, steering};
+use causeway_steering::bucket::clock;
+use causeway_steering::headers::ETHERNET;
+use causeway_steering::{BUCKETS, Bucket, FlowKey, Headers, Verdict, decide};
+
+/// Loopback's index in every network namespace. Test runs redirect nothing.
+const LOOPBACK: u32 = 1;
+/// A pause into which no bucket of a test falls.
+const NEVER: Duration = Duration::from_secs(3600);
+
+struct Kernel {
+    program: Program,
+    steering: Steering,
+}
+
+impl Kernel {
+    fn new() -> Result<Self> {
+        let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
+        let object = std::fs::read(object).context("build it with `cargo xtask build`")?;
+        let steering = steering();
+        let mut program = Program::load(&object).context("this test needs root")?;
+        program.fill(LOOPBACK, &steering)?;
+        Ok(Self { program, steering })
+    }
+
+    /// The gateway to which the program gives a packet, which the host's verdict on the same tables
+    /// foretells.
+    fn gateway(&mut self, frame: &[u8]) -> Result<u32> {
+        self.steering.peerings[0].buckets = self.program.buckets(0)?;
+        self.steering.now = moves::now();
+        let foretold = decide(frame, &self.steering);
+        let before = self.program.counters()?;
+        self.program.xdp()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            ..TestRunOptions::default()
+        })?;
+        let after = self.program.counters()?;
+        let counts = before.gateways.iter().zip(&after.gateways);
+        let went = counts.map(|(before, after)| after.packets - before.packets);
+        let gateway = went.clone().position(|went| went == 1).context("nowhere")? as u32;
+        ensure!(
+            went.sum::<u64>() == 1,
+            "one packet went to several gateways"
+        );
+        ensure!(
+            matches!(foretold, Verdict::Remote { gateway: host, .. } if host == gateway),
+            "the host says {foretold:?}, the kernel gateway {gateway}"
+        );
+        Ok(gateway)
+    }
+
+    fn set_skew(&mut self, skew: Duration) -> Result<()> {
+        self.steering.skew = skew;
+        Ok(self.program.set_skew(skew)?)
+    }
+
+    fn entry(&mut self, bucket: u32) -> Result<Bucket> {
+        Ok(self.program.buckets(0)?[bucket as usize])
+    }
+}
+
+/// A flow of either family: its packet, its bucket, and the gateway that does not carry it yet.
+fn flows(steering: &Steering) -> impl Iterator<Item = (Vec<u8>, u32, u32)> {
+    let frames = [
+        Ipv4::new(HOST, FAR, 6).frame(&tcp(1234, 443)),
+        Ipv6::new(ipv6::HOST, ipv6::FAR, 6).frame(&tcp(1234, 443)),
+    ];
+    frames
+        .map(|frame| {
+            let headers = Headers::parse(&frame[..], ETHERNET).expect("a proper frame");
+            let bucket = steering.hash.bucket(&FlowKey::of(&frame[..], &headers));
+            let carried_by = steering.peerings[0].buckets[bucket as usize].gateway;
+            (frame, bucket, u32::from(carried_by ^ 1))
+        })
+        .into_iter()
+}
+
+/// Waits until a bucket's last packet lies more than `skew` back.
+fn pause(entry: Bucket, skew: Duration) {
+    while !entry.is_idle(moves::now(), clock(skew.as_nanos() as u64)) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_assigned_moves_at_once_and_nothing_else_does() -> Result<()> {
+    let mut kernel = Kernel::new()?;
+    let before = kernel.program.buckets(0)?;
+    for (frame, bucket, other) in flows(&kernel.steering.clone()) {
+        ensure!(kernel.gateway(&frame)? == other ^ 1);
+        kernel.program.assign(0, [bucket], other)?;
+        ensure!(kernel.gateway(&frame)? == other);
+        let moved: Vec<u32> = (0..BUCKETS)
+            .zip(kernel.program.buckets(0)?.iter().zip(&before))
+            .filter_map(|(bucket, (now, before))| (now != before).then_some(bucket))
+            .collect();
+        ensure!(moved == [bucket], "{moved:?} moved instead of {bucket}");
+        kernel.program.assign(0, [bucket], other ^ 1)?;
+        ensure!(kernel.gateway(&frame)? == other ^ 1);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_busy_bucket_stays_and_an_idle_one_goes_over_for_good() -> Result<()> {
+    let mut kernel = Kernel::new()?;
+    for (frame, bucket, other) in flows(&kernel.steering.clone()) {
+        kernel.set_skew(NEVER)?;
+        kernel.program.assign_when_idle(0, [bucket], other)?;
+        let seeded = kernel.entry(bucket)?;
+        for _ in 0..3 {
+            ensure!(kernel.gateway(&frame)? == other ^ 1, "it is busy");
+        }
+        let entry = kernel.entry(bucket)?;
+        ensure!(entry.is_moving() && entry.last.wrapping_sub(seeded.last) as i32 > 0);
+        ensure!(kernel.program.settle(0, [bucket])?.is_empty());
+
+        kernel.set_skew(Duration::ZERO)?;
+        pause(entry, moves::LEAST_SKEW);
+        ensure!(kernel.gateway(&frame)? == other, "it is idle");
+        ensure!(kernel.entry(bucket)? == Bucket::direct(other as u16));
+        ensure!(kernel.gateway(&frame)? == other);
+        ensure!(kernel.program.settle(0, [bucket])? == [bucket]);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_host_finishes_what_is_idle_and_leaves_what_is_busy() -> Result<()> {
+    let mut kernel = Kernel::new()?;
+    let flows: Vec<_> = flows(&kernel.steering.clone()).collect();
+    let (frame, bucket, other) = &flows[0];
+    kernel.set_skew(NEVER)?;
+    kernel.program.assign_when_idle(0, [*bucket], *other)?;
+    ensure!(kernel.program.settle(0, 0..BUCKETS)?.len() == BUCKETS as usize - 1);
+    kernel.set_skew(Duration::ZERO)?;
+    pause(kernel.entry(*bucket)?, moves::LEAST_SKEW);
+    ensure!(kernel.program.settle(0, [*bucket])? == [*bucket]);
+    ensure!(kernel.entry(*bucket)? == Bucket::direct(*other as u16));
+    ensure!(kernel.gateway(frame)? == *other);
+    Ok(())
+}
+
+/// The barrier's write ends a move that waits: also one to another gateway, and back.
+#[test]
+fn an_assignment_ends_a_move() -> Result<()> {
+    let mut kernel = Kernel::new()?;
+    for (frame, bucket, other) in flows(&kernel.steering.clone()) {
+        kernel.set_skew(NEVER)?;
+        for gateway in [other, other ^ 1] {
+            kernel.program.assign_when_idle(0, [bucket], other)?;
+            kernel.program.assign(0, [bucket], gateway)?;
+            ensure!(kernel.entry(bucket)? == Bucket::direct(gateway as u16));
+            ensure!(kernel.gateway(&frame)? == gateway);
+        }
+    }
+    Ok(())
+}
