@@ -17,6 +17,7 @@ pub(super) fn check(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut 
     neighbours(file, plan, addresses, report);
     prefixes(file, plan, addresses, report);
     gateways(file, plan, addresses, report);
+    demuxes(file, plan, addresses, report);
 }
 
 /// Whether a prefix is of IPv6.
@@ -107,6 +108,28 @@ fn prefixes(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'
                     ),
                 );
             }
+        }
+    }
+}
+
+/// A demux's markers come from an address that the peer's gateways let through.
+fn demuxes(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'_>) {
+    let name = &plan.nic.name;
+    for (index, (peering, written)) in plan.peerings.iter().zip(&file.peering).enumerate() {
+        let (Some(demux), Some(at)) = (peering.demux, &written.get_ref().demux) else {
+            continue;
+        };
+        if plan.marker_source(demux, addresses).is_none() {
+            let family = if demux.is_ipv6() { "IPv6" } else { "IPv4" };
+            report.refuse(
+                at.span(),
+                format_args!("peering[{index}].demux"),
+                format_args!(
+                    "{name} has no {family} address in vpc.prefixes from which markers could go to \
+                     {demux}; name the peer's demux by an address of the other family, or add the \
+                     subnet of {name} to vpc.prefixes in both VPCs"
+                ),
+            );
         }
     }
 }

@@ -82,7 +82,6 @@ fn index<'a>(
 
 /// For each peering the places of its gateways, in the order of the file.
 pub(super) fn convert(file: &File, names: &Names, report: &mut Report<'_>) -> Vec<Vec<usize>> {
-    let mut used = vec![false; file.gateway.len()];
     let mut clusters = Vec::new();
     for (index, peering) in file.peering.iter().enumerate() {
         let written = &peering.get_ref().gateways;
@@ -109,25 +108,10 @@ pub(super) fn convert(file: &File, names: &Names, report: &mut Report<'_>) -> Ve
                     field,
                     format_args!("{text:?} is named twice; its share would be double"),
                 ),
-                Some(&place) => {
-                    used[place] = true;
-                    cluster.push(place);
-                }
+                Some(&place) => cluster.push(place),
             }
         }
         clusters.push(cluster);
-    }
-    for (index, gateway) in file.gateway.iter().enumerate() {
-        if !used[index] {
-            report.warn(
-                gateway.get_ref().name.span(),
-                format_args!("gateway[{index}].name"),
-                format_args!(
-                    "no peering names {:?}, so it carries nothing",
-                    gateway.get_ref().name.get_ref()
-                ),
-            );
-        }
     }
     clusters
 }

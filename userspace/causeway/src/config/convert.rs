@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::error::Report;
 use super::file::{self, CryptoBackend, File};
 use super::plan::{Nic, Peering, Plan, SteeringKey};
-use super::{cluster, prefixes, tunnels};
+use super::{cluster, prefixes, rescale, tunnels};
 use crate::control::DEFAULT_SOCKET;
 use crate::key;
 
@@ -40,20 +40,24 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
     let names = cluster::Names::collect(file, report);
     let clusters = cluster::convert(file, &names, report);
     let gateways = tunnels::convert(file, &names, &clusters, report);
+    let demuxes = rescale::demuxes(file, &prefixes.peers, report);
+    let rescale = rescale::convert(&file.rescale, report);
     let ages = path_mtu_ages(file, report);
     let peerings = file
         .peering
         .iter()
         .zip(prefixes.peers)
         .zip(clusters)
+        .zip(demuxes)
         .zip(ages)
         .zip(0..)
         .map(
-            |((((peering, prefixes), gateways), path_mtu_age), id)| Peering {
+            |(((((peering, prefixes), gateways), demux), path_mtu_age), id)| Peering {
                 id,
                 name: peering.get_ref().name.get_ref().clone(),
                 prefixes,
                 gateways,
+                demux,
                 clamp_mss: peering.get_ref().clamp_mss,
                 path_mtu_age,
             },
@@ -67,6 +71,7 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         vpc_prefixes: prefixes.vpc,
         steering_key: steering_key?,
         crypto: crypto?,
+        rescale,
         peerings,
         gateways: gateways?,
     })

@@ -23,6 +23,9 @@ pub struct File {
     /// The AEADs' implementation; absent: the faster one.
     #[serde(default)]
     pub crypto: Crypto,
+    /// How the cluster may change while it carries.
+    #[serde(default)]
+    pub rescale: Rescale,
     /// The VPCs this one is joined with.
     #[serde(default)]
     pub peering: Vec<Spanned<Peering>>,
@@ -112,6 +115,40 @@ pub enum CryptoBackend {
     IpsecMb,
 }
 
+/// `[rescale]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rescale {
+    /// The file that keeps the tables; absent: the cluster cannot change.
+    pub state: Option<Spanned<String>>,
+    /// Milliseconds between two probes of a gateway pair.
+    pub probe_interval: Option<Spanned<u64>>,
+    /// Milliseconds without an answer after which a pair is dead.
+    pub dead_after: Option<Spanned<u64>>,
+    /// Packets that a worker holds at most.
+    pub hold_packets: Option<Spanned<u64>>,
+    /// Milliseconds for which it holds them at most.
+    pub hold_time: Option<Spanned<u64>>,
+    /// What happens to held packets then.
+    #[serde(default)]
+    pub at_limit: AtLimit,
+    /// Milliseconds that a change waits for buckets to fall idle.
+    pub idle_time: Option<Spanned<u64>>,
+    /// Buckets that one barrier moves at most.
+    pub batch: Option<Spanned<u64>>,
+}
+
+/// `rescale.at-limit`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtLimit {
+    /// They are dropped, so that nothing is reordered.
+    #[default]
+    Drop,
+    /// They are sent, so that nothing is lost.
+    Send,
+}
+
 /// `[[peering]]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -122,6 +159,8 @@ pub struct Peering {
     pub prefixes: Spanned<Vec<Spanned<String>>>,
     /// The cluster, by gateway names; the same order in both VPCs.
     pub gateways: Spanned<Vec<Spanned<String>>>,
+    /// The peer's demux; absent: the cluster is neither watched nor changed.
+    pub demux: Option<Spanned<String>>,
     /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
     #[serde(default)]
     pub clamp_mss: bool,
@@ -137,6 +176,8 @@ pub struct Gateway {
     pub name: Spanned<String>,
     /// Remote: where the demux sends its packets. Local: outer source address of its tunnels.
     pub address: Option<Spanned<String>>,
+    /// Its share of the buckets against the others'; absent: 1.
+    pub weight: Option<Spanned<u64>>,
     /// The workers of a local gateway.
     #[serde(default)]
     pub worker: Vec<Spanned<Worker>>,

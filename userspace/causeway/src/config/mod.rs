@@ -12,6 +12,7 @@ mod file;
 mod host;
 mod plan;
 mod prefixes;
+mod rescale;
 mod role;
 mod sas;
 mod settings;
@@ -22,7 +23,8 @@ use std::path::Path;
 pub use error::{ConfigError, Problem};
 pub use host::{HostFacts, MAX_MTU, NicFacts};
 pub use plan::{
-    Encapsulation, Gateway, Nic, NicMode, Peering, Plan, Sa, Settings, SteeringKey, Tunnel, Worker,
+    Encapsulation, Gateway, Nic, NicMode, Peering, Plan, Rescale, Sa, Settings, SteeringKey,
+    Tunnel, Worker,
 };
 
 use crate::status::Role;

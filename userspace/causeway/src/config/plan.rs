@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use causeway_esp::{BackendChoice, DontFragment, Dscp, Lifetime, Spi, Tfc};
+use causeway_rescale::Weight;
+use causeway_rescale::message::AtLimit;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
@@ -29,6 +31,8 @@ pub struct Plan {
     pub steering_key: SteeringKey,
     /// Which implementation of the AEADs the workers use.
     pub crypto: BackendChoice,
+    /// How the cluster may change while it carries.
+    pub rescale: Rescale,
     /// The peerings; a peering's id is its place in this list.
     pub peerings: Vec<Peering>,
     /// The gateways; a gateway's id is its place in this list.
@@ -36,6 +40,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The address from which markers go to the peer's `demux`: the NIC's first of that family that
+    /// lies in the VPC's prefixes, since the tunnels carry no other.
+    pub fn marker_source(&self, demux: IpAddr, nic: &[IpNet]) -> Option<IpAddr> {
+        let protected = |own: &IpAddr| self.vpc_prefixes.iter().any(|p| p.contains(own));
+        let mut own = nic.iter().map(IpNet::addr);
+        own.find(|own| own.is_ipv4() == demux.is_ipv4() && protected(own))
+    }
+
     /// The workers of this host with their gateways, in the order of their ids.
     pub fn workers(&self) -> impl Iterator<Item = (&Gateway, &Worker)> {
         self.gateways
@@ -87,6 +99,8 @@ pub struct Peering {
     pub prefixes: Vec<IpNet>,
     /// The cluster: places in [`Plan::gateways`], in the order of the file.
     pub gateways: Vec<usize>,
+    /// The peer's demux. Without it the cluster is neither watched nor changed.
+    pub demux: Option<IpAddr>,
     /// Whether TCP's maximum segment size is clamped to what fits the tunnel.
     pub clamp_mss: bool,
     /// How long an MTU that ICMP tells of the path is believed; zero: not at all.
@@ -102,6 +116,8 @@ pub struct Gateway {
     pub name: String,
     /// Remote: where the demux sends its packets. Local: outer source address of its tunnels.
     pub address: IpAddr,
+    /// Its share of the buckets against the others'.
+    pub weight: Weight,
     /// Its workers; empty for a remote gateway.
     pub workers: Vec<Worker>,
 }
@@ -185,6 +201,43 @@ pub enum Encapsulation {
     },
     /// Right over IP, protocol 50.
     Esp,
+}
+
+/// How the cluster may change while it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescale {
+    /// The file that keeps the tables. Without it the cluster cannot change.
+    pub state: Option<PathBuf>,
+    /// How often a marker goes through each gateway pair.
+    pub probe_interval: Duration,
+    /// A pair through which none came for so long is dead.
+    pub dead_after: Duration,
+    /// Packets that a worker holds at most.
+    pub hold_packets: usize,
+    /// How long it holds them at most.
+    pub hold_time: Duration,
+    /// What happens to them then.
+    pub at_limit: AtLimit,
+    /// How long a change waits for buckets to fall idle before it uses barriers.
+    pub idle_time: Duration,
+    /// Buckets that one barrier moves at most.
+    pub batch: usize,
+}
+
+/// What holds where nothing is written.
+impl Default for Rescale {
+    fn default() -> Self {
+        Self {
+            state: None,
+            probe_interval: Duration::from_millis(50),
+            dead_after: Duration::from_millis(500),
+            hold_packets: 4096,
+            hold_time: Duration::from_secs(1),
+            at_limit: AtLimit::Drop,
+            idle_time: Duration::from_millis(100),
+            batch: 1024,
+        }
+    }
 }
 
 /// One direction of a tunnel.

@@ -37,6 +37,15 @@ fn demux(file: &File, report: &mut Report<'_>) {
 }
 
 fn gateway(file: &File, report: &mut Report<'_>) {
+    for (index, peering) in file.peering.iter().enumerate() {
+        if let Some(demux) = &peering.get_ref().demux {
+            report.refuse(
+                demux.span(),
+                format_args!("peering[{index}].demux"),
+                "belongs into the demux's file; a gateway answers whoever has the steering key",
+            );
+        }
+    }
     for (index, gateway) in file.gateway.iter().enumerate() {
         let field = format!("gateway[{index}]");
         if index > 0 {

@@ -11,6 +11,7 @@ use super::convert::host_address;
 use super::error::Report;
 use super::file::{self, File};
 use super::plan::{Encapsulation, Gateway, Tunnel, Worker};
+use super::rescale;
 use super::sas::Seen;
 use super::settings;
 
@@ -127,6 +128,7 @@ fn convert_gateway(
         id: index as u32,
         name: gateway.name.get_ref().clone(),
         address: address?,
+        weight: rescale::weight(gateway.weight.as_ref(), &field, report),
         workers,
     })
 }
@@ -144,7 +146,7 @@ fn convert_tunnels(
     let mut served = vec![false; context.peerings.len()];
     for (number, tunnel) in worker.get_ref().tunnel.iter().enumerate() {
         let field = format!("{field}.tunnel[{number}]");
-        let peering = peering_of(tunnel.get_ref(), gateway, &field, context, report);
+        let peering = peering_of(tunnel.get_ref(), &field, context, report);
         if let Some(peering) = peering
             && std::mem::replace(&mut served[peering], true)
         {
@@ -180,35 +182,23 @@ fn convert_tunnels(
 
 fn peering_of(
     tunnel: &file::Tunnel,
-    gateway: usize,
     field: &str,
     context: &Context<'_>,
     report: &mut Report<'_>,
 ) -> Option<usize> {
     let name = tunnel.peering.get_ref();
-    let refuse = |sentence: String, report: &mut Report<'_>| {
+    let peering = context.names.peerings.get(name).copied();
+    if peering.is_none() {
         report.refuse(
             tunnel.peering.span(),
             format_args!("{field}.peering"),
-            sentence,
+            format_args!(
+                "there is no peering {name:?}; there are: {}",
+                context.peerings.join(", ")
+            ),
         );
-    };
-    let Some(&peering) = context.names.peerings.get(name) else {
-        let known = context.peerings.join(", ");
-        refuse(
-            format!("there is no peering {name:?}; there are: {known}"),
-            report,
-        );
-        return None;
-    };
-    if !context.clusters[peering].contains(&gateway) {
-        refuse(
-            format!("peering {name:?} does not name this gateway in its `gateways`"),
-            report,
-        );
-        return None;
     }
-    Some(peering)
+    peering
 }
 
 fn convert_tunnel(

@@ -348,13 +348,6 @@ fn bad_configurations_are_refused_with_line_and_sentence() {
         ),
         (
             LOCAL,
-            "gateways = [\"gateway-1\"]",
-            "gateways = []",
-            "29:",
-            "gateway[0].worker[0].tunnel[0].peering: peering \"vpc-2\" does not name this gateway",
-        ),
-        (
-            LOCAL,
             "peer = \"10.2.0.101\"",
             "peer = \"10.1.0.101\"",
             "30:",
@@ -423,18 +416,6 @@ fn one_run_names_all_faults_in_the_order_of_the_file() {
         .map(|line| line.split(':').nth(1).unwrap())
         .collect();
     assert_eq!(lines, ["2", "13", "21"], "{error}");
-}
-
-#[test]
-fn a_gateway_without_a_peering_is_a_warning() {
-    let directory = keys();
-    let odd = changed(REMOTE, ", \"gateway-2\"]", "]");
-    let config = load(directory.path(), &odd).unwrap();
-    let warning = config.warnings()[0].to_string();
-    assert!(
-        warning.contains("causeway.toml:20: gateway[1].name: no peering names \"gateway-2\""),
-        "{warning}"
-    );
 }
 
 #[test]

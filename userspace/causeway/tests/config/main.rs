@@ -9,6 +9,7 @@ mod families;
 mod file;
 mod host;
 mod keys;
+mod rescale;
 mod roles;
 mod settings;
 
