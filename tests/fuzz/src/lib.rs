@@ -15,6 +15,7 @@ mod peering;
 mod sequence;
 mod steering;
 mod too_big;
+mod wire;
 mod worker;
 
 // The fixtures of the rooms' own tests; each is used in part.
@@ -40,7 +41,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "steering",
         run: steering::run,
@@ -80,5 +81,9 @@ pub const TARGETS: [Target; 10] = [
     Target {
         name: "too-big",
         run: too_big::run,
+    },
+    Target {
+        name: "wire",
+        run: wire::run,
     },
 ];

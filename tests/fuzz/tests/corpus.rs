@@ -194,3 +194,8 @@ fn too_big() {
 fn sequence() {
     hold("sequence", 500);
 }
+
+#[test]
+fn wire() {
+    hold("wire", 5_000);
+}

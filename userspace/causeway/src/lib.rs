@@ -15,3 +15,4 @@ pub mod privileges;
 pub mod run;
 pub mod sequence;
 pub mod status;
+pub mod wire;

@@ -3,7 +3,7 @@
 use causeway_steering::headers::IPV6;
 
 /// The checksum of `bytes`, to stand in a field that counts as zero in them.
-pub(crate) fn checksum(bytes: &[u8]) -> u16 {
+pub fn checksum(bytes: &[u8]) -> u16 {
     !fold(sum(bytes))
 }
 

@@ -13,7 +13,7 @@
 //! between two batches; what it wants of control goes out as an [`Event`], never waiting.
 
 mod backlog;
-mod checksum;
+pub mod checksum;
 mod classify;
 mod config;
 mod control;
