@@ -13,13 +13,19 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 
 use crate::counters::{Changes, Counters};
+use crate::hold::{Hold, Released};
+use crate::reply::Reply;
 use crate::sa::Metered;
 use crate::too_big::TooBig;
+use crate::word::Word;
 
 /// Commands in flight: control sends a few per second.
 const COMMANDS: usize = 64;
 /// Events in flight. What does not fit is asked again or, for an audit event, lost.
 const EVENTS: usize = 1024;
+/// Words of peers' demuxes in flight: two a probe for each of a dozen tunnels, and a tenth of a
+/// second of that. What does not fit is [`Drop::WordLost`]; demuxes say again what matters.
+const WORDS: usize = 64;
 
 /// From control to the worker, obeyed between two batches.
 #[derive(Debug)]
@@ -74,6 +80,51 @@ pub enum Command {
     /// An empty histogram (see [`histogram`](crate::histogram)) to take the place of the one in
     /// use, which comes back through [`Control::latency`].
     Latency(Histogram<u64>),
+    /// Keep packets back. [`Refused::HoldIsOver`](crate::Refused::HoldIsOver) if a hold with this id was there and went.
+    Hold {
+        /// What, and how long. A second hold of one id is the first one.
+        hold: Hold,
+        /// Told when packets are held.
+        reply: Reply,
+    },
+    /// Let go, in their order, the packets that a hold keeps. They are worked off in bursts, as if
+    /// they had just been received; what comes for their buckets meanwhile goes behind them.
+    Release {
+        /// The hold's id.
+        id: u64,
+        /// Told when the last of them has been worked off and the hold is gone; at once if it went
+        /// a while ago.
+        reply: Reply<Released>,
+    },
+    /// Let go what all holds of a tunnel keep, lift its fence, and forget its markers that are not
+    /// sealed yet: what a demux says that has just started.
+    Reset {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// Told at once; what was held is on its way.
+        reply: Reply,
+    },
+    /// Send a packet of one's own through a tunnel, in the order of its SA.
+    Mark {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// A whole IP packet that the tunnel carries unfragmented. Its TTL or hop limit stays.
+        packet: Vec<u8>,
+        /// Whether it waits until all packets are sealed that had arrived in the worker's rings
+        /// when the command came, or that a released hold still kept then.
+        behind: bool,
+        /// Told when it is sealed.
+        reply: Reply,
+    },
+    /// Open nothing that a tunnel's peer sends ([`Drop::SaFenced`]), or open it again.
+    Fence {
+        /// The tunnel's place in the configuration.
+        tunnel: usize,
+        /// Whether it is fenced from now on.
+        fenced: bool,
+        /// Told when all packets that were opened before have left or were dropped.
+        reply: Reply,
+    },
     /// Work off what is there, then end.
     Drain {
         /// How long that may take.
@@ -152,56 +203,6 @@ pub enum Direction {
     Inbound,
 }
 
-/// Where the worker answers a command about an SA, once.
-#[derive(Debug)]
-pub struct Reply(Sender<Result<(), Refused>>);
-
-impl Reply {
-    /// A reply, and where it arrives. If the worker ends first, the receiver is disconnected.
-    pub fn channel() -> (Self, Receiver<Result<(), Refused>>) {
-        let (sender, receiver) = bounded(1);
-        (Self(sender), receiver)
-    }
-
-    pub(crate) fn send(&self, answer: Result<(), Refused>) {
-        // The place is there; control may have given up waiting.
-        let _ = self.0.try_send(answer);
-    }
-}
-
-/// Why the worker did not do as it was told. Nothing has changed then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// It has no such tunnel.
-    #[error("the worker has no tunnel {tunnel}")]
-    NoSuchTunnel {
-        /// The tunnel's place in the configuration.
-        tunnel: usize,
-    },
-    /// It receives on this SPI already.
-    #[error("the worker receives on SPI {spi} already: choose another")]
-    SpiInUse {
-        /// The SPI.
-        spi: Spi,
-    },
-    /// It does not receive on this SPI.
-    #[error("the worker does not receive on SPI {spi}")]
-    NoSuchSpi {
-        /// The SPI.
-        spi: Spi,
-    },
-    /// The tunnel would carry less than every link must.
-    #[error(
-        "the tunnel would carry packets of at most {max_inner} octets, less than the {least} that every link must"
-    )]
-    MtuTooSmall {
-        /// The tunnel's MTU.
-        max_inner: usize,
-        /// What it must carry: 68, or 1280 if it has IPv6 prefixes.
-        least: usize,
-    },
-}
-
 /// An auditable event, with what RFC 4303 asks the log to hold beside the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
@@ -228,6 +229,9 @@ pub struct Control {
     commands: Sender<Command>,
     /// What the worker tells.
     pub events: Receiver<Event>,
+    /// What peers' demuxes say to this host's, in the order in which it came out of a tunnel. Each
+    /// comes after all that was opened before it has left or was dropped.
+    pub words: Receiver<Word>,
     /// The histograms that [`Command::Latency`] took out.
     pub latency: Receiver<Histogram<u64>>,
     /// The worker's counts.
@@ -251,6 +255,7 @@ impl Control {
 pub(crate) struct Port {
     pub(crate) commands: Receiver<Command>,
     pub(crate) events: Sender<Event>,
+    pub(crate) words: Sender<Word>,
     pub(crate) latency: Sender<Histogram<u64>>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -270,11 +275,13 @@ impl Port {
 pub(crate) fn link(tunnels: usize, waker: Waker) -> (Control, Port) {
     let (commands, obey) = bounded(COMMANDS);
     let (tell, events) = bounded(EVENTS);
+    let (pass, words) = bounded(WORDS);
     let (give, latency) = bounded(1);
     let counters = Arc::new(Counters::new(tunnels));
     let control = Control {
         commands,
         events,
+        words,
         latency,
         counters: counters.clone(),
         waker,
@@ -282,6 +289,7 @@ pub(crate) fn link(tunnels: usize, waker: Waker) -> (Control, Port) {
     let port = Port {
         commands: obey,
         events: tell,
+        words: pass,
         latency: give,
         counters,
     };

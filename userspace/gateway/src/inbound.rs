@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use causeway_esp::{InboundSa, SaTable, Spi};
 
-use crate::control::{Bound, Direction, Limit, Port, Refused, Reply};
+use crate::control::{Bound, Direction, Limit, Port};
 use crate::counters::Changes;
+use crate::reply::{Refused, Reply};
 use crate::sa::Metered;
 
 /// Inbound SAs by SPI.

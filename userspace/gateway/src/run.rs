@@ -11,8 +11,9 @@ use causeway_steering::Drop;
 use crossbeam::channel::TryRecvError;
 use hdrhistogram::Histogram;
 
-use crate::control::{Command, Refused};
+use crate::control::Command;
 use crate::counters::Totals;
+use crate::reply::Refused;
 use crate::sa::Metered;
 use crate::worker::Worker;
 
@@ -94,6 +95,14 @@ impl<D: Device> Worker<D> {
                 }
                 Ok(Command::TooBig { report, at }) => self.learn(&report, at),
                 Ok(Command::Latency(fresh)) => self.swap_latency(fresh),
+                // Refused by the reply's end until the worker can do it.
+                Ok(
+                    Command::Hold { .. }
+                    | Command::Release { .. }
+                    | Command::Reset { .. }
+                    | Command::Mark { .. }
+                    | Command::Fence { .. },
+                ) => {}
                 Ok(Command::Drain { within }) => drain = Some(within),
                 Err(TryRecvError::Empty) => return drain,
                 Err(TryRecvError::Disconnected) => return drain.or(Some(ORPHAN_DRAIN)),

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BucketSet, Ordinal};
 
+/// The UDP port of all of these messages, at demuxes and at gateways.
+pub const PORT: u16 = 9465;
+
 /// From a demux to a gateway of its VPC. Told again until answered: each may be heard twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToGateway {
