@@ -33,6 +33,7 @@ Examples:
   causeway check --config /etc/causeway/gateway.toml --role gateway
   causeway gateway --config /etc/causeway/gateway.toml
   causeway local sa list
+  causeway local gateway list
 
 Logs go to stderr. RUST_LOG sets what is logged, such as RUST_LOG=debug; the default is info.
 Exit status: 0 after success, 1 after an error, 2 for a wrong command line.";

@@ -189,6 +189,14 @@ fn answer(request: Request, sas: &Sas, view: &View) -> Answer {
         Request::SaRetire { spi, after_seconds } => {
             sas.retire(spi, Duration::from_secs(after_seconds))
         }
+        Request::GatewayList {}
+        | Request::GatewayAdd(_)
+        | Request::GatewayDrain(_)
+        | Request::GatewayRemove(_)
+        | Request::GatewayWeight(_) => {
+            let sentence = "this process keeps its clusters as they are in its configuration";
+            return Answer::Refused(sentence.to_owned());
+        }
     };
     match done {
         Ok(sentence) => Answer::Done(sentence),

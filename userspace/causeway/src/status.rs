@@ -4,9 +4,13 @@
 //! nanoseconds. The keys of `drops` and `punts` are reasons that occurred; those that did not are
 //! left out.
 
+mod tables;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use tables::{Changes, Held, Moved, Pair, PairState, PeerTable, Table};
 
 /// Packets by the name of the reason they ended in.
 pub type Reasons = BTreeMap<String, u64>;
@@ -48,6 +52,8 @@ pub struct Status {
     pub drained: bool,
     /// The XDP program's counters.
     pub steering: Steering,
+    /// The table of each peering; none at a gateway.
+    pub tables: Vec<Table>,
     /// The workers of the local gateways.
     pub workers: Vec<Worker>,
 }

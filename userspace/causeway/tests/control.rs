@@ -9,7 +9,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use causeway::control::{Answer, ClientError, NewSa, Request, Socket, SocketError, ask};
+use causeway::control::{
+    Answer, ClientError, NewGateway, NewSa, NewWeight, Request, Socket, SocketError, Which, ask,
+};
+use causeway_rescale::Weight;
 use support::Directory;
 use tokio::sync::oneshot;
 
@@ -81,6 +84,10 @@ fn a_request_arrives_as_it_was_sent() {
         spi: 4097,
         key_file: "/etc/causeway/b.key".into(),
     };
+    let gateway = Which {
+        gateway: "gateway-2".to_owned(),
+        peering: Some("vpc-2".to_owned()),
+    };
     for request in [
         Request::SaList {},
         Request::SaInstall(wanted.clone()),
@@ -89,6 +96,20 @@ fn a_request_arrives_as_it_was_sent() {
             spi: 4097,
             after_seconds: 30,
         },
+        Request::GatewayList {},
+        Request::GatewayAdd(NewGateway {
+            gateway: "gateway-3".to_owned(),
+            peering: None,
+            address: Some("10.1.0.103".parse().unwrap()),
+            weight: Some(Weight::ONE),
+        }),
+        Request::GatewayDrain(gateway.clone()),
+        Request::GatewayRemove(gateway),
+        Request::GatewayWeight(NewWeight {
+            gateway: "gateway-2".to_owned(),
+            peering: None,
+            weight: Weight::new(64).unwrap(),
+        }),
     ] {
         let answer = ask(&path, &request).unwrap();
         assert_eq!(answer, Answer::Done(format!("{request:?}")));
@@ -109,6 +130,8 @@ fn what_is_not_understood_is_refused_and_the_next_line_is_heard() {
         "{\"sa-retire\":{\"spi\":-1,\"after-seconds\":1}}",
         "{\"sa-install\":{\"gateway\":\"g\",\"spi\":4097,\"key-file\":\"k\",\"key\":\"00\"}}",
         "{\"gateway-add\":{}}",
+        "{\"gateway-drain\":{\"gateway\":\"g\",\"weight\":1}}",
+        "{\"gateway-weight\":{\"gateway\":\"g\",\"weight\":65}}",
         "{\"sa-list\":{},\"sa-list\":{}}",
         "\u{0}\u{1}",
     ] {

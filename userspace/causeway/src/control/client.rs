@@ -9,6 +9,9 @@ use super::protocol::{Answer, Request};
 
 /// A role answers within a few seconds, whatever its disk does.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A change of a cluster is answered when it is done. Each of its steps has a limit of its own, and
+/// most take milliseconds; this one is for a role that hangs.
+const PATIENCE_WITH_CHANGE: Duration = Duration::from_secs(600);
 /// The longest answer: a list of all the SAs that a host can have.
 const MAX_ANSWER: u64 = 64 << 20;
 
@@ -66,8 +69,22 @@ pub fn ask(path: &Path, request: &Request) -> Result<Answer, ClientError> {
     })
 }
 
+fn patience(request: &Request) -> Duration {
+    match request {
+        Request::GatewayAdd(_)
+        | Request::GatewayDrain(_)
+        | Request::GatewayRemove(_)
+        | Request::GatewayWeight(_) => PATIENCE_WITH_CHANGE,
+        Request::SaList {}
+        | Request::SaInstall(_)
+        | Request::SaSwitch(_)
+        | Request::SaRetire { .. }
+        | Request::GatewayList {} => PATIENCE,
+    }
+}
+
 fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience(request)))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');

@@ -7,7 +7,7 @@ mod protocol;
 mod server;
 
 pub use client::{ClientError, ask};
-pub use protocol::{Answer, Listed, NewSa, Request};
+pub use protocol::{Answer, Listed, NewGateway, NewSa, NewWeight, Request, Which};
 pub use server::{Socket, SocketError};
 
 /// Where the socket is if nothing else is written.

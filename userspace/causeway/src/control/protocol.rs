@@ -1,7 +1,10 @@
 //! Requests and answers.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use causeway_rescale::Weight;
+use causeway_rescale::coordinator::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::status;
@@ -24,6 +27,52 @@ pub enum Request {
         /// How long packets under it are still opened.
         after_seconds: u64,
     },
+    /// How do the peerings' tables stand?
+    GatewayList {},
+    /// Let a gateway join a cluster. Answered, as the next three are, when it is done.
+    GatewayAdd(NewGateway),
+    /// Let a gateway give its buckets to the others.
+    GatewayDrain(Which),
+    /// Let a gateway leave a cluster.
+    GatewayRemove(Which),
+    /// Give a gateway another share.
+    GatewayWeight(NewWeight),
+}
+
+/// A gateway of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Which {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The peering's name; absent: the demux's only one.
+    pub peering: Option<String>,
+}
+
+/// A gateway that is to join a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NewGateway {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The peering's name; absent: the demux's only one.
+    pub peering: Option<String>,
+    /// Where its host is; absent: as in the configuration.
+    pub address: Option<IpAddr>,
+    /// Its share; absent: as in the configuration, else 1.
+    pub weight: Option<Weight>,
+}
+
+/// Another share for a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NewWeight {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The peering's name; absent: the demux's only one.
+    pub peering: Option<String>,
+    /// The share.
+    pub weight: Weight,
 }
 
 /// An SA that is to come. All but SPI and key is as the configuration has it for the tunnel.
@@ -48,6 +97,10 @@ pub struct NewSa {
 pub enum Answer {
     /// The SAs that run.
     Sas(Vec<Listed>),
+    /// The peerings' tables.
+    Tables(Vec<status::Table>),
+    /// A cluster has changed.
+    Changed(Outcome),
     /// It is done; a sentence that says what.
     Done(String),
     /// It is not done; a sentence that says why, and what to do.

@@ -193,6 +193,7 @@ impl View {
             steering: steering
                 .map(|counters| steering_of(counters, &self.gateways, nic_dropped))
                 .unwrap_or_default(),
+            tables: Vec::new(),
             workers,
         }
     }
