@@ -35,7 +35,8 @@ pub enum Output {
     /// Say this to a gateway of this VPC. It may be lost.
     ToGateway(Ordinal, ToGateway),
     /// Write buckets into the program's table. When the next output is taken this has taken
-    /// effect: unless `when_idle`, no packet takes the old way any more.
+    /// effect: unless `when_idle`, no packet takes the old way any more. `when_idle`, and to the
+    /// pair that carries them already: they stay.
     Assign {
         /// The buckets.
         buckets: BucketSet,
@@ -44,7 +45,9 @@ pub enum Output {
         /// Each only once it has been idle for longer than the skew.
         when_idle: bool,
     },
-    /// Say which of these buckets have moved since they were assigned `when_idle`.
+    /// Say with [`Input::Idle`], before any other input and also if there are none, which of these
+    /// buckets have moved since they were assigned `when_idle`. Those that are idle by the skew
+    /// move now.
     PollIdle(BucketSet),
     /// How long a bucket must be idle to move by itself.
     Skew(Duration),
@@ -210,6 +213,12 @@ pub enum Event {
         packets: u64,
         /// Of those, dropped.
         dropped: u64,
+    },
+    /// A hold's time was over before it was proven that nothing was on the old way any more. If the
+    /// setting says `send`, packets may have changed order.
+    HoldExpired {
+        /// The pair whose gateway held.
+        pair: Ordinal,
     },
     /// The peer's gateway of a pair opens nothing of ours any more.
     Fenced {
