@@ -89,7 +89,12 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         Node::Gateway(number) => vec![number],
         _ => (1..=options.gateways).collect(),
     };
-    let names: Vec<_> = carried
+    // On its own host a standby is the cluster: only the demux deals buckets.
+    let in_cluster = match role.node {
+        Node::Gateway(_) => carried.len(),
+        _ => usize::from(options.gateways - options.standby),
+    };
+    let names: Vec<_> = carried[..in_cluster]
         .iter()
         .map(|number| format!("\"{}\"", gateway_name(*number)))
         .collect();
@@ -99,8 +104,8 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
          [control]\nsocket = \"{SOCKET}\"\n\n\
          [vpc]\nprefixes = [{own}]\n\n\
          [steering]\nkey-file = \"steering.key\"\n\n\
-         [[peering]]\nname = \"{peering}\"\nprefixes = [{theirs}]\n\
-         gateways = [{names}]\nclamp-mss = {clamp}\n",
+         {rescale}[[peering]]\nname = \"{peering}\"\nprefixes = [{theirs}]\n\
+         gateways = [{names}]\nclamp-mss = {clamp}\n{demux}",
         mode = options.nic_mode,
         listen = http::ADDRESS,
         own = prefixes(options, vpc),
@@ -108,6 +113,11 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         theirs = prefixes(options, other(vpc)),
         names = names.join(", "),
         clamp = options.clamp_mss,
+        rescale = match role.node {
+            Node::Demux => "[rescale]\nstate = \"tables.json\"\n\n",
+            _ => "",
+        },
+        demux = demux(options, role),
     );
     for number in carried {
         let carrier = carrier(options, vpc, number);
@@ -123,6 +133,18 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         }
     }
     text
+}
+
+/// The peer's demux, for the demux alone.
+fn demux(options: &Options, role: Site) -> String {
+    match role.node {
+        Node::Demux => {
+            let family = options.inner.families()[0];
+            let peer = Site::demux(other(role.vpc)).address(family);
+            format!("demux = \"{peer}\"\n")
+        }
+        _ => String::new(),
+    }
 }
 
 fn worker(options: &Options, role: Site, number: u8, cores: &[usize]) -> String {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
 
 pub use crate::role::Final;
 use crate::role::Role;
@@ -216,6 +217,13 @@ impl Lab {
     /// Kills one role with SIGKILL, as a crash would.
     pub fn kill_role(&mut self, site: Site) -> Result<()> {
         self.take_role(site)?.process().kill().map(drop)
+    }
+
+    /// Sends a signal to a role, which goes on counting as running.
+    pub fn signal_role(&mut self, site: Site, signal: Signal) -> Result<()> {
+        let role = self.roles.iter_mut().find(|role| role.site == site);
+        let role = role.with_context(|| format!("{site} does not run"))?;
+        role.process().signal(signal)
     }
 
     /// Runs `work` on a thread inside a machine of the lab. Sockets made there stay there.

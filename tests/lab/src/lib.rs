@@ -18,6 +18,7 @@
 //! side's tunnel endpoints, one by one and in the outer family alone, so
 //! plaintext between hosts has no way across but through Causeway.
 
+mod cluster;
 mod config;
 mod fact;
 mod http;
@@ -36,6 +37,7 @@ mod tool;
 mod topology;
 mod wiring;
 
+pub use cluster::{Change, Outcome};
 pub use fact::Fact;
 pub use lab::{Final, Lab};
 pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};

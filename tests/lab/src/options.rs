@@ -119,6 +119,8 @@ named! {
 pub struct Options {
     /// Gateways on each side, 1 to 10.
     pub gateways: u8,
+    /// How many of them, the last ones, are in no cluster at first.
+    pub standby: u8,
     /// Where they run.
     pub placement: Placement,
     /// Their AEAD.
@@ -148,6 +150,7 @@ impl Options {
     pub fn new(causeway: impl Into<PathBuf>, xdp_object: impl Into<PathBuf>) -> Self {
         Self {
             gateways: 3,
+            standby: 0,
             placement: Placement::Remote,
             cipher: Cipher::Aes128Gcm,
             encapsulation: Encapsulation::Udp,
@@ -172,6 +175,12 @@ impl Options {
         anyhow::ensure!(
             (1..=MAX_GATEWAYS).contains(&self.gateways),
             "a lab has 1 to {MAX_GATEWAYS} gateways a side, {} were asked for",
+            self.gateways
+        );
+        anyhow::ensure!(
+            self.standby < self.gateways,
+            "a cluster has a gateway at first, {} standbys of {} were asked for",
+            self.standby,
             self.gateways
         );
         anyhow::ensure!(

@@ -164,9 +164,9 @@ fn the_probe_counts_what_nobody_forwards_as_lost() {
 #[test]
 fn iperf_measures_both_directions_and_families() {
     let lab = lab(Inner::Both, Family::Ipv4);
-    for reverse in [false, true] {
+    for way in [Way::There, Way::Back, Way::Both] {
         let (from, to) = (Site::host(1, 1), Site::host(1, 2));
-        let tcp = iperf::run(&lab, from, to, LOAD, reverse).unwrap();
+        let tcp = iperf::run(&lab, from, to, LOAD, way).unwrap();
         assert!(tcp.fact("tcp").holds, "{tcp:?}");
         assert_eq!(tcp.by_family.len(), 2);
         for throughput in tcp.by_family.values() {

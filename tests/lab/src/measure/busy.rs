@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::iperf::{self, Load, Tcp};
+use super::iperf::{self, Load, Tcp, Way};
 use super::load::Snapshot;
 use super::probe::{self, Probe};
 use crate::{Lab, Site};
@@ -67,8 +67,11 @@ pub fn run(lab: &Lab, direction: Direction, load: Load) -> Result<Busy> {
         let probe = scope.spawn(|| probe::run(lab, from, to, &thin));
         // The client stays in VPC 1: iperf3 -R, as the other direction of one and the same.
         let (one, two) = Direction::There.ends();
-        let reverse = direction == Direction::Back;
-        let tcp = iperf::run(lab, one, two, load, reverse);
+        let way = match direction {
+            Direction::There => Way::There,
+            Direction::Back => Way::Back,
+        };
+        let tcp = iperf::run(lab, one, two, load, way);
         let probe = probe
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));

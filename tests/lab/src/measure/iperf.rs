@@ -28,6 +28,8 @@ pub struct Throughput {
     pub gbit_per_s: f64,
     /// Segments sent again.
     pub retransmits: u64,
+    /// Connections over which nothing arrived in the last whole second.
+    pub stalled: u16,
 }
 
 /// One run in each inner family, at the same time.
@@ -48,6 +50,7 @@ impl Tcp {
             total.seconds = total.seconds.max(each.seconds);
             total.gbit_per_s += each.gbit_per_s;
             total.retransmits += each.retransmits;
+            total.stalled += each.stalled;
         }
         Self { total, by_family }
     }
@@ -82,9 +85,20 @@ pub struct Load {
     pub window: Option<u32>,
 }
 
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The clients.
+    There,
+    /// The servers.
+    Back,
+    /// Both at the same time; the figures are of both together.
+    Both,
+}
+
 /// Runs clients on `from` against servers on `to`, one of each for every inner family, and deals
-/// the streams out to them, at least one each. With `reverse` the servers send.
-pub fn run(lab: &Lab, from: Site, to: Site, load: Load, reverse: bool) -> Result<Tcp> {
+/// the streams out to them, at least one each.
+pub fn run(lab: &Lab, from: Site, to: Site, load: Load, way: Way) -> Result<Tcp> {
     let families = lab.options().inner.families();
     let by_family = thread::scope(|scope| {
         let window = load
@@ -100,7 +114,7 @@ pub fn run(lab: &Lab, from: Site, to: Site, load: Load, reverse: bool) -> Result
                     window,
                     ..load
                 };
-                let run = move || one(lab, (from, to), family, share, reverse);
+                let run = move || one(lab, (from, to), family, share, way);
                 (family, scope.spawn(run))
             })
             .collect();
@@ -126,7 +140,7 @@ fn one(
     (from, to): (Site, Site),
     family: Family,
     load: Load,
-    reverse: bool,
+    way: Way,
 ) -> Result<Throughput> {
     let address = to.address(family).to_string();
     let mut server = Command::new("iperf3");
@@ -146,8 +160,14 @@ fn one(
     if let Some(window) = load.window {
         client.args(["-w", &window.to_string()]);
     }
-    if reverse {
-        client.arg("-R");
+    match way {
+        Way::There => {}
+        Way::Back => {
+            client.arg("-R");
+        }
+        Way::Both => {
+            client.arg("--bidir");
+        }
     }
     let limit = Duration::from_secs(load.duration.into()) + SLACK;
     let report = lab
@@ -182,12 +202,36 @@ fn parse(report: &str, streams: u16) -> Result<Throughput> {
             .and_then(Value::as_f64)
             .with_context(|| format!("iperf3's report has no {path}"))
     };
+    // The other way's, where both send.
+    let back = |name: &str| {
+        let path = format!("/end/{name}_bidir_reverse");
+        report.pointer(&path)
+    };
+    let also = |name: &str, key: &str| {
+        let value = back(name).and_then(|sum| sum[key].as_f64());
+        value.unwrap_or(0.0)
+    };
+    let ways = 1 + u16::from(back("sum_received").is_some());
     Ok(Throughput {
-        streams,
+        streams: ways * streams,
         seconds: figure("/end/sum_received/seconds")?,
-        gbit_per_s: figure("/end/sum_received/bits_per_second")? / 1e9,
-        retransmits: figure("/end/sum_sent/retransmits")? as u64,
+        gbit_per_s: (figure("/end/sum_received/bits_per_second")?
+            + also("sum_received", "bits_per_second"))
+            / 1e9,
+        retransmits: (figure("/end/sum_sent/retransmits")? + also("sum_sent", "retransmits"))
+            as u64,
+        stalled: stalled(&report),
     })
+}
+
+/// Connections that moved nothing in the last whole second.
+fn stalled(report: &Value) -> u16 {
+    let whole = |interval: &&Value| interval["sum"]["seconds"].as_f64() > Some(0.9);
+    let intervals = report["intervals"].as_array();
+    let last = intervals.and_then(|all| all.iter().rev().find(whole));
+    let streams = last.and_then(|interval| interval["streams"].as_array());
+    let still = |stream: &&Value| stream["bytes"].as_u64() == Some(0);
+    streams.map_or(0, |streams| streams.iter().filter(still).count() as u16)
 }
 
 #[cfg(test)]
@@ -201,6 +245,16 @@ mod tests {
         let throughput = parse(report, 4).unwrap();
         assert_eq!(throughput.gbit_per_s, 2.5);
         assert_eq!((throughput.retransmits, throughput.streams), (7, 4));
+
+        let both = r#"{"end":{"sum_sent":{"retransmits":7},"sum_sent_bidir_reverse":{"retransmits":2},
+            "sum_received":{"bits_per_second":2.5e9,"seconds":5.02},
+            "sum_received_bidir_reverse":{"bits_per_second":0.5e9}},
+            "intervals":[{"sum":{"seconds":1.0},"streams":[{"bytes":5},{"bytes":0}]},
+            {"sum":{"seconds":0.01},"streams":[{"bytes":0},{"bytes":0}]}]}"#;
+        let throughput = parse(both, 4).unwrap();
+        assert_eq!(throughput.gbit_per_s, 3.0);
+        assert_eq!((throughput.retransmits, throughput.streams), (9, 8));
+        assert_eq!(throughput.stalled, 1);
     }
 
     #[test]
@@ -217,6 +271,7 @@ mod tests {
             seconds: 5.0,
             gbit_per_s,
             retransmits: 3,
+            stalled: 0,
         };
         let tcp = |v4, v6| {
             let each = [("ipv4", v4), ("ipv6", v6)];

@@ -6,6 +6,7 @@
 pub mod busy;
 pub mod capture;
 pub mod echo;
+pub mod flood;
 pub mod frame;
 pub mod iperf;
 pub mod laws;
@@ -19,6 +20,7 @@ pub mod rekey;
 pub mod stream;
 pub mod survey;
 pub mod tally;
+pub mod window;
 
 /// Requests of the pair check go here.
 pub const ECHO_PORT: u16 = 7001;
@@ -26,5 +28,7 @@ pub const ECHO_PORT: u16 = 7001;
 pub const PROBE_PORT: u16 = 7002;
 /// The marker stream goes here, by UDP and TCP.
 pub const STREAM_PORT: u16 = 7003;
+/// The numbered flood goes here.
+pub const FLOOD_PORT: u16 = 7004;
 /// iperf3's own port.
 pub const IPERF_PORT: u16 = 5201;

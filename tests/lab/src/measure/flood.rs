@@ -1,0 +1,165 @@
+//! Numbered and timed UDP over many flows, for as long as something else is done. Every arrival is
+//! kept, so that what happened can be told for any window afterwards.
+
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::FLOOD_PORT;
+use super::echo::{self, TICK};
+use super::marker::{LENGTH, Marker};
+use crate::{Lab, Site};
+
+/// Marker, flow (2 octets), number (4), time of sending (8).
+const HEADER: usize = LENGTH + 14;
+/// UDP payload in octets: a small packet.
+const PAYLOAD: usize = 160;
+const FIRST_SOURCE_PORT: u16 = 30_000;
+/// What comes late, or a second time, still counts.
+const QUIET: Duration = Duration::from_millis(500);
+/// A sender that fell behind catches up by at most so many packets at once; more would test the
+/// ring of a veth, which holds 256.
+const BURST: u32 = 16;
+
+/// The load of one direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Flows, each with a source port of its own; they take turns between the inner families.
+    pub flows: u16,
+    /// The first so many flows send half of all packets, the others the other half: some buckets
+    /// are never idle, most are now and then.
+    pub busy_flows: u16,
+    /// Packets per second, all flows together.
+    pub rate: u32,
+}
+
+/// A packet that arrived. Times are nanoseconds since the flood began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its flow.
+    pub flow: u16,
+    /// Its number within the flow, from 0.
+    pub number: u32,
+    /// When it was sent.
+    pub sent: u64,
+    /// When it arrived.
+    pub arrived: u64,
+}
+
+/// All of one direction.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// The arrivals, in their order.
+    pub arrivals: Vec<Arrival>,
+    /// For each flow when each of its packets was sent.
+    pub sent: Vec<Vec<u64>>,
+}
+
+/// Floods from one machine to another until `stop`.
+pub fn run(
+    lab: &Lab,
+    (from, to): (Site, Site),
+    plan: Plan,
+    begun: Instant,
+    stop: &AtomicBool,
+) -> Result<Record> {
+    let marker = Marker::random()?;
+    let receiver = echo::server(lab, to, FLOOD_PORT)?;
+    let senders = (0..plan.flows)
+        .map(|flow| echo::flow(lab, (from, to), flow, FIRST_SOURCE_PORT, FLOOD_PORT))
+        .collect::<Result<Vec<_>>>()?;
+    let all_sent = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let arrivals = scope.spawn(|| receive(&receiver, &marker, begun, &all_sent));
+        let sent = send(&senders, plan, &marker, begun, stop);
+        all_sent.store(true, Ordering::Release);
+        let arrivals = arrivals
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Record {
+            arrivals,
+            sent: sent?,
+        })
+    })
+}
+
+fn send(
+    senders: &[UdpSocket],
+    plan: Plan,
+    marker: &Marker,
+    begun: Instant,
+    stop: &AtomicBool,
+) -> Result<Vec<Vec<u64>>> {
+    let gap = Duration::from_secs(1) / plan.rate.max(1);
+    let mut payload = vec![0; PAYLOAD];
+    payload[..LENGTH].copy_from_slice(marker.bytes());
+    let mut sent = vec![Vec::new(); senders.len()];
+    let (busy, calm) = (usize::from(plan.busy_flows), senders.len());
+    let mut turns = [0..busy, busy..calm].map(Iterator::cycle);
+    let mut due = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        for turn in &mut turns {
+            let Some(flow) = turn.next() else { continue };
+            let now = Instant::now();
+            if due > now {
+                thread::sleep(due - now);
+            } else if now - due > gap * BURST {
+                due = now;
+            }
+            due += gap;
+            let at = begun.elapsed().as_nanos() as u64;
+            payload[LENGTH..LENGTH + 2].copy_from_slice(&(flow as u16).to_be_bytes());
+            let number = sent[flow].len() as u32;
+            payload[LENGTH + 2..LENGTH + 6].copy_from_slice(&number.to_be_bytes());
+            payload[LENGTH + 6..HEADER].copy_from_slice(&at.to_be_bytes());
+            senders[flow]
+                .send(&payload)
+                .with_context(|| format!("cannot send packet {number} of flow {flow}"))?;
+            sent[flow].push(at);
+        }
+    }
+    Ok(sent)
+}
+
+fn receive(
+    socket: &UdpSocket,
+    marker: &Marker,
+    begun: Instant,
+    all_sent: &AtomicBool,
+) -> Result<Vec<Arrival>> {
+    socket.set_read_timeout(Some(TICK))?;
+    let mut arrivals = Vec::with_capacity(1 << 20);
+    let mut buffer = [0; PAYLOAD + 1];
+    let mut last = Instant::now();
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                last = Instant::now();
+                let arrived = (last - begun).as_nanos() as u64;
+                arrivals.extend(parse(&buffer[..length], marker, arrived));
+            }
+            Err(error) if echo::timed_out(&error) => {
+                if all_sent.load(Ordering::Acquire) && last.elapsed() > QUIET {
+                    return Ok(arrivals);
+                }
+            }
+            Err(error) => return Err(error).context("the flood cannot receive"),
+        }
+    }
+}
+
+/// A packet of this very flood.
+fn parse(packet: &[u8], marker: &Marker, arrived: u64) -> Option<Arrival> {
+    let rest = packet.strip_prefix(marker.bytes())?;
+    let (flow, rest) = rest.split_first_chunk()?;
+    let (number, rest) = rest.split_first_chunk()?;
+    Some(Arrival {
+        flow: u16::from_be_bytes(*flow),
+        number: u32::from_be_bytes(*number),
+        sent: u64::from_be_bytes(*rest.first_chunk()?),
+        arrived,
+    })
+}
