@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
+use causeway_lab::measure::iperf::Way;
 use causeway_lab::measure::{capture, iperf, probe};
 use causeway_lab::{Encapsulation, Family, Inner, Lab, Options, Site};
 
