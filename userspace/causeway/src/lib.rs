@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod privileges;
 pub mod run;
 pub mod sequence;
+pub mod state;
 pub mod status;
 pub mod wire;

@@ -239,7 +239,8 @@ fn canonical(key_file: &Path) -> Result<PathBuf, SequenceError> {
     fs::canonicalize(key_file).map_err(failed("cannot open", key_file))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// A file beside another one.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use causeway_rescale::Weight;
@@ -74,10 +75,7 @@ pub(super) fn convert(written: &file::Rescale, report: &mut Report<'_>) -> Resca
             unset.hold_packets,
         ),
         batch: count(&written.batch, BATCHES, "buckets", "batch", unset.batch),
-        state: written
-            .state
-            .as_ref()
-            .map(|path| report.source().resolve(path.get_ref())),
+        state: written.state.as_ref().and_then(|path| state(path, report)),
         at_limit: match written.at_limit {
             file::AtLimit::Drop => AtLimit::Drop,
             file::AtLimit::Send => AtLimit::Send,
@@ -87,6 +85,18 @@ pub(super) fn convert(written: &file::Rescale, report: &mut Report<'_>) -> Resca
         hold_time,
         idle_time,
     }
+}
+
+fn state(written: &Spanned<String>, report: &mut Report<'_>) -> Option<PathBuf> {
+    let path = written.get_ref();
+    if path.is_empty() || path.ends_with('/') {
+        report.refuse(
+            written.span(),
+            "rescale.state",
+            format_args!("expected the path of a file, got {path:?}"),
+        );
+    }
+    Some(report.source().resolve(path))
 }
 
 fn number(

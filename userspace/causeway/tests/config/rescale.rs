@@ -79,6 +79,14 @@ fn what_makes_no_sense_is_refused() {
     let directory = keys();
     for (line, sentence) in [
         (
+            "state = \"\"",
+            "rescale.state: expected the path of a file, got \"\"",
+        ),
+        (
+            "state = \"kept/\"",
+            "rescale.state: expected the path of a file, got \"kept/\"",
+        ),
+        (
             "probe-interval = 9",
             "rescale.probe-interval: expected 10 to 500 milliseconds, got 9",
         ),
