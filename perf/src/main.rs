@@ -2,6 +2,7 @@
 
 mod engine;
 mod machine;
+mod rescale;
 mod steering;
 
 use anyhow::Result;
@@ -19,6 +20,8 @@ struct Perf {
 enum Measurement {
     /// Seals and opens on one core, without a NIC: each cipher, backend and size
     Engine(engine::Args),
+    /// Changes a cluster under full load, in the lab: what is lost, reordered, silent
+    Rescale(rescale::Args),
     /// Runs the XDP program over each kind of packet, in the kernel but without a NIC
     Steering(steering::Args),
 }
@@ -26,6 +29,7 @@ enum Measurement {
 fn main() -> Result<()> {
     match Perf::parse().command {
         Measurement::Engine(args) => engine::run(&args),
+        Measurement::Rescale(args) => rescale::run(&args),
         Measurement::Steering(args) => steering::run(&args),
     }
 }

@@ -13,6 +13,7 @@ pub fn run(workspace: &Workspace, built: &Built, arguments: &[OsString]) -> Resu
     let mut cargo = shell::cargo();
     cargo
         .current_dir(workspace.root())
+        .env("CAUSEWAY_BINARY", &built.causeway)
         .env("CAUSEWAY_XDP_OBJECT", &built.xdp_object)
         .args([
             "run",

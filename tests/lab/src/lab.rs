@@ -220,10 +220,8 @@ impl Lab {
     }
 
     /// Sends a signal to a role, which goes on counting as running.
-    pub fn signal_role(&mut self, site: Site, signal: Signal) -> Result<()> {
-        let role = self.roles.iter_mut().find(|role| role.site == site);
-        let role = role.with_context(|| format!("{site} does not run"))?;
-        role.process().signal(signal)
+    pub fn signal_role(&self, site: Site, signal: Signal) -> Result<()> {
+        self.role(site)?.signal(signal)
     }
 
     /// Runs `work` on a thread inside a machine of the lab. Sockets made there stay there.

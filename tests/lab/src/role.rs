@@ -70,9 +70,13 @@ impl Role {
         &mut self.process
     }
 
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     pub fn ask_to_stop(&self) {
         // A role that is gone already is reported by `finish`.
-        let _ = self.process.signal(Signal::TERM);
+        let _ = self.signal(Signal::TERM);
     }
 
     pub fn finish(mut self) -> Final {

@@ -17,6 +17,7 @@ pub mod pairs;
 pub mod pcap;
 pub mod probe;
 pub mod rekey;
+pub mod rescale;
 pub mod stream;
 pub mod survey;
 pub mod tally;

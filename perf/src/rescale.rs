@@ -1,0 +1,278 @@
+//! `rescale`: what a cluster's changes do to the packets that cross meanwhile.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use causeway_lab::measure::flood;
+use causeway_lab::measure::iperf::Tcp;
+use causeway_lab::measure::rescale::{Act, Plan, Rescale, Step, run as measure};
+use causeway_lab::measure::window::Window;
+use causeway_lab::{Change, Lab, Options, Outcome, Placement};
+use serde::Serialize;
+
+use crate::machine::{self, Machine};
+
+/// The longest silence of a flow after a gateway's death, in milliseconds.
+const SILENCE_GOAL_MS: f64 = 1000.0;
+
+/// Options of `rescale`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Gateways of each VPC's cluster at first
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=9))]
+    gateways: u8,
+    /// Where the gateways run: each on a host of its own, or all on the demux's
+    #[arg(long, default_value_t = Placement::Remote)]
+    placement: Placement,
+    /// Seconds from one step to the next
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(3..=60))]
+    interval: u32,
+    /// UDP flows of each direction
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=20_000))]
+    flows: u16,
+    /// UDP packets per second of each direction, all flows together
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    /// TCP connections of each direction
+    #[arg(long, default_value_t = 4)]
+    streams: u16,
+    /// Octets that all TCP connections of a direction together have on their way at most
+    #[arg(long, default_value_t = 128 << 10)]
+    window: u32,
+    /// The causeway binary
+    #[arg(
+        long,
+        env = "CAUSEWAY_BINARY",
+        default_value = "target/release/causeway"
+    )]
+    causeway: PathBuf,
+    /// The kernel program's object file
+    #[arg(
+        long,
+        env = "CAUSEWAY_XDP_OBJECT",
+        default_value = "target/causeway-xdp.o"
+    )]
+    object: PathBuf,
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    /// Raised when a key changes its meaning.
+    version: u32,
+    machine: Machine,
+    /// Load average of one minute, before and after.
+    load: [Option<f64>; 2],
+    gateways: u8,
+    placement: String,
+    flows: u16,
+    rate: u32,
+    #[serde(flatten)]
+    measured: &'a Rescale,
+    goals: Vec<Goal>,
+}
+
+/// A goal and whether it was held.
+#[derive(Serialize)]
+struct Goal {
+    goal: &'static str,
+    held: bool,
+    figure: String,
+}
+
+/// Measures, prints and writes.
+pub fn run(args: &Args) -> Result<()> {
+    let options = Options {
+        gateways: args.gateways + 1,
+        standby: 1,
+        placement: args.placement,
+        ..Options::new(
+            std::path::absolute(&args.causeway)?,
+            std::path::absolute(&args.object)?,
+        )
+    };
+    let plan = Plan {
+        flood: flood::Plan {
+            flows: args.flows,
+            busy_flows: args.flows / 50,
+            rate: args.rate,
+        },
+        streams: args.streams,
+        window: args.window,
+        interval: args.interval,
+    };
+    let mut acts = vec![
+        Act::Change(Change::Add(args.gateways + 1)),
+        Act::Change(Change::Drain(1)),
+        Act::Change(Change::Weight(1, 2)),
+    ];
+    // In the local placement all gateways are one process with the demux.
+    if args.placement == Placement::Remote {
+        acts.push(Act::Kill(2));
+    }
+    let load = machine::load();
+    let mut lab = Lab::new(options)?;
+    lab.start_roles()?;
+    let measured = measure(&lab, plan, &acts)?;
+    let goals = goals(&measured);
+    print(&measured, &goals);
+    if let Some(file) = &args.json {
+        let document = Document {
+            version: 1,
+            machine: Machine::this(),
+            load: [load, machine::load()],
+            gateways: args.gateways,
+            placement: args.placement.to_string(),
+            flows: args.flows,
+            rate: args.rate,
+            measured: &measured,
+            goals,
+        };
+        std::fs::write(file, serde_json::to_vec_pretty(&document)?)?;
+    }
+    Ok(())
+}
+
+fn print(measured: &Rescale, goals: &[Goal]) {
+    println!(
+        "{:8}{:>7}{:>9}{:>7}{:>6}{:>6}{:>10}{:>9}{:>9}{:>10}{:>10}",
+        "step",
+        "way",
+        "sent",
+        "lost",
+        "reord",
+        "dup",
+        "silence",
+        "p50",
+        "p99",
+        "p50 more",
+        "p99 more"
+    );
+    let quiet = measured.steps.first();
+    for step in &measured.steps {
+        for (way, window, before) in [
+            ("there", &step.there, quiet.map(|q| q.there)),
+            ("back", &step.back, quiet.map(|q| q.back)),
+        ] {
+            let before = before.unwrap_or_default();
+            println!(
+                "{:8}{way:>7}{:>9}{:>7}{:>6}{:>6}{:>7.0} ms{:>6.0} us{:>6.0} us{:>7.0} us{:>7.0} us",
+                step.name,
+                window.sent,
+                window.lost,
+                window.reordered,
+                window.duplicated,
+                window.silence_ms,
+                window.p50_us,
+                window.p99_us,
+                window.p50_us - before.p50_us,
+                window.p99_us - before.p99_us,
+            );
+        }
+    }
+    println!();
+    for step in &measured.steps {
+        for (vpc, outcome) in (1..).zip(step.outcomes.iter().flatten()) {
+            println!("{} in VPC {vpc}: {}", step.name, sentence(outcome));
+        }
+    }
+    let Tcp { total, .. } = &measured.tcp;
+    println!(
+        "TCP: {:.3} Gbit/s over {} connections both ways, {} retransmits, {} stalled at the end\n",
+        total.gbit_per_s, total.streams, total.retransmits, total.stalled
+    );
+    for goal in goals {
+        let word = if goal.held { "held" } else { "missed" };
+        println!("{word}: {}: {}", goal.goal, goal.figure);
+    }
+}
+
+fn sentence(outcome: &Outcome) -> String {
+    let Outcome {
+        epoch,
+        moved_idle,
+        moved_by_barrier,
+        minimum,
+        held,
+        dropped,
+        elapsed_ms,
+    } = outcome;
+    format!(
+        "epoch {epoch}, {} buckets moved where {minimum} had to, {moved_idle} idle and \
+         {moved_by_barrier} behind a barrier; {held} packets held, {dropped} of them dropped; \
+         {elapsed_ms} ms",
+        moved_idle + moved_by_barrier
+    )
+}
+
+fn goals(measured: &Rescale) -> Vec<Goal> {
+    let sum = |steps: &[&Step], what: fn(&Window) -> u64| -> u64 {
+        steps
+            .iter()
+            .map(|step| what(&step.there) + what(&step.back))
+            .sum()
+    };
+    let planned: Vec<&Step> = measured
+        .steps
+        .iter()
+        .filter(|step| step.outcomes.is_some())
+        .collect();
+    let kills: Vec<&Step> = measured
+        .steps
+        .iter()
+        .filter(|step| step.name == "kill")
+        .collect();
+    let figures = |steps: &[&Step]| {
+        [
+            sum(steps, |window| window.lost),
+            sum(steps, |window| window.reordered),
+            sum(steps, |window| window.duplicated),
+        ]
+    };
+    let said = |[lost, reordered, duplicated]: [u64; 3]| {
+        format!("{lost} lost, {reordered} reordered, {duplicated} duplicated")
+    };
+    let (plain, killed) = (figures(&planned), figures(&kills));
+    let minimal = planned
+        .iter()
+        .flat_map(|step| step.outcomes.iter().flatten());
+    let mut more = minimal.filter(|o| o.moved_idle + o.moved_by_barrier > o.minimum);
+    let silence = kills
+        .iter()
+        .map(|step| step.there.silence_ms.max(step.back.silence_ms));
+    let silence = silence.fold(0.0, f64::max);
+    let total = &measured.tcp.total;
+    let mut goals = vec![
+        Goal {
+            goal: "planned changes: nothing lost, reordered or duplicated",
+            held: plain == [0; 3],
+            figure: said(plain),
+        },
+        Goal {
+            goal: "planned changes: as few buckets moved as can be",
+            held: more.next().is_none(),
+            figure: format!("{} changes", planned.len()),
+        },
+        Goal {
+            goal: "every TCP connection survives",
+            held: total.stalled == 0 && total.gbit_per_s > 0.0,
+            figure: format!("{} of {} stalled at the end", total.stalled, total.streams),
+        },
+    ];
+    if !kills.is_empty() {
+        goals.push(Goal {
+            goal: "a gateway's death: nothing reordered or duplicated",
+            held: killed[1..] == [0; 2],
+            figure: said(killed),
+        });
+        goals.push(Goal {
+            goal: "a gateway's death: no flow silent for more than 1 s",
+            held: silence <= SILENCE_GOAL_MS,
+            figure: format!("{silence:.0} ms"),
+        });
+    }
+    goals
+}
