@@ -1,6 +1,6 @@
 //! The status document as Prometheus metrics (OpenMetrics 1.0 text).
 //!
-//! [`FAMILIES`] is the one list: it makes the text, and `docs/metrics.md` is checked against it.
+//! [`families`] is the one list: it makes the text, and `docs/metrics.md` is checked against it.
 //! All reasons are exported, also those at zero, so that a rate over a reason that never occurred
 //! is 0 and not absent.
 
@@ -14,9 +14,9 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use families::FAMILIES;
+pub use families::families;
 
-use crate::status::{Status, Worker};
+use crate::status::{Pair, Status, Table, Worker};
 
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -77,6 +77,12 @@ enum Kind {
 enum Source {
     /// The document.
     Status(fn(&Status) -> Vec<Sample>),
+    /// Each peering's table; its `peer` label stands in front of the samples' own.
+    Table(fn(&Table) -> Vec<Sample>),
+    /// Each peering's table, one number.
+    TableCount(fn(&Table) -> u64),
+    /// Each gateway pair of each peering; its `peer` and `gateway` labels stand in front.
+    Pair(fn(&Pair) -> Vec<Sample>),
     /// Each worker; its `gateway` and `worker` labels stand in front of the samples' own.
     Worker(fn(&Worker) -> Vec<Sample>),
     /// Each worker, one number.
@@ -96,8 +102,31 @@ impl Source {
             }
             all
         };
+        let each_table = |samples: &dyn Fn(&Table) -> Vec<Sample>| {
+            let mut all = Vec::new();
+            for table in &status.tables {
+                for mut sample in samples(table) {
+                    sample.labels.insert(0, table.peering.clone());
+                    all.push(sample);
+                }
+            }
+            all
+        };
+        let each_pair = |table: &Table, samples: fn(&Pair) -> Vec<Sample>| {
+            let mut all = Vec::new();
+            for pair in &table.pairs {
+                for mut sample in samples(pair) {
+                    sample.labels.insert(0, pair.gateway.clone());
+                    all.push(sample);
+                }
+            }
+            all
+        };
         match self {
             Self::Status(samples) => samples(status),
+            Self::Table(samples) => each_table(&samples),
+            Self::TableCount(count) => each_table(&|table| vec![Sample::of([], count(table))]),
+            Self::Pair(samples) => each_table(&|table| each_pair(table, samples)),
             Self::Worker(samples) => each_worker(&samples),
             Self::WorkerCount(count) => each_worker(&|w| vec![Sample::of([], count(w))]),
         }
@@ -156,7 +185,7 @@ struct Snapshot(Status);
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for family in FAMILIES {
+        for family in families::families() {
             let unit = family.unit.map(|unit| Unit::Other(unit.to_owned()));
             let kind = match family.kind {
                 Kind::Counter => MetricType::Counter,

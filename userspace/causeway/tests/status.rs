@@ -6,9 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use causeway::metrics::{FAMILIES, text};
+use causeway::metrics::{families, text};
 use causeway::status::*;
 use causeway::{http, metrics};
+use causeway_rescale::message::TableId;
 use causeway_steering::{Drop, Punt};
 use tokio::net::TcpListener;
 
@@ -64,8 +65,9 @@ fn sample() -> Status {
             held: Held {
                 packets: 1545,
                 dropped: 1546,
+                expired: 1547,
             },
-            differed: 1547,
+            differed: 1548,
         }],
         workers: vec![Worker {
             gateway: "gateway-1".to_owned(),
@@ -145,7 +147,7 @@ fn the_document_is_the_one_that_is_promised() {
     assert!(!json.contains('\n'));
     assert_eq!(
         json,
-        r#"{"role":"gateway","cluster":null,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546},"differed":1547}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
+        r#"{"role":"gateway","cluster":null,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526}}]}"#
     );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
@@ -159,7 +161,7 @@ fn what_tells_a_time_tells_it_as_a_timestamp() {
     let name = format!("causeway_worker_sa_expiry_timestamp_seconds{labels}");
     // The first of those that stay: the other one is on its way out.
     assert_eq!(samples(&text)[name.as_str()], "1533");
-    for family in FAMILIES {
+    for family in families() {
         let name = family.full_name();
         let words: Vec<&str> = name.split('_').collect();
         let relative = ["age", "since", "uptime", "ago", "until"];
@@ -171,10 +173,14 @@ fn what_tells_a_time_tells_it_as_a_timestamp() {
 fn every_number_of_the_document_is_a_metric() {
     let text = text(&sample()).unwrap();
     let values: Vec<&str> = samples(&text).into_values().collect();
-    for number in (1501..=1520).chain(1525..=1531).chain(1533..=1535) {
+    for number in (1501..=1520)
+        .chain(1525..=1531)
+        .chain(1533..=1538)
+        .chain(1540..=1548)
+    {
         assert!(values.contains(&number.to_string().as_str()), "{number}");
     }
-    for nanoseconds in 1521..=1524 {
+    for nanoseconds in (1521..=1524).chain([1539]) {
         let seconds = nanoseconds as f64 / 1e9;
         assert!(
             values.contains(&format!("{seconds}").as_str())
@@ -199,8 +205,12 @@ fn labels_are_a_closed_list() {
         "copy_mode",
         "reason",
         "quantile",
+        "digest",
+        "state",
+        "result",
+        "way",
     ];
-    for family in FAMILIES {
+    for family in families() {
         for label in family.labels() {
             assert!(known.contains(label), "{label} of {}", family.full_name());
         }
@@ -223,6 +233,29 @@ fn a_cluster_with_a_name_has_it_on_every_metric() {
     assert_eq!(samples(&text)[mtu.as_str()], "1535");
 }
 
+#[test]
+fn tables_are_the_same_a_change_apart_or_different() {
+    let id = |epoch, digest, before| TableId {
+        epoch,
+        digest,
+        before,
+    };
+    let own = id(4, 40, 30);
+    for (peer, expected) in [
+        (None, PeerTable::Unheard),
+        (Some(own), PeerTable::Same),
+        (Some(id(5, 50, 40)), PeerTable::Ahead),
+        (Some(id(3, 30, 20)), PeerTable::Behind),
+        (Some(id(5, 50, 41)), PeerTable::Differs),
+        (Some(id(3, 31, 20)), PeerTable::Differs),
+        (Some(id(4, 41, 30)), PeerTable::Differs),
+        (Some(id(6, 50, 40)), PeerTable::Differs),
+        (Some(id(u64::MAX, 50, 40)), PeerTable::Differs),
+    ] {
+        assert_eq!(PeerTable::of(peer, own), expected, "{peer:?}");
+    }
+}
+
 /// Standard: units, labels, no-secrets
 #[test]
 fn metrics_have_their_names_labels_and_units() {
@@ -233,6 +266,11 @@ fn metrics_have_their_names_labels_and_units() {
         ("causeway_ready".to_owned(), "1"),
         ("causeway_steering_dropped_packets_total{reason=\"no-worker\"}".to_owned(), "1506"),
         ("causeway_gateway_steered_bytes_total{gateway=\"gateway-1\"}".to_owned(), "1509"),
+        ("causeway_table_info{peer=\"vpc-2\",digest=\"00000000075bcd15\"}".to_owned(), "1"),
+        ("causeway_table_differs{peer=\"vpc-2\"}".to_owned(), "0"),
+        ("causeway_pair_state{peer=\"vpc-2\",gateway=\"gateway-1\",state=\"fenced\"}".to_owned(), "1"),
+        ("causeway_pair_state{peer=\"vpc-2\",gateway=\"gateway-1\",state=\"up\"}".to_owned(), "0"),
+        ("causeway_table_buckets_moved_total{peer=\"vpc-2\",way=\"barrier\"}".to_owned(), "1544"),
         ("causeway_worker_info{gateway=\"gateway-1\",worker=\"3\",core=\"1\",copy_mode=\"zero-copy\"}".to_owned(), "1"),
         ("causeway_worker_sealed_bytes_total{gateway=\"gateway-1\",worker=\"3\"}".to_owned(), "1515"),
         ("causeway_worker_dropped_packets_total{gateway=\"gateway-1\",worker=\"3\",reason=\"replayed\"}".to_owned(), "1518"),
@@ -283,7 +321,7 @@ fn reasons_that_never_occurred_are_exported_at_zero() {
 
 #[test]
 fn no_family_comes_twice() {
-    let mut names: Vec<_> = FAMILIES.iter().map(|family| family.full_name()).collect();
+    let mut names: Vec<_> = families().map(|family| family.full_name()).collect();
     let all = names.len();
     names.sort();
     names.dedup();
@@ -299,7 +337,7 @@ fn the_documentation_has_the_lists_of_the_code() {
     ))
     .expect("docs/metrics.md");
     let mut metrics = "| metric | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
-    for family in FAMILIES {
+    for family in families() {
         let labels: Vec<_> = family
             .labels()
             .iter()

@@ -82,3 +82,34 @@ pub(super) fn latency(worker: &status::Worker) -> Vec<Sample> {
         })
         .collect()
 }
+
+pub(super) fn changes(table: &status::Table) -> Vec<Sample> {
+    let status::Changes {
+        done,
+        refused,
+        given_up,
+    } = table.changes;
+    [("done", done), ("refused", refused), ("given-up", given_up)]
+        .map(|(result, count)| Sample::of([result], count))
+        .into()
+}
+
+pub(super) fn moved(table: &status::Table) -> Vec<Sample> {
+    let status::Moved { idle, barrier } = table.moved;
+    [("idle", idle), ("barrier", barrier)]
+        .map(|(way, buckets)| Sample::of([way], buckets))
+        .into()
+}
+
+pub(super) fn state(pair: &status::Pair) -> Vec<Sample> {
+    let each = |state: status::PairState| Sample::of([state.name()], (state == pair.state).into());
+    status::PairState::ALL.map(each).into()
+}
+
+pub(super) fn round_trip(pair: &status::Pair) -> Vec<Sample> {
+    let sample = |nanoseconds| Sample {
+        labels: Vec::new(),
+        value: Value::Real(nanoseconds as f64 / 1e9),
+    };
+    pair.round_trip_ns.map(sample).into_iter().collect()
+}

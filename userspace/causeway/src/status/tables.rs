@@ -1,5 +1,6 @@
 //! A peering's table and its gateway pairs, as the demux sees them.
 
+use causeway_rescale::message::TableId;
 use serde::{Deserialize, Serialize};
 
 /// The table by which a demux steers one peering.
@@ -44,6 +45,20 @@ pub enum PeerTable {
 }
 
 impl PeerTable {
+    /// How a peer's table stands to the `own`.
+    pub fn of(peer: Option<TableId>, own: TableId) -> Self {
+        let follows = |next: TableId, table: TableId| {
+            next.epoch.checked_sub(table.epoch) == Some(1) && next.before == table.digest
+        };
+        match peer {
+            None => Self::Unheard,
+            Some(peer) if peer == own => Self::Same,
+            Some(peer) if follows(peer, own) => Self::Ahead,
+            Some(peer) if follows(own, peer) => Self::Behind,
+            Some(_) => Self::Differs,
+        }
+    }
+
     /// Its name, as in the document.
     pub const fn name(self) -> &'static str {
         match self {
@@ -139,4 +154,6 @@ pub struct Held {
     pub packets: u64,
     /// Those that were dropped for lack of room or time.
     pub dropped: u64,
+    /// Times that a gateway had to let packets go before it was proven that the old way was empty.
+    pub expired: u64,
 }
