@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use causeway_lab::measure::flood;
 use causeway_lab::measure::iperf::Tcp;
 use causeway_lab::measure::rescale::{Act, Plan, Rescale, Step, run as measure};
