@@ -6,6 +6,7 @@
 pub mod check;
 pub mod config;
 pub mod control;
+pub mod explain;
 pub mod host;
 pub mod http;
 pub mod key;

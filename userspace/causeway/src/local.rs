@@ -57,6 +57,9 @@ impl Local {
             Answer::Tables(tables) if json => Ok(serde_json::to_string(&tables)?),
             Answer::Tables(tables) => Ok(gateway::tables(&tables)),
             Answer::Changed(outcome) => Ok(gateway::sentence(&outcome)),
+            Answer::Explained(_) => {
+                bail!("expected an answer to what was asked, got a packet's way")
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use causeway::check::{self, Findings};
 use causeway::config::Config;
+use causeway::explain::Explain;
 use causeway::local::Local;
 use causeway::status::Role;
 use causeway::{key, run, sequence};
@@ -34,6 +35,7 @@ Examples:
   causeway gateway --config /etc/causeway/gateway.toml
   causeway local sa list
   causeway local gateway list
+  causeway explain '10.1.0.5:1234 > 10.2.0.7:443 tcp'
 
 Logs go to stderr. RUST_LOG sets what is logged, such as RUST_LOG=debug; the default is info.
 Exit status: 0 after success, 1 after an error, 2 for a wrong command line.";
@@ -58,6 +60,11 @@ enum Command {
     /// Make key files, readable by their owner only. An existing file is never overwritten.
     #[command(subcommand)]
     Key(Key),
+    /// Tell step by step where a packet would go, and why.
+    ///
+    /// By the tables of the role that runs on this host, read from the XDP program's maps, or with
+    /// --config by those that a configuration makes. The parser and the verdict are the program's own.
+    Explain(Explain),
     /// Ask a role that runs on this host to do something.
     ///
     /// Over its control socket, which the configuration's [control] section opens to the user that the
@@ -129,6 +136,10 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demux(run) => start(&run.config, Role::Demux).await,
         Command::Gateway(run) => start(&run.config, Role::Gateway).await,
         Command::Check(check) => judge(&check).await,
+        Command::Explain(explain) => {
+            explain.execute().await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Local(local) => say(&local.execute()?),
         Command::Key(Key::New { cipher, file }) => {
             key::new_sa(&file, cipher)?;

@@ -5,10 +5,11 @@
 //! were too big, `view` is what status and metrics see of it all.
 
 mod events;
+mod explain;
 mod object;
 mod path;
 mod sas;
-mod tables;
+pub(crate) mod tables;
 mod view;
 mod workers;
 
@@ -25,6 +26,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{NicMode, Plan};
 use crate::control::{Answer, Request, Socket};
+use crate::explain::Names;
 use crate::http;
 use crate::status::{Role, Status, XdpMode};
 use sas::Sas;
@@ -84,6 +86,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     let listen = plan.http;
     let view = Arc::new(View::new(role, &plan, &nic, program, seats, sas.clone()));
     view.attached(mode);
+    let names = Names::of(&plan, true);
     // The workers' SAs have the keys; nobody else needs them any more.
     drop(plan);
     tracing::info!(
@@ -117,7 +120,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
             Some(socket) => {
                 let (sas, view) = (sas.clone(), view.clone());
                 socket
-                    .serve(move |request| answer(request, &sas, &view))
+                    .serve(move |request| answer(request, &sas, &view, &names))
                     .await
             }
             None => std::future::pending().await,
@@ -181,9 +184,10 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
 }
 
 /// What `causeway local` asked for. May wait for disk and workers.
-fn answer(request: Request, sas: &Sas, view: &View) -> Answer {
+fn answer(request: Request, sas: &Sas, view: &View, names: &Names) -> Answer {
     let done = match request {
         Request::SaList {} => return Answer::Sas(sas.list()),
+        Request::Explain(question) => return explain::answer(&question, view, names),
         Request::SaInstall(wanted) => sas.install(&wanted, view),
         Request::SaSwitch(wanted) => sas.switch(&wanted),
         Request::SaRetire { spi, after_seconds } => {

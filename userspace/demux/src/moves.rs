@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::program::{Program, ProgramError, in_map};
 
-const MAP: &str = "BUCKETS";
+pub(crate) const MAP: &str = "BUCKETS";
 
 /// The least pause after which a bucket goes over. A packet that the program has redirected leaves
 /// this host only with the rest of its burst.

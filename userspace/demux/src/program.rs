@@ -325,6 +325,16 @@ impl Program {
         xdp(&mut self.ebpf)
     }
 
+    pub(crate) fn shared<'a, M>(&'a self, name: &'static str) -> Result<M, ProgramError>
+    where
+        M: TryFrom<&'a aya::maps::Map, Error = MapError>,
+    {
+        let map = self.ebpf.map(name);
+        map.ok_or(ProgramError::Missing("map", name))?
+            .try_into()
+            .map_err(in_map(name))
+    }
+
     pub(crate) fn map<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProgramError>
     where
         M: TryFrom<&'a mut aya::maps::Map, Error = MapError>,

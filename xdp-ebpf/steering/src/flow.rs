@@ -40,6 +40,16 @@ impl FlowKey {
     pub fn of<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
         // What a frame carries behind the packet, such as Ethernet padding, tells nothing about it.
         let end = headers.l3 + headers.total;
+        match Self::quoted(packet, headers) {
+            Some(quoted) => Self::of_payload(packet, &quoted, end),
+            None => Self::of_payload(packet, headers, end),
+        }
+    }
+
+    /// The headers that the packet under `headers` quotes, if it is an ICMP error that quotes some.
+    #[inline(always)]
+    pub fn quoted<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<Headers> {
+        let end = headers.l3 + headers.total;
         let quote = headers.l4 + ICMP;
         let quoted = match (icmp_type(packet, headers, end), headers.is_ipv4()) {
             // Unreachable, source quench, redirect, time exceeded, parameter problem.
@@ -50,10 +60,7 @@ impl FlowKey {
             (Some(1..=4), false) => ipv6::parse(packet, quote, end),
             _ => Err(Malformed),
         };
-        match quoted {
-            Ok(quoted) => Self::of_payload(packet, &quoted, end),
-            Err(Malformed) => Self::of_payload(packet, headers, end),
-        }
+        quoted.ok()
     }
 
     #[inline(always)]

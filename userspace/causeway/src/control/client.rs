@@ -54,19 +54,7 @@ pub enum ClientError {
 /// # Errors
 /// [`ClientError`]; a refusal is an [`Answer`].
 pub fn ask(path: &Path, request: &Request) -> Result<Answer, ClientError> {
-    let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => ClientError::NotAuthorised {
-            path: path.to_owned(),
-        },
-        _ => ClientError::NobodyThere {
-            path: path.to_owned(),
-            error,
-        },
-    })?;
-    exchange(stream, request).map_err(|error| ClientError::Broken {
-        path: path.to_owned(),
-        error,
-    })
+    Conversation::with(path)?.ask(request)
 }
 
 fn patience(request: &Request) -> Duration {
@@ -79,17 +67,59 @@ fn patience(request: &Request) -> Duration {
         | Request::SaInstall(_)
         | Request::SaSwitch(_)
         | Request::SaRetire { .. }
-        | Request::GatewayList {} => PATIENCE,
+        | Request::GatewayList {}
+        | Request::Explain(_) => PATIENCE,
     }
 }
 
-fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
-    stream.set_read_timeout(Some(patience(request)))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+/// A connection, over which one question follows another.
+#[derive(Debug)]
+pub struct Conversation {
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+}
+
+impl Conversation {
+    /// Connects to the role that serves `path`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn with(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => ClientError::NotAuthorised {
+                path: path.to_owned(),
+            },
+            _ => ClientError::NobodyThere {
+                path: path.to_owned(),
+                error,
+            },
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            stream: BufReader::new(stream),
+        })
+    }
+
+    /// Asks once more.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`]; a refusal is an [`Answer`].
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
+        exchange(&mut self.stream, request).map_err(|error| ClientError::Broken {
+            path: self.path.clone(),
+            error,
+        })
+    }
+}
+
+fn exchange(stream: &mut BufReader<UnixStream>, request: &Request) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    let socket = stream.get_mut();
+    socket.set_read_timeout(Some(patience(request)))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.write_all(&line)?;
     let mut answer = String::new();
-    BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer)?;
+    stream.take(MAX_ANSWER).read_line(&mut answer)?;
     Ok(serde_json::from_str(&answer)?)
 }

@@ -7,6 +7,7 @@ use causeway_rescale::Weight;
 use causeway_rescale::coordinator::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::explain::{Question, Story};
 use crate::status;
 
 /// What a role is asked, such as `{"sa-list":{}}`. Fields that it does not know are refused.
@@ -37,6 +38,8 @@ pub enum Request {
     GatewayRemove(Which),
     /// Give a gateway another share.
     GatewayWeight(NewWeight),
+    /// Where would a packet go, and why? Asking moves nothing.
+    Explain(Question),
 }
 
 /// A gateway of a cluster.
@@ -101,6 +104,8 @@ pub enum Answer {
     Tables(Vec<status::Table>),
     /// A cluster has changed.
     Changed(Outcome),
+    /// Where the packet goes.
+    Explained(Story),
     /// It is done; a sentence that says what.
     Done(String),
     /// It is not done; a sentence that says why, and what to do.

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 /// The octets of `digits`, or `None` if they are not pairs of hex digits.
-pub(super) fn decode(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn decode(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !digits.len().is_multiple_of(2) {
         return None;
     }
@@ -16,7 +16,7 @@ pub(super) fn decode(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Appends `octets` as lower-case hex digits. The caller reserves the room beforehand.
-pub(super) fn encode(octets: &[u8], into: &mut String) {
+pub(crate) fn encode(octets: &[u8], into: &mut String) {
     const DIGITS: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
     ];

@@ -5,7 +5,7 @@
 //! overwritten when dropped, and is in no log, `Debug` or error text.
 
 mod create;
-mod hex;
+pub(crate) mod hex;
 mod read;
 
 pub use create::{CreateError, new_sa, new_steering};

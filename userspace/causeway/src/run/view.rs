@@ -111,6 +111,11 @@ impl View {
         Ok(self.lock().program.place(index, place)?)
     }
 
+    /// Asks the program something.
+    pub fn of_program<T>(&self, ask: impl FnOnce(&Program) -> T) -> T {
+        ask(&self.lock().program)
+    }
+
     /// Packets that the NIC's transmit side has refused since the start.
     pub fn nic_dropped(&self, packets: u64) {
         self.nic_dropped.store(packets, Relaxed);

@@ -1,0 +1,8 @@
+//! `causeway explain`: what it reads, and that it tells the program's own story.
+
+mod captures;
+mod command;
+mod stories;
+#[path = "../support/mod.rs"]
+mod support;
+mod words;
