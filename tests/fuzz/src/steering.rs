@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use causeway_demux::steering::{Peering, Place, Steering};
-use causeway_steering::headers::{ETHERNET, protocol};
-use causeway_steering::{BUCKETS, FlowKey, Headers, Inbound, SteerHash, Verdict, decide};
+use causeway_steering::headers::{ETHERNET, Ethernet, is_tag, protocol};
+use causeway_steering::{BUCKETS, FlowKey, Headers, Inbound, Punt, SteerHash, Verdict, decide};
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
 
@@ -40,8 +40,8 @@ fn tables() -> Steering {
     }
 }
 
-/// The first octet says whether the frame is for the NIC whatever its first six octets are, and of which
-/// family it is then.
+/// The first octet says whether the frame is for the NIC whatever its first six octets are, of which family
+/// it is then, and how many VLAN tags stand in front of that.
 pub(crate) fn run(input: &[u8]) {
     thread_local!(static TABLES: Steering = tables());
     let Some((&for_us, frame)) = input.split_first() else {
@@ -57,7 +57,33 @@ pub(crate) fn run(input: &[u8]) {
         };
         frame[12..14].copy_from_slice(&ethertype);
     }
-    TABLES.with(|tables| judge(&frame, tables));
+    TABLES.with(|tables| {
+        judge(&frame, tables);
+        let tags = usize::from(for_us >> 2 & 3);
+        if frame.len() >= ETHERNET && tags > 0 {
+            behind_tags(&frame, tags, tables);
+        }
+    });
+}
+
+/// At most two tags change nothing about a packet's way, and nobody looks behind more.
+fn behind_tags(frame: &[u8], tags: usize, tables: &Steering) {
+    let [kind, other] = [[0x81, 0, 0x60, 1], [0x88, 0xa8, 0, 2]];
+    let tags = [kind, other, kind][..tags].concat();
+    let tagged = [&frame[..12], &tags[..], &frame[12..]].concat();
+    judge(&tagged, tables);
+    let ethernet = Ethernet::parse(&frame[..]).filter(|_| !is_tag_at(frame, 12));
+    if ethernet.is_some() && frame.starts_with(&MAC) {
+        let untagged = decide(frame, tables);
+        match decide(&tagged[..], tables) {
+            verdict if tags.len() <= 8 => assert_eq!(verdict, untagged),
+            verdict => assert_eq!(verdict, Verdict::Punt(Punt::VlanStack)),
+        }
+    }
+}
+
+fn is_tag_at(frame: &[u8], at: usize) -> bool {
+    is_tag(u16::from_be_bytes([frame[at], frame[at + 1]]))
 }
 
 fn judge(frame: &[u8], tables: &Steering) {
@@ -68,7 +94,8 @@ fn judge(frame: &[u8], tables: &Steering) {
             "steered a frame for another: {verdict:?}"
         );
     }
-    let Ok(headers) = Headers::parse(frame, ETHERNET) else {
+    let l3 = Ethernet::parse(frame).map(|ethernet| ethernet.l3);
+    let Some(Ok(headers)) = l3.map(|l3| Headers::parse(frame, l3)) else {
         return;
     };
     assert!(headers.l4 <= headers.l3 + headers.total && headers.l3 + headers.total <= frame.len());
@@ -84,7 +111,10 @@ fn judge(frame: &[u8], tables: &Steering) {
     };
     if headers.protocol != icmp {
         let answer = turned(frame, &headers);
-        assert_eq!(key, FlowKey::of(&answer[..], &headers_of(&answer)));
+        assert_eq!(
+            key,
+            FlowKey::of(&answer[..], &headers_of(&answer, headers.l3))
+        );
     }
     // Octets behind the packet, such as Ethernet padding, decide nothing about its way.
     if frame.starts_with(&MAC) && frame.len() == headers.l3 + headers.total {
@@ -112,8 +142,8 @@ fn turned(frame: &[u8], headers: &Headers) -> Vec<u8> {
     frame
 }
 
-fn headers_of(frame: &[u8]) -> Headers {
-    match Headers::parse(frame, ETHERNET) {
+fn headers_of(frame: &[u8], l3: usize) -> Headers {
+    match Headers::parse(frame, l3) {
         Ok(headers) => headers,
         Err(error) => panic!("a packet with exchanged addresses is {error:?}"),
     }

@@ -2,6 +2,7 @@
 
 mod ipv4;
 mod ipv6;
+mod tags;
 
 use causeway_steering::{Drop, Punt};
 
@@ -50,12 +51,13 @@ pub fn corpus() -> Vec<Case> {
             End::Punt(Punt::Arp),
         ),
         case(
-            "a VLAN tag",
-            ethernet(OWN_MAC, 0x8100, &[0; 46]),
+            "neither IP nor ARP",
+            ethernet(OWN_MAC, 0x88b5, &[0; 46]),
             End::Punt(Punt::NotIp),
         ),
     ];
     cases.extend(ipv4::cases());
     cases.extend(ipv6::cases());
+    cases.extend(tags::cases());
     cases
 }

@@ -11,6 +11,20 @@ pub fn ethernet(destination: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8>
     [&destination[..], &HOST_MAC, &ethertype, payload].concat()
 }
 
+/// A frame with VLAN tags of these types in front of what it carries.
+pub fn tagged(frame: &[u8], types: &[u16]) -> Vec<u8> {
+    let (addresses, carried) = frame.split_at(12);
+    let tags = (0x6001..)
+        .zip(types)
+        .flat_map(|(control, &kind): (u16, _)| {
+            let [a, b] = kind.to_be_bytes();
+            let [c, d] = control.to_be_bytes();
+            [a, b, c, d]
+        });
+    let tags: Vec<u8> = tags.collect();
+    [addresses, &tags, carried].concat()
+}
+
 /// The fields of an IPv4 header that the corpus varies.
 #[derive(Clone, Debug)]
 pub struct Ipv4 {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, anyhow, ensure};
 use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::Program;
-use causeway_kernel_tests::packet::{Ipv4, Ipv6, destination_options, esp, fragment, udp};
+use causeway_kernel_tests::packet::{Ipv4, Ipv6, destination_options, esp, fragment, tagged, udp};
 use causeway_kernel_tests::world::{FAR, OWN, SPI, ipv6, steering};
 
 const UDP: u8 = 17;
@@ -91,6 +91,13 @@ fn fragments_of_esp_and_unknown_spis_are_logged_with_what_they_tell() -> Result<
             0,
             0,
             ends_v6,
+        ),
+        (
+            tagged(&v4(0x2000, &esp(SPI)), &[0x88a8, 0x8100]),
+            dropped,
+            SPI,
+            1,
+            ends_v4,
         ),
         (unknown, punted, 0xdead_beef, 1, ends_v4),
         (v6(&[], &esp(0x9999)), punted, 0x9999, 1, ends_v6),

@@ -7,7 +7,7 @@ use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::{Counters, Program, Steering};
 use causeway_kernel_tests::corpus::{End, corpus};
 use causeway_kernel_tests::packet::{
-    Ipv6, OWN_MAC, destination_options, esp, fragment, hop_by_hop, icmp, routing, udp,
+    Ipv6, OWN_MAC, destination_options, esp, fragment, hop_by_hop, icmp, routing, tagged, udp,
 };
 use causeway_kernel_tests::world::{GATEWAY_MACS, SPI, WORKERS_WITH_SOCKETS, ipv6, steering};
 use causeway_steering::{Drop, Punt, Verdict, decide};
@@ -222,14 +222,17 @@ fn a_default_route_of_one_family_covers_that_family_alone() -> anyhow::Result<()
 /// A packet of the corpus with some octets changed and its end cut off or lengthened.
 fn changed() -> impl Strategy<Value = Vec<u8>> {
     let frames: Vec<_> = corpus().into_iter().map(|case| case.frame).collect();
+    let tags = prop::collection::vec(prop::sample::select(vec![0x8100, 0x88a8, 0x9100]), 0..4);
     let changes = prop::collection::vec((0..80usize, any::<u8>()), 0..4);
     (
         prop::sample::select(frames),
+        prop_oneof![1 => Just(Vec::new()), 1 => tags],
         changes,
         14..120usize,
         any::<bool>(),
     )
-        .prop_map(|(mut frame, changes, length, resize)| {
+        .prop_map(|(frame, tags, changes, length, resize)| {
+            let mut frame = tagged(&frame, &tags);
             for (at, value) in changes {
                 if let Some(octet) = frame.get_mut(at) {
                     *octet = value;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use causeway_device::Device;
 use causeway_esp::{OpenError, Opened};
 use causeway_routes::Lookup;
-use causeway_steering::headers::ETHERNET;
+use causeway_steering::headers::{ETHERNET, Ethernet};
 use causeway_steering::{Address, Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
@@ -24,12 +24,13 @@ struct Passed {
 }
 
 impl<D: Device> Worker<D> {
-    /// Adds the ESP packet at the octets `esp` of the frame at `place` of the burst to those of its
-    /// SPI.
+    /// Adds the ESP at the octets `esp` of the frame at `place` of the burst, in the packet at `l3`, to
+    /// that of its SPI.
     #[inline]
-    pub(crate) fn add_to_open(&mut self, place: usize, esp: Range<usize>) {
+    pub(crate) fn add_to_open(&mut self, place: usize, l3: usize, esp: Range<usize>) {
         self.opening.push(ToOpen {
             place,
+            l3,
             esp,
             out: None,
             opened: Err(OpenError::OutputTooSmall),
@@ -164,7 +165,8 @@ impl<D: Device> Worker<D> {
         }
         let bytes = self.device.bytes(frame);
         // Read again here, so that a packet that is in order carries no header along.
-        let Ok(headers) = Headers::parse(bytes, ETHERNET) else {
+        let l3 = Ethernet::parse(bytes).map(|ethernet| ethernet.l3);
+        let Some(Ok(headers)) = l3.map(|l3| Headers::parse(bytes, l3)) else {
             return;
         };
         let word = |at: usize| {

@@ -42,9 +42,9 @@ impl<D: Device> Worker<D> {
                 self.begin(Run::Seal { tunnel }, frames, now);
                 self.add_to_seal(frames, place, &headers, tunnel, now)
             }
-            Class::Open { esp, spi } => {
+            Class::Open { l3, esp, spi } => {
                 self.begin(Run::Open { spi }, frames, now);
-                self.add_to_open(place, esp);
+                self.add_to_open(place, l3, esp);
                 Ok(())
             }
         }

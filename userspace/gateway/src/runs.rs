@@ -32,6 +32,8 @@ pub(crate) struct ToSeal<F> {
 pub(crate) struct ToOpen<F> {
     /// Its place in the burst.
     pub(crate) place: usize,
+    /// Where its IP header starts.
+    pub(crate) l3: usize,
     /// Where it stands, from its SPI on.
     pub(crate) esp: Range<usize>,
     /// Where its inner packet goes; without it, the SA refuses for lack of room.
@@ -77,7 +79,7 @@ impl<D: Device> OpenBurst for Opening<'_, D> {
         let bytes = self.device.bytes(&self.frames[packet.place]);
         causeway_esp::ToOpen {
             esp: &bytes[packet.esp.clone()],
-            outer_tos: tos(&bytes[ETHERNET..]),
+            outer_tos: tos(&bytes[packet.l3..]),
             out: room(self.device, &mut packet.out),
         }
     }

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::map, maps::PerCpuArray, programs::XdpContext};
 use aya_log_ebpf::{info, warn};
-use causeway_steering::{Bytes, Headers, Inbound, bytes::wide, headers::ETHERNET};
+use causeway_steering::{Bytes, Headers, Inbound, bytes::wide, headers::Ethernet};
 
 use crate::packet::Packet;
 
@@ -64,7 +64,7 @@ impl Esp {
     #[inline(always)]
     fn of(ctx: &XdpContext) -> Option<Self> {
         let packet = &Packet(ctx);
-        let headers = Headers::parse(packet, ETHERNET).ok()?;
+        let headers = Headers::parse(packet, Ethernet::parse(packet)?.l3).ok()?;
         let at = match Inbound::of(packet, &headers) {
             Inbound::Esp { at, .. } => Some(at),
             _ if headers.first_fragment(packet) => Some(headers.l4),

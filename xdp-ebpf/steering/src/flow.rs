@@ -65,11 +65,10 @@ impl FlowKey {
 
     #[inline(always)]
     fn of_payload<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Self {
-        let [source, destination] = match headers.protocol {
-            protocol::TCP | protocol::UDP | protocol::SCTP if !headers.fragment => {
-                words(packet, headers.l4, end).unwrap_or([0, 0])
-            }
-            _ => {
+        let [source, destination] = match protocol::has_ports(headers.protocol) && !headers.fragment
+        {
+            true => words(packet, headers.l4, end).unwrap_or([0, 0]),
+            false => {
                 let [identifier] = echo(packet, headers, end).unwrap_or([0]);
                 [identifier, identifier]
             }

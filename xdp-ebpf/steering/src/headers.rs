@@ -13,6 +13,11 @@ pub const UDP: usize = 8;
 /// Octets of an IPv6 header without extension headers.
 pub const IPV6: usize = 40;
 
+/// Octets of a VLAN tag: its type and its control information.
+pub const TAG: usize = 4;
+/// How many VLAN tags are looked behind: a provider's and a customer's, IEEE 802.1ad.
+pub const MAX_TAGS: usize = 2;
+
 /// EtherType of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// EtherType of IPv6.
@@ -30,34 +35,61 @@ pub mod protocol {
     pub const UDP: u8 = 17;
     /// ESP, RFC 4303.
     pub const ESP: u8 = 50;
+    /// DCCP, RFC 4340.
+    pub const DCCP: u8 = 33;
     /// ICMPv6, RFC 4443.
     pub const ICMPV6: u8 = 58;
     /// SCTP.
     pub const SCTP: u8 = 132;
+    /// UDP-Lite, RFC 3828.
+    pub const UDP_LITE: u8 = 136;
+
+    /// Whether source and destination port are the first of the protocol's header.
+    #[inline(always)]
+    pub const fn has_ports(protocol: u8) -> bool {
+        matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
+    }
 }
 
 /// The port of UDP-encapsulated ESP, RFC 3948.
 pub const PORT_NAT_T: u16 = 4500;
 
-/// The Ethernet header of a packet.
+/// The Ethernet header of a packet, with its VLAN tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ethernet {
     /// Destination MAC address.
     pub destination: [u16; 3],
-    /// EtherType; a VLAN tag shows here as its own type.
+    /// The type of what is carried, behind at most [`MAX_TAGS`] tags; one tag more shows as its own type.
     pub ethertype: u16,
+    /// Where what is carried starts, in octets from the start of the packet.
+    pub l3: usize,
 }
 
 impl Ethernet {
-    /// Reads the header; `None` where the packet is shorter than 14 octets.
+    /// Reads the header; `None` where the packet ends within it or within a tag.
     #[inline(always)]
     pub fn parse<B: Bytes + ?Sized>(packet: &B) -> Option<Self> {
-        let [a, b, c, _, _, _, ethertype] = packet.words::<7>(0)?;
+        let [a, b, c, _, _, _, mut ethertype] = packet.words::<7>(0)?;
+        let mut l3 = ETHERNET;
+        for _ in 0..MAX_TAGS {
+            if !is_tag(ethertype) {
+                break;
+            }
+            [_, ethertype] = packet.words::<2>(l3)?;
+            l3 += TAG;
+        }
         Some(Self {
             destination: [a, b, c],
             ethertype,
+            l3,
         })
     }
+}
+
+/// Whether an EtherType is that of a VLAN tag: 802.1Q's, 802.1ad's, or the one of older QinQ switches.
+#[inline(always)]
+pub const fn is_tag(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88a8 | 0x9100)
 }
 
 /// A packet that its own header does not describe.

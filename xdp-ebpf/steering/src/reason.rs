@@ -30,7 +30,7 @@ macro_rules! reasons {
 reasons! {
     /// Why a packet was dropped, by the XDP program or by a worker.
     Drop {
-        EthernetTruncated "ethernet-truncated" "Shorter than an Ethernet header.",
+        EthernetTruncated "ethernet-truncated" "Shorter than its Ethernet header and VLAN tags.",
         Ipv4Malformed "ipv4-malformed" "An IPv4 header that does not describe its packet.",
         Ipv6Malformed "ipv6-malformed" "An IPv6 header, or an extension header, that does not describe its packet.",
         EspFragment "esp-fragment" "A fragment of an ESP packet (RFC 4303 section 3.4.1).",
@@ -78,6 +78,7 @@ reasons! {
         NotReady "not-ready" "The program's tables are not filled yet.",
         Arp "arp" "ARP.",
         OtherMac "other-mac" "Not for the NIC's own MAC address.",
+        VlanStack "vlan-stack" "More than two VLAN tags (IEEE 802.1Q, 802.1ad).",
         NotIp "not-ip" "Neither IPv4, IPv6 nor ARP.",
         NeighbourDiscovery "neighbour-discovery" "ICMPv6 neighbour or multicast listener discovery, the ARP of IPv6 (RFC 4861, RFC 3810).",
         LinkScope "link-scope" "To an IPv6 multicast group, or from or to a link-local address: no router forwards it (RFC 4291 section 2.5.6).",

@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::bytes::Bytes;
 use crate::flow::{self, FlowKey};
 use crate::headers::{
-    ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Headers, Malformed,
+    self, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Headers, Malformed,
 };
 use crate::inbound::Inbound;
 use crate::maps::{Destination, Gateway, Host};
@@ -74,11 +74,11 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
     }
     // Each family has its own copy of the rest, in which the compiler knows the family.
     match ethernet.ethertype {
-        ETHERTYPE_IPV4 => match Headers::ipv4(packet, ETHERNET) {
+        ETHERTYPE_IPV4 => match Headers::ipv4(packet, ethernet.l3) {
             Ok(headers) => steer(packet, &headers, &host, tables),
             Err(Malformed) => Verdict::Drop(Drop::Ipv4Malformed),
         },
-        ETHERTYPE_IPV6 => match Headers::ipv6(packet, ETHERNET) {
+        ETHERTYPE_IPV6 => match Headers::ipv6(packet, ethernet.l3) {
             Ok(headers) => match on_link(packet, &headers) {
                 Some(reason) => Verdict::Punt(reason),
                 None => steer(packet, &headers, &host, tables),
@@ -86,6 +86,7 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
             Err(Malformed) => Verdict::Drop(Drop::Ipv6Malformed),
         },
         ETHERTYPE_ARP => Verdict::Punt(Punt::Arp),
+        ethertype if headers::is_tag(ethertype) => Verdict::Punt(Punt::VlanStack),
         _ => Verdict::Punt(Punt::NotIp),
     }
 }

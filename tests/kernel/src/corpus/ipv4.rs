@@ -45,6 +45,16 @@ pub(super) fn cases() -> Vec<Case> {
             to_far(SCTP).frame(&tcp(1234, 38412)),
             End::AnyGateway,
         ),
+        case(
+            "DCCP to a peer",
+            to_far(33).frame(&tcp(1234, 443)),
+            End::AnyGateway,
+        ),
+        case(
+            "UDP-Lite to a peer",
+            to_far(136).frame(&udp(1234, 443, &[0; 4])),
+            End::AnyGateway,
+        ),
         case("GRE to a peer", to_far(47).frame(&[0; 24]), End::AnyGateway),
         case(
             "TCP behind 40 octets of options",

@@ -14,3 +14,4 @@ mod path;
 mod rekey;
 mod settings;
 mod side;
+mod tags;

@@ -5,11 +5,11 @@ mod packet;
 use std::hash::Hasher;
 use std::net::IpAddr;
 
-use causeway_steering::headers::{ETHERNET, protocol};
+use causeway_steering::headers::{ETHERNET, Ethernet, is_tag, protocol};
 use causeway_steering::{
     Address, BUCKETS, Bucket, FlowKey, Headers, Inbound, Malformed, SteerHash,
 };
-use packet::{Part, behind, ends, extensions, frame, icmp, key, ports};
+use packet::{Part, behind, behind_tags, ends, extensions, frame, icmp, key, ports};
 use proptest::prelude::*;
 use siphasher::sip::SipHasher13;
 
@@ -17,7 +17,7 @@ proptest! {
     #[test]
     fn a_flow_and_its_answer_have_one_hash(
         hash in any::<[u8; 16]>(), [a, b, _] in ends(), pa in any::<u16>(), pb in any::<u16>(),
-        proto in prop::sample::select(vec![protocol::TCP, protocol::UDP, protocol::SCTP, 47]),
+        proto in prop::sample::select(vec![6, 17, 33, 132, 136, 47]),
     ) {
         let hash = SteerHash::new(hash);
         let there = key(&frame(a, b, proto, Part::Whole, &ports(pa, pb)));
@@ -95,6 +95,27 @@ proptest! {
         prop_assert_eq!(key(&behind(a, b, &chain, protocol::TCP, &ports(pa, pb))), key(&plain));
     }
 
+    /// A tag tells which network a frame is in, not what flow its packet belongs to.
+    #[test]
+    fn vlan_tags_change_no_key(
+        [a, b, _] in ends(), pa in any::<u16>(), pb in any::<u16>(),
+        tags in prop::collection::vec((prop::sample::select(vec![0x8100, 0x88a8, 0x9100]), any::<u16>()), 0..=3),
+    ) {
+        let plain = frame(a, b, protocol::TCP, Part::Whole, &ports(pa, pb));
+        let tagged = behind_tags(&plain, &tags);
+        let ethernet = Ethernet::parse(&tagged[..]).expect("a whole header");
+        let behind = tags.len().min(2);
+        prop_assert_eq!(ethernet.l3, ETHERNET + 4 * behind);
+        prop_assert_eq!(is_tag(ethernet.ethertype), tags.len() > 2);
+        if tags.len() <= 2 {
+            let headers = Headers::parse(&tagged[..], ethernet.l3).expect("a proper frame");
+            prop_assert_eq!(FlowKey::of(&tagged[..], &headers), key(&plain));
+        }
+        for length in 0..ETHERNET + 4 * behind {
+            prop_assert_eq!(Ethernet::parse(&tagged[..length]), None);
+        }
+    }
+
     #[test]
     fn no_octets_are_read_beyond_the_packet(
         mut octets in prop::collection::vec(any::<u8>(), 0..120), version in prop::option::of(4..=6u8),
@@ -155,6 +176,22 @@ proptest! {
 fn a_bucket_at_rest_asks_no_clock() {
     let bucket = Bucket::direct(7);
     assert_eq!(bucket.route(|| panic!("asked"), 0), bucket);
+}
+
+/// GRE too: its key may differ from one direction to the other.
+#[test]
+fn ports_tell_flows_apart_where_the_protocol_has_some() {
+    for [a, b] in [[1, 2].map(Address::v4), [1, 2].map(Address::v6)] {
+        for protocol in 0..=u8::MAX {
+            if matches!(protocol, 0 | 43 | 44 | 60) {
+                continue;
+            }
+            let [one, other] =
+                [7, 8].map(|port| key(&frame(a, b, protocol, Part::Whole, &ports(port, 9))));
+            let has_ports = matches!(protocol, 6 | 17 | 33 | 132 | 136);
+            assert_eq!(one != other, has_ports, "protocol {protocol}");
+        }
+    }
 }
 
 #[test]

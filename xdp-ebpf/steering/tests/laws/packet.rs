@@ -106,6 +106,14 @@ pub fn behind(
     frame
 }
 
+/// A frame with VLAN tags: type and control information of each.
+pub fn behind_tags(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+    let (addresses, carried) = frame.split_at(12);
+    let tags = tags.iter().flat_map(|&(kind, control)| [kind, control]);
+    let tags: Vec<u8> = tags.flat_map(u16::to_be_bytes).collect();
+    [addresses, &tags, carried].concat()
+}
+
 /// The key of a proper frame.
 pub fn key(frame: &[u8]) -> FlowKey {
     let headers = match Headers::parse(frame, ETHERNET) {
