@@ -126,6 +126,10 @@ impl Device for AfXdp {
         }
     }
 
+    fn forsake(&mut self) {
+        self.transmitter.forsake();
+    }
+
     fn maintain(&mut self) {
         self.settle(false);
         self.transmitter.kick();

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use crate::Waker;
 
+/// What did not move for longer than this is too late: the worker, or the device on its way out, has
+/// stood still, and others may have gone another way meanwhile. Well above a worker's longest sleep
+/// and what a busy machine makes of it, and no longer than a peer's demux can wait for a gateway
+/// that does not answer.
+pub const STANDSTILL: Duration = Duration::from_millis(250);
+
 /// A burst-oriented packet device, owned by one worker.
 ///
 /// A round of the worker is: [`receive`](Device::receive), work, [`transmit`](Device::transmit),
@@ -41,6 +47,10 @@ pub trait Device {
     /// # Panics
     /// If a frame did not come from [`Device::allocate`] of this device, or has no length.
     fn transmit(&mut self, from: &mut Vec<Self::Frame>) -> usize;
+
+    /// Makes worthless what [`Device::transmit`] has taken and what has not left yet, for a worker that
+    /// finds that it is too late for it: nobody receives it as what it was.
+    fn forsake(&mut self);
 
     /// Gives a frame back to the device, whether received or allocated.
     ///

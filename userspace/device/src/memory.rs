@@ -216,6 +216,10 @@ impl Device for Memory {
         count
     }
 
+    fn forsake(&mut self) {
+        // What was transmitted is at the peer.
+    }
+
     fn release(&mut self, frame: MemoryFrame) {
         self.check(&frame);
         self.free.push(frame);

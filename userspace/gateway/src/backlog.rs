@@ -18,7 +18,7 @@ pub(crate) struct Outgoing<F> {
 pub(crate) enum Origin {
     /// A received packet's result; it came with the batch of this time.
     Received(Instant),
-    /// The worker's own: an ICMP error, a dummy, or a fragment that is not its packet's last.
+    /// The worker's own: an ICMP error, a dummy, a marker, or a fragment that is not its packet's last.
     Worker,
 }
 
@@ -26,6 +26,8 @@ pub(crate) enum Origin {
 pub(crate) struct Backlog<F> {
     frames: Vec<F>,
     origins: Vec<Origin>,
+    /// How many have ever come.
+    count: u64,
 }
 
 impl<F> Backlog<F> {
@@ -33,7 +35,18 @@ impl<F> Backlog<F> {
         Self {
             frames: Vec::with_capacity(capacity),
             origins: Vec::with_capacity(capacity),
+            count: 0,
         }
+    }
+
+    /// How many have ever come.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.count
+    }
+
+    /// How many of those have gone, in the order in which they came.
+    pub(crate) fn gone(&self) -> u64 {
+        self.count - self.frames.len() as u64
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -43,6 +56,7 @@ impl<F> Backlog<F> {
     pub(crate) fn push(&mut self, outgoing: Outgoing<F>) {
         self.frames.push(outgoing.frame);
         self.origins.push(outgoing.origin);
+        self.count += 1;
     }
 
     pub(crate) fn pop(&mut self) -> Option<Outgoing<F>> {

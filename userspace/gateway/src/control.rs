@@ -165,6 +165,8 @@ pub enum Event {
         /// What was said, in octets.
         mtu: usize,
     },
+    /// The worker has not run for so long, and has dropped what it had.
+    StoodStill(Duration),
     /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters
     /// count all.
     Audit(Audit),

@@ -59,7 +59,7 @@ impl IndexMut<Drop> for Drops {
 }
 
 /// A worker's counts since its start. At every batch boundary
-/// `received == sent + drops.sum() + waiting`.
+/// `received == sent + words + drops.sum() + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Packets taken from the device.
@@ -67,11 +67,24 @@ pub struct Totals {
     /// Received packets whose result was given to the device. One that was sealed in fragments
     /// counts once.
     pub sent: u64,
-    /// Packets given to the device beyond those: ICMP errors, dummies, and the fragments of a packet but
-    /// the last.
+    /// Packets given to the device beyond those: ICMP errors, dummies, control's own, and the fragments of
+    /// a packet but the last.
     pub originated: u64,
-    /// A gauge: received packets that wait for a next hop or for room in the transmit ring.
+    /// Received packets that were given to control: words of the peers' demuxes.
+    pub words: u64,
+    /// A gauge: received packets that wait for a next hop, for room in the transmit ring, for the
+    /// release of a hold, or, as words, for those before them.
     pub waiting: u64,
+    /// A gauge: those that are held.
+    pub holding: u64,
+    /// Packets that a hold has kept.
+    pub held: u64,
+    /// A gauge: holds.
+    pub holds: u64,
+    /// Holds that came to their time limit.
+    pub holds_expired: u64,
+    /// Times that the worker had stood still.
+    pub standstills: u64,
     /// Plaintext that was encrypted.
     pub sealed: Traffic,
     /// Plaintext that was authenticated and decrypted, whatever became of it afterwards.
@@ -111,13 +124,13 @@ impl Changes {
     }
 }
 
-const SCALARS: usize = 15;
+const SCALARS: usize = 21;
 const CELLS: usize = SCALARS + Drop::COUNT;
 
 impl Totals {
     /// Whether every received packet is accounted for.
     pub fn balanced(&self) -> bool {
-        self.received == self.sent + self.drops.sum() + self.waiting
+        self.received == self.sent + self.words + self.drops.sum() + self.waiting
     }
 
     fn cells(&self) -> [u64; CELLS] {
@@ -139,6 +152,12 @@ impl Totals {
             self.sas.retired,
             self.sas.due,
             self.sas.expired,
+            self.words,
+            self.holding,
+            self.held,
+            self.holds,
+            self.holds_expired,
+            self.standstills,
         ]);
         drops.copy_from_slice(&self.drops.0);
         cells
@@ -169,6 +188,12 @@ impl Totals {
                 due: cells[13],
                 expired: cells[14],
             },
+            words: cells[15],
+            holding: cells[16],
+            held: cells[17],
+            holds: cells[18],
+            holds_expired: cells[19],
+            standstills: cells[20],
             drops,
         }
     }

@@ -11,6 +11,26 @@ use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::backlog::{Origin, Outgoing};
 use crate::worker::Worker;
 
+/// Where a finished packet goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) destination: IpAddr,
+    pub(crate) hop: Lookup,
+    /// The tunnel that brought the packet, if one did.
+    pub(crate) opened: Option<usize>,
+}
+
+impl Way {
+    /// Of a packet that the gateway itself sends, sealed or made by it.
+    pub(crate) fn own(destination: IpAddr, hop: Lookup) -> Self {
+        Self {
+            destination,
+            hop,
+            opened: None,
+        }
+    }
+}
+
 impl<D: Device> Worker<D> {
     /// Whether `frames` finished packets may leave towards `hop`, or wait for it.
     ///
@@ -34,8 +54,7 @@ impl<D: Device> Worker<D> {
         mut frame: D::Frame,
         length: usize,
         origin: Origin,
-        destination: IpAddr,
-        hop: Lookup,
+        way: Way,
         now: Instant,
     ) {
         self.device.set_len(&mut frame, ETHERNET + length);
@@ -43,12 +62,12 @@ impl<D: Device> Worker<D> {
             self.totals.waiting += 1;
         }
         let outgoing = Outgoing { frame, origin };
-        match hop {
+        match way.hop {
             Lookup::Ready(mac) => {
-                self.in_use = Some(destination);
+                self.in_use = Some(way.destination);
                 self.send(outgoing, mac);
             }
-            Lookup::Unresolved(hop) => self.waiting.push(outgoing, destination, hop, now),
+            Lookup::Unresolved(hop) => self.waiting.push(outgoing, way, hop, now),
             Lookup::Unreachable => self.discard(outgoing, Drop::Unreachable),
         }
     }

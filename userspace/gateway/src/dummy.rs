@@ -8,6 +8,7 @@ use causeway_esp::TAIL_ROOM;
 use causeway_steering::headers::ETHERNET;
 
 use crate::backlog::Origin;
+use crate::deliver::Way;
 use crate::worker::Worker;
 
 /// Octets of a dummy's payload: those of a small packet, more where TFC pads it.
@@ -83,7 +84,7 @@ impl<D: Device> Worker<D> {
         let room = &mut self.device.room(&mut out)[ETHERNET..];
         let outbound = &mut self.lanes[tunnel].outbound.sa;
         match outbound.seal_dummy(&mut self.blank, PAYLOAD, room) {
-            Ok(length) => self.deliver(out, length, Origin::Worker, peer, hop, now),
+            Ok(length) => self.deliver(out, length, Origin::Worker, Way::own(peer, hop), now),
             Err(_) => self.device.release(out),
         }
     }

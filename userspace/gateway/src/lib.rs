@@ -13,6 +13,7 @@
 //! between two batches; what it wants of control goes out as an [`Event`], never waiting.
 
 mod backlog;
+mod behind;
 pub mod checksum;
 mod classify;
 mod config;
@@ -21,10 +22,12 @@ mod counters;
 mod deliver;
 mod dummy;
 mod fragment;
+mod held;
 mod hold;
 mod icmp;
 mod inbound;
 mod latency;
+mod mark;
 mod mss;
 mod open;
 mod path;
@@ -36,13 +39,15 @@ mod run;
 mod runs;
 mod sa;
 mod seal;
+mod standstill;
 mod too_big;
 mod tunnel;
 mod waiting;
 mod word;
 mod worker;
 
-pub use config::{DEFAULT_BURST, WorkerConfig, WorkerError};
+pub use causeway_device::STANDSTILL;
+pub use config::{DEFAULT_BURST, DEFAULT_HOLD_PACKETS, WorkerConfig, WorkerError};
 pub use control::{Audit, Bound, Command, Control, Direction, Event, Gone, Limit};
 pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use hold::{Hold, Holds, Released};

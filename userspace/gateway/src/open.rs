@@ -1,26 +1,28 @@
 //! The way in: ESP from a peer becomes plaintext.
 
-use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Instant;
 
 use causeway_device::Device;
 use causeway_esp::{OpenError, Opened};
+use causeway_rescale::message::PORT;
 use causeway_routes::Lookup;
-use causeway_steering::headers::{ETHERNET, Ethernet};
+use causeway_steering::headers::{ETHERNET, Ethernet, protocol};
 use causeway_steering::{Address, Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
 use crate::control::{Audit, Event};
+use crate::deliver::Way;
 use crate::mss;
 use crate::runs::{Opening, ToOpen};
 use crate::worker::Worker;
 
-/// An inner packet that may go on: its length, destination and next hop.
-struct Passed {
-    length: usize,
-    destination: IpAddr,
-    hop: Lookup,
+/// An inner packet that may go on, and its length.
+enum Passed {
+    /// To its host.
+    On { length: usize, way: Way },
+    /// A word of the peer's demux.
+    Word { length: usize, destination: Address },
 }
 
 impl<D: Device> Worker<D> {
@@ -46,9 +48,12 @@ impl<D: Device> Worker<D> {
         for packet in run.drain(..) {
             let frame = &frames[packet.place];
             let at = packet.esp.start;
-            let Some(tunnel) = tunnel else {
-                self.refuse(frame, at, Drop::UnknownSpi, now);
-                continue;
+            let tunnel = match tunnel {
+                Ok(tunnel) => tunnel,
+                Err(reason) => {
+                    self.refuse(frame, at, reason, now);
+                    continue;
+                }
             };
             let Some(mut out) = packet.out else {
                 self.totals.drops[Drop::NoFrame] += 1;
@@ -56,11 +61,13 @@ impl<D: Device> Worker<D> {
             };
             let opened = packet.opened.map_err(reason);
             match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
-                Ok(Passed {
+                Ok(Passed::On { length, way }) => {
+                    self.deliver(out, length, Origin::Received(now), way, now);
+                }
+                Ok(Passed::Word {
                     length,
                     destination,
-                    hop,
-                }) => self.deliver(out, length, Origin::Received(now), destination, hop, now),
+                }) => self.follow(out, length, destination, tunnel, now),
                 Err(reason) => {
                     self.device.release(out);
                     self.refuse(frame, at, reason, now);
@@ -70,7 +77,7 @@ impl<D: Device> Worker<D> {
         self.opening = run;
     }
 
-    /// Opens them by the SA of their SPI, and tells whose it is; `None` where there is no such SA.
+    /// Opens them by the SA of their SPI, and tells whose it is, or why they are not opened.
     #[inline]
     fn open_run(
         &mut self,
@@ -78,8 +85,11 @@ impl<D: Device> Worker<D> {
         frames: &[D::Frame],
         spi: u32,
         now: Instant,
-    ) -> Option<usize> {
-        let receiver = self.inbound.get_mut(spi)?;
+    ) -> Result<usize, Drop> {
+        let receiver = self.inbound.get_mut(spi).ok_or(Drop::UnknownSpi)?;
+        if self.lanes[receiver.tunnel].fenced {
+            return Err(Drop::SaFenced);
+        }
         for packet in &mut *run {
             packet.out = self.device.allocate();
         }
@@ -92,7 +102,7 @@ impl<D: Device> Worker<D> {
         receiver.sa.sa.open_burst(count, &mut opening);
         receiver.sa.publish();
         receiver.review(now, &self.port, &mut self.totals.sas);
-        Some(receiver.tunnel)
+        Ok(receiver.tunnel)
     }
 
     /// Whether what a peer's authentic packet held, now at the start of `out`, may go on.
@@ -122,14 +132,21 @@ impl<D: Device> Worker<D> {
         if lane.clamp_mss {
             mss::clamp(inner, &headers, lane.max_inner);
         }
-        let destination = headers.destination.into();
+        if is_word(inner, &headers) {
+            let destination = headers.destination;
+            return Ok(Passed::Word {
+                length,
+                destination,
+            });
+        }
         let hop = self.next_hop(headers.destination);
         self.admit(hop, 1)?;
-        Ok(Passed {
-            length,
-            destination,
+        let way = Way {
+            destination: headers.destination.into(),
             hop,
-        })
+            opened: Some(tunnel),
+        };
+        Ok(Passed::On { length, way })
     }
 
     /// The next hop of an inner packet. Packets come in runs to one destination, so the last
@@ -182,6 +199,14 @@ impl<D: Device> Worker<D> {
             destination: headers.destination.into(),
         }));
     }
+}
+
+/// Whether a demux said this to another.
+#[inline]
+fn is_word(packet: &[u8], headers: &Headers) -> bool {
+    headers.protocol == protocol::UDP
+        && !headers.fragment
+        && packet.get(headers.l4 + 2..headers.l4 + 4) == Some(&PORT.to_be_bytes())
 }
 
 fn reason(error: OpenError) -> Drop {

@@ -18,27 +18,63 @@ impl<D: Device> Worker<D> {
         if self.backlog.len() > self.burst {
             return 0;
         }
+        let (mut worked_off, mut most) = (0, self.burst);
+        if self.holds.is_releasing() {
+            worked_off = self.work_off(now);
+            // Fewer than go, so that the hold comes to its end whatever arrives for it.
+            most /= 2;
+        }
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
         let mut frames = std::mem::take(&mut self.received);
-        let count = self.device.receive(&mut frames, self.burst);
+        let count = self.device.receive(&mut frames, most);
         self.totals.received += count as u64;
-        for place in 0..frames.len() {
-            if let Err(reason) = self.forward(&mut frames, place, now) {
-                self.totals.drops[reason] += 1;
+        if self.pulse.is_late(now) {
+            self.totals.drops[Drop::StoodStill] += count as u64;
+        } else {
+            for place in 0..frames.len() {
+                if let Err(reason) = self.forward(&mut frames, place, 0, now) {
+                    self.totals.drops[reason] += 1;
+                }
+            }
+            self.end_run(&mut frames, now);
+            if !self.keeping.is_empty() {
+                self.keep(&mut frames);
             }
         }
-        self.end_run(&mut frames, now);
-        self.totals.sas.retired += self.inbound.depart(count == 0, self.totals.received);
         self.received = frames;
-        count
+        let empty = count == 0 && most > 0;
+        self.totals.sas.retired += self.inbound.depart(empty, self.totals.received);
+        self.pulse.looked(empty, self.totals.received);
+        if !self.marks.is_empty() {
+            self.seal_marks(empty, now);
+        }
+        worked_off + count
     }
 
-    /// Adds the packet at `place` of the burst to the run that it continues or begins.
+    /// The count of received packets at which all that the rings can hold now is through.
+    pub(crate) fn rings_through(&self) -> u64 {
+        self.totals.received + self.device.frames_total() as u64
+    }
+
+    /// Adds the packet at `place` of the burst to the run that it continues or begins, or to those
+    /// that the hold keeps which is the first to do so from the place `holds` on.
     #[inline]
-    fn forward(&mut self, frames: &mut [D::Frame], place: usize, now: Instant) -> Result<(), Drop> {
+    pub(crate) fn forward(
+        &mut self,
+        frames: &mut [D::Frame],
+        place: usize,
+        holds: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
         let packet = self.device.bytes(&frames[place]);
         match classify(packet, self.address, &self.peer_prefixes)? {
             Class::Seal { headers, tunnel } => {
+                if !self.holds.is_empty()
+                    && let Some(hold) = self.hold_of(&frames[place], &headers, tunnel, holds)
+                {
+                    self.keeping.push((place, hold));
+                    return Ok(());
+                }
                 self.begin(Run::Seal { tunnel }, frames, now);
                 self.add_to_seal(frames, place, &headers, tunnel, now)
             }

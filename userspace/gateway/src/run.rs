@@ -17,8 +17,8 @@ use crate::reply::Refused;
 use crate::sa::Metered;
 use crate::worker::Worker;
 
-/// The longest sleep, which is how late a waiting packet's time may be found over. For commands
-/// control wakes the worker.
+/// The longest sleep, which is how late a waiting packet's time may be found over; well below
+/// [`STANDSTILL`](crate::STANDSTILL). For commands control wakes the worker.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// Sleep while the transmit ring has no room, for devices that cannot tell when it has.
 const FULL_RING_SLEEP: Duration = Duration::from_millis(1);
@@ -50,6 +50,7 @@ impl<D: Device> Worker<D> {
         let mut deadline = None;
         loop {
             let now = Instant::now();
+            self.awake(now);
             if let Some(within) = self.obey() {
                 deadline.get_or_insert(now + within);
                 self.lanes.iter_mut().for_each(|lane| lane.dummies = None);
@@ -59,7 +60,10 @@ impl<D: Device> Worker<D> {
                 busy = now;
             }
             if let Some(deadline) = deadline {
-                let empty = self.backlog.len() == 0 && self.waiting.is_empty();
+                let empty = self.backlog.len() == 0
+                    && self.waiting.is_empty()
+                    && self.behind.is_empty()
+                    && self.holds.kept() == 0;
                 if now >= deadline || (empty && now.saturating_duration_since(busy) >= QUIET) {
                     return self.finish(deadline);
                 }
@@ -84,9 +88,7 @@ impl<D: Device> Worker<D> {
                 Ok(Command::Install { tunnel, sa, reply }) => reply.send(self.install(tunnel, sa)),
                 Ok(Command::Switch { tunnel, sa, reply }) => reply.send(self.switch(tunnel, sa)),
                 Ok(Command::Retire { spi, reply }) => {
-                    // All that the rings can hold.
-                    let through = self.totals.received + self.device.frames_total() as u64;
-                    self.inbound.retire(spi, through, reply);
+                    self.inbound.retire(spi, self.rings_through(), reply);
                 }
                 Ok(Command::ReserveUntil { tunnel, spi, until }) => {
                     if let Some(lane) = self.lanes.get_mut(tunnel) {
@@ -95,14 +97,20 @@ impl<D: Device> Worker<D> {
                 }
                 Ok(Command::TooBig { report, at }) => self.learn(&report, at),
                 Ok(Command::Latency(fresh)) => self.swap_latency(fresh),
-                // Refused by the reply's end until the worker can do it.
-                Ok(
-                    Command::Hold { .. }
-                    | Command::Release { .. }
-                    | Command::Reset { .. }
-                    | Command::Mark { .. }
-                    | Command::Fence { .. },
-                ) => {}
+                Ok(Command::Hold { hold, reply }) => reply.send(self.hold(hold)),
+                Ok(Command::Release { id, reply }) => self.release(id, reply),
+                Ok(Command::Reset { tunnel, reply }) => reply.send(self.reset(tunnel)),
+                Ok(Command::Mark {
+                    tunnel,
+                    packet,
+                    behind,
+                    reply,
+                }) => self.mark(tunnel, packet, behind, reply),
+                Ok(Command::Fence {
+                    tunnel,
+                    fenced,
+                    reply,
+                }) => self.fence(tunnel, fenced, reply),
                 Ok(Command::Drain { within }) => drain = Some(within),
                 Err(TryRecvError::Empty) => return drain,
                 Err(TryRecvError::Disconnected) => return drain.or(Some(ORPHAN_DRAIN)),
@@ -161,7 +169,8 @@ impl<D: Device> Worker<D> {
         let timeout = if self.backlog.len() > 0 {
             FULL_RING_SLEEP
         } else {
-            self.shortest_interval().map_or(longest, |i| i.min(longest))
+            let sooner = [self.shortest_interval(), self.behind.patience()];
+            sooner.into_iter().flatten().fold(longest, Duration::min)
         };
         self.device.wait(timeout);
         self.totals.wakeups += 1;
@@ -169,6 +178,8 @@ impl<D: Device> Worker<D> {
 
     /// Drops what is left by name and lets the device bring its frames home.
     fn finish(mut self, deadline: Instant) -> Finished<D> {
+        self.clear_holds(Drop::Shutdown);
+        self.drop_words(Drop::Shutdown, None);
         while let Some(outgoing) = self.waiting.pop() {
             self.discard(outgoing, Drop::Shutdown);
         }

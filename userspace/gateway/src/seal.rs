@@ -10,6 +10,7 @@ use causeway_steering::{Drop, Headers};
 
 use crate::backlog::Origin;
 use crate::checksum::update;
+use crate::deliver::Way;
 use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
@@ -108,7 +109,7 @@ impl<D: Device> Worker<D> {
             match packet.sealed {
                 Ok(length) => {
                     self.totals.sealed.add(packet.length);
-                    self.deliver(out, length, Origin::Received(now), peer, hop, now);
+                    self.deliver(out, length, Origin::Received(now), Way::own(peer, hop), now);
                 }
                 Err(error) => {
                     self.device.release(out);
@@ -152,7 +153,7 @@ impl<D: Device> Worker<D> {
             } else {
                 Origin::Worker
             };
-            self.deliver(piece, length, origin, peer, hop, now);
+            self.deliver(piece, length, origin, Way::own(peer, hop), now);
         }
         self.pieces = pieces;
         Ok(())
@@ -240,7 +241,7 @@ impl<D: Device> Worker<D> {
         let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
         let room = &mut self.device.room(&mut out)[ETHERNET..];
         match icmp::write(error, &self.icmp_sources, packet, room) {
-            Some(length) => self.deliver(out, length, Origin::Worker, destination, hop, now),
+            Some(length) => self.deliver(out, length, Origin::Worker, Way::own(destination, hop), now),
             None => self.device.release(out),
         }
     }
@@ -257,7 +258,7 @@ fn decrement_ttl(packet: &mut [u8]) {
     packet[CHECKSUM..CHECKSUM + 2].copy_from_slice(&update(sum, old, new).to_be_bytes());
 }
 
-fn reason(error: SealError) -> Drop {
+pub(crate) fn reason(error: SealError) -> Drop {
     match error {
         SealError::NotIp => Drop::InnerMalformed,
         SealError::NotReserved => Drop::SequenceNotReserved,

@@ -62,6 +62,8 @@ pub(crate) struct Lane {
     /// What it must carry at least, whatever SA it is given.
     pub(crate) least: usize,
     pub(crate) clamp_mss: bool,
+    /// Whether nothing that its inbound SAs bring is opened.
+    pub(crate) fenced: bool,
     /// Control is asked for more when no more than this many numbers are reserved: a quarter of
     /// what there was after the last reservation.
     low_water: u64,
@@ -85,6 +87,7 @@ impl Lane {
             max_inner: 0,
             least,
             clamp_mss,
+            fenced: false,
             low_water: outbound.sa.sequence().reserved() / 4,
             asked: None,
             outbound,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use causeway_routes::{Lookup, Snapshot};
 
 use crate::backlog::Outgoing;
+use crate::deliver::Way;
 
 /// Frames that wait in one worker.
 pub(crate) const CAPACITY: usize = 256;
@@ -27,6 +28,8 @@ pub(crate) struct Waiting<F> {
     /// In the order of arrival, which is the order of deadlines.
     queue: VecDeque<Entry<F>>,
     hops: Vec<Hop>,
+    /// How many have ever come.
+    count: u64,
 }
 
 struct Entry<F> {
@@ -34,6 +37,10 @@ struct Entry<F> {
     destination: IpAddr,
     hop: IpAddr,
     deadline: Instant,
+    /// The tunnel that brought it, if one did.
+    opened: Option<usize>,
+    /// How many had come before it.
+    number: u64,
 }
 
 struct Hop {
@@ -47,6 +54,7 @@ impl<F> Waiting<F> {
         Self {
             queue: VecDeque::with_capacity(CAPACITY),
             hops: Vec::with_capacity(CAPACITY),
+            count: 0,
         }
     }
 
@@ -55,6 +63,7 @@ impl<F> Waiting<F> {
         Self {
             queue: std::mem::take(&mut self.queue),
             hops: std::mem::take(&mut self.hops),
+            count: self.count,
         }
     }
 
@@ -68,21 +77,49 @@ impl<F> Waiting<F> {
         waiting + frames <= PER_HOP && self.queue.len() + frames <= CAPACITY
     }
 
-    /// Lets a frame to `destination` wait for `hop`, where [`Waiting::has_room`] said so.
-    pub(crate) fn push(
-        &mut self,
-        outgoing: Outgoing<F>,
-        destination: IpAddr,
-        hop: IpAddr,
-        now: Instant,
-    ) {
-        self.count(hop);
+    /// Lets a frame go its `way` when `hop` is known, where [`Waiting::has_room`] said so.
+    pub(crate) fn push(&mut self, outgoing: Outgoing<F>, way: Way, hop: IpAddr, now: Instant) {
+        self.add(hop);
         self.queue.push_back(Entry {
             outgoing,
-            destination,
+            destination: way.destination,
             hop,
             deadline: now + PATIENCE,
+            opened: way.opened,
+            number: self.count,
         });
+        self.count += 1;
+    }
+
+    /// How many have ever come.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether one of the first `count` that have come is here that `tunnel` brought.
+    pub(crate) fn has_opened(&self, tunnel: usize, count: u64) -> bool {
+        let of_it = |entry: &Entry<F>| entry.opened == Some(tunnel) && entry.number < count;
+        self.queue.iter().any(of_it)
+    }
+
+    /// Gives up those of the first `count` that `tunnel` brought.
+    pub(crate) fn give_up(
+        &mut self,
+        tunnel: usize,
+        count: u64,
+        mut drop: impl FnMut(Outgoing<F>),
+    ) {
+        for _ in 0..self.queue.len() {
+            let Some(entry) = self.queue.pop_front() else {
+                return;
+            };
+            if entry.opened == Some(tunnel) && entry.number < count {
+                self.discount(entry.hop);
+                drop(entry.outgoing);
+            } else {
+                self.queue.push_back(entry);
+            }
+        }
     }
 
     /// Calls `ask` for each next hop that is due to be asked for. `ask` says whether it could.
@@ -125,7 +162,7 @@ impl<F> Waiting<F> {
                 // that hop's own, once.
                 Lookup::Unresolved(hop) => {
                     entry.hop = hop;
-                    self.count(hop);
+                    self.add(hop);
                     self.queue.push_back(entry);
                 }
                 known => leave(known, entry.outgoing),
@@ -137,7 +174,7 @@ impl<F> Waiting<F> {
         self.hops.iter().find(|hop| hop.address == address)
     }
 
-    fn count(&mut self, address: IpAddr) {
+    fn add(&mut self, address: IpAddr) {
         match self.hops.iter_mut().find(|hop| hop.address == address) {
             Some(hop) => hop.frames += 1,
             None => self.hops.push(Hop {

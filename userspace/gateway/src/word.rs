@@ -1,37 +1,37 @@
-//! What a peer's demux says to this host's, when both are behind this worker's tunnel.
+//! What a peer's demux says to this host's, where this host's is behind this worker's NIC.
 
-use std::net::IpAddr;
+use causeway_rescale::message::LONGEST_PACKET;
 
-/// The longest word in octets: some three times the longest that demuxes have for each other.
-const LONGEST: usize = 256;
-
-/// The payload of an authentic UDP packet to [`PORT`](causeway_rescale::message::PORT) of one of the
+/// An authentic inner IP packet: UDP to [`PORT`](causeway_rescale::message::PORT) of one of the
 /// NIC's own addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Word {
     /// The place in the configuration of the tunnel that brought it.
     pub tunnel: usize,
-    /// The inner packet's source address.
-    pub source: IpAddr,
     length: usize,
-    octets: [u8; LONGEST],
+    octets: [u8; LONGEST_PACKET],
 }
 
 impl Word {
-    /// `None` where the payload is longer than any word.
-    pub(crate) fn new(tunnel: usize, source: IpAddr, payload: &[u8]) -> Option<Self> {
-        let mut octets = [0; LONGEST];
-        octets.get_mut(..payload.len())?.copy_from_slice(payload);
+    /// `None` where the packet is longer than any word's.
+    pub(crate) fn new(tunnel: usize, packet: &[u8]) -> Option<Self> {
+        let mut octets = [0; LONGEST_PACKET];
+        octets.get_mut(..packet.len())?.copy_from_slice(packet);
         Some(Self {
             tunnel,
-            source,
-            length: payload.len(),
+            length: packet.len(),
             octets,
         })
     }
 
-    /// The UDP payload.
-    pub fn payload(&self) -> &[u8] {
+    /// The whole packet, from its IP header on.
+    pub fn packet(&self) -> &[u8] {
         &self.octets[..self.length]
+    }
+}
+
+impl std::fmt::Debug for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Word({} octets by tunnel {})", self.length, self.tunnel)
     }
 }

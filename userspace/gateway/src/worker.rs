@@ -12,16 +12,21 @@ use causeway_steering::{Address, Drop};
 use hdrhistogram::Histogram;
 
 use crate::backlog::Backlog;
+use crate::behind::Behind;
 use crate::config::{WorkerConfig, WorkerError};
 use crate::control::{Control, Direction, Event, Limit, Port, link};
 use crate::counters::Totals;
 use crate::dummy::Dummies;
+use crate::hold::{Holds, Released};
 use crate::icmp;
 use crate::inbound::Inbound;
+use crate::mark::Mark;
 use crate::path::Path;
 use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
+use crate::reply::Reply;
 use crate::runs::{Run, ToOpen, ToSeal};
+use crate::standstill::Pulse;
 use crate::tunnel::{self, Lane};
 use crate::waiting::Waiting;
 
@@ -42,6 +47,7 @@ pub struct Worker<D: Device> {
     pub(crate) port: Port,
     pub(crate) mac: [u8; 6],
     pub(crate) address: Address,
+    pub(crate) nic_addresses: Vec<Address>,
     pub(crate) icmp_sources: icmp::Sources,
     pub(crate) burst: usize,
     pub(crate) spin: bool,
@@ -67,6 +73,16 @@ pub struct Worker<D: Device> {
     pub(crate) blank: Vec<u8>,
     pub(crate) backlog: Backlog<D::Frame>,
     pub(crate) waiting: Waiting<D::Frame>,
+    pub(crate) behind: Behind<D::Frame>,
+    pub(crate) holds: Holds<D::Frame>,
+    /// The packets of the burst that are to be held: their places, and their holds'.
+    pub(crate) keeping: Vec<(usize, usize)>,
+    /// A burst of packets that a hold has let go.
+    pub(crate) released: Vec<D::Frame>,
+    /// Who is told when a hold is gone.
+    pub(crate) releases: Vec<(u64, Reply<Released>)>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) pulse: Pulse,
     pub(crate) icmp_tokens: TokenBucket,
     pub(crate) audit_tokens: TokenBucket,
     pub(crate) totals: Totals,
@@ -124,10 +140,11 @@ impl<D: Device> Worker<D> {
         }
         let now = Instant::now();
         let (control, port) = link(lanes.len(), device.waker());
-        let worker = Self {
+        let mut worker = Self {
             port,
             mac: config.mac,
             address: config.address.into(),
+            nic_addresses: config.nic_addresses.iter().map(|&a| a.into()).collect(),
             icmp_sources: icmp::Sources::of(
                 std::iter::once(config.address).chain(config.nic_addresses),
             ),
@@ -153,6 +170,13 @@ impl<D: Device> Worker<D> {
             // wait for a next hop.
             backlog: Backlog::with_capacity(4 * config.burst + crate::waiting::CAPACITY),
             waiting: Waiting::new(),
+            behind: Behind::new(),
+            holds: Holds::new(config.hold_packets),
+            keeping: Vec::with_capacity(config.burst),
+            released: Vec::with_capacity(config.burst),
+            releases: Vec::new(),
+            marks: Vec::new(),
+            pulse: Pulse::default(),
             icmp_tokens: rate::icmp(now),
             audit_tokens: rate::audit(now),
             totals: Totals::default(),
@@ -175,12 +199,21 @@ impl<D: Device> Worker<D> {
         while let Some(outgoing) = self.waiting.pop_expired(now) {
             self.discard(outgoing, Drop::NeighbourUnresolved);
         }
+        if !self.holds.is_empty() {
+            self.expire_holds(now);
+        }
         self.send_dummies(now);
+        self.advance(now);
         self.ask(now);
         self.forget(now);
+        if self.backlog.len() > 0 {
+            // The last moment at which it can be known that it is late.
+            self.has_stood_still(Instant::now());
+        }
         let sent = self
             .backlog
             .transmit(&mut self.device, &mut self.totals, &mut self.latency);
+        self.tell();
         for frame in self.received.drain(..) {
             self.device.release(frame);
         }
@@ -236,7 +269,9 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    pub(crate) fn publish(&self) {
+    pub(crate) fn publish(&mut self) {
+        self.totals.holds = self.holds.len() as u64;
+        self.totals.holding = self.holds.kept() as u64;
         self.port.counters.publish(&self.totals);
         for (tunnel, lane) in self.lanes.iter().enumerate() {
             lane.outbound.publish();

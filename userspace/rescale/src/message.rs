@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BucketSet, Ordinal};
 
-/// The UDP port of all of these messages, at demuxes and at gateways.
+/// The UDP port of all of these messages, both ways. Beside 9464, where status and metrics are served.
 pub const PORT: u16 = 9465;
+/// Octets of the longest IP packet with one of them in it: what the smallest MTU that a role accepts
+/// takes whole (576 inner octets through an IPv4 tunnel).
+pub const LONGEST_PACKET: usize = 641;
 
 /// From a demux to a gateway of its VPC. Told again until answered: each may be heard twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,10 @@
 #![allow(unsafe_code)]
 
 use std::{
+    collections::VecDeque,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     sync::Arc,
+    time::Instant,
 };
 
 use xsk_rs::{FrameDesc, RxQueue, TxQueue};
@@ -13,6 +15,12 @@ use super::{
     frame::XdpFrame,
     pool::{Pool, Rings},
 };
+use crate::STANDSTILL;
+
+/// Octets of an Ethernet header.
+const ETHERNET: usize = 14;
+/// IEEE 802 local experimental EtherType 1: no host expects anything under it.
+const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
 
 /// The receive side of a worker's socket on one queue.
 pub(super) struct Port {
@@ -132,6 +140,8 @@ pub(super) struct Transmitter {
     ring: TxQueue,
     scratch: Vec<FrameDesc>,
     free: Vec<FrameDesc>,
+    /// What stood in the ring after the last transmission, in order.
+    standing: VecDeque<FrameDesc>,
     /// Frames in the transmit ring or beyond, not yet reclaimed.
     away: usize,
 }
@@ -151,6 +161,7 @@ impl Transmitter {
             home,
             ring,
             scratch: Vec::with_capacity(free.len()),
+            standing: VecDeque::with_capacity(free.len()),
             free,
             away: 0,
         }
@@ -173,7 +184,8 @@ impl Transmitter {
     pub(super) fn transmit(&mut self, from: &mut Vec<XdpFrame>) -> usize {
         // The ring has a place for each of this worker's frames, but the kernel frees a place
         // only when it publishes how far it read: ask for the count that is certain.
-        let count = from.len().min(self.ring.nb_free_exact() as usize);
+        let places = self.ring.nb_free_exact();
+        let count = from.len().min(places as usize);
         self.scratch.clear();
         for frame in from.drain(..count) {
             let ours = frame.port == self.port && !self.pool.partition.receives(frame.desc.addr());
@@ -188,6 +200,10 @@ impl Transmitter {
         // SAFETY: the frames belong to this ring's UMEM, and their tokens were consumed above.
         let taken = unsafe { self.ring.produce(&self.scratch) };
         assert_eq!(taken, count, "the transmit ring is full");
+        let standing = self.pool.partition.transmit_ring() - places;
+        let left = self.standing.len() - standing as usize;
+        self.standing.drain(..left);
+        self.standing.extend(&self.scratch);
         self.away += count;
         self.kick();
         count
@@ -198,14 +214,39 @@ impl Transmitter {
     /// is read off the ring.
     pub(super) fn kick(&mut self) {
         let mut before = self.waiting();
+        if before == 0 {
+            return;
+        }
+        let began = Instant::now();
         while before > 0 && self.ring.needs_wakeup() {
             // An error is a NIC that went away: then nothing moves either.
             let _ = self.ring.wakeup();
+            // A process is stopped on its way out of a system call as well.
+            if began.elapsed() > STANDSTILL {
+                self.forsake();
+            }
             let now = self.waiting();
             if now >= before {
                 break;
             }
             before = now;
+        }
+    }
+
+    /// Makes worthless what the kernel has not taken yet: addressed to the sender itself, whom no
+    /// switch gives it back, and of a type that stands for experiments (IEEE 802, local experimental
+    /// EtherType 1). A descriptor cannot be taken back.
+    pub(super) fn forsake(&mut self) {
+        let left = self.standing.len() - self.waiting() as usize;
+        for desc in self.standing.range_mut(left..) {
+            // SAFETY: the frame is of this ring's UMEM, and its token was consumed by `transmit`; so
+            // nobody in this process reads or writes it. The kernel may read it at this moment,
+            // and then sends the old header, the new one or a mixture, none of which it trusts.
+            let mut data = unsafe { self.pool.umem.data_mut(desc) };
+            if let Some(header) = data.contents_mut().first_chunk_mut::<ETHERNET>() {
+                header.copy_within(6..12, 0);
+                header[12..].copy_from_slice(&EXPERIMENTAL);
+            }
         }
     }
 

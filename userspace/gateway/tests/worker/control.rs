@@ -211,6 +211,9 @@ impl Device for Stuck {
     fn transmit(&mut self, _: &mut Vec<Self::Frame>) -> usize {
         0
     }
+    fn forsake(&mut self) {
+        self.0.forsake();
+    }
     fn release(&mut self, frame: Self::Frame) {
         self.0.release(frame);
     }

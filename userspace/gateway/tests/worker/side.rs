@@ -40,6 +40,7 @@ pub struct Setup {
     pub dummy_interval: Option<Duration>,
     pub reserved: u64,
     pub spin: bool,
+    pub hold_packets: usize,
 }
 
 impl Default for Setup {
@@ -57,6 +58,7 @@ impl Default for Setup {
             dummy_interval: None,
             reserved: u64::MAX,
             spin: false,
+            hold_packets: 64,
         }
     }
 }
@@ -210,6 +212,7 @@ pub fn config(vpc: u8, setup: &Setup) -> WorkerConfig {
         tunnels: vec![tunnel(vpc, other, prefixes(other), setup)],
         routes: routes(vpc, &[1, 2, 3]),
         burst: setup.burst,
+        hold_packets: setup.hold_packets,
         spin: setup.spin,
     }
 }
