@@ -6,9 +6,9 @@
 mod packet;
 mod seal;
 
+pub use causeway_rescale::message::{LONGEST_PACKET, PORT};
 pub use packet::{Packet, PacketError, parse, to_peer};
 pub use seal::{Kind, Message, OpenError, Seals, TAG};
-pub use causeway_rescale::message::{LONGEST_PACKET, PORT};
 
 /// Octets of the longest sealed message: that, less the headers of IPv4 and UDP.
 pub const LONGEST: usize = LONGEST_PACKET - 20 - 8;

@@ -38,18 +38,11 @@ struct Entry<F> {
     waiting: u64,
     /// None of those waits any more since so many packets had come into the backlog.
     backlog: Option<u64>,
-    what: What<F>,
-}
-
-enum What<F> {
-    /// For control.
-    Here(Word),
-    /// For another host: sent like any packet.
-    There {
-        frame: F,
-        length: usize,
-        destination: Address,
-    },
+    frame: F,
+    length: usize,
+    destination: Address,
+    /// Whether it is for control, not for another host, to which it is sent like any packet.
+    here: bool,
 }
 
 impl<F> Behind<F> {
@@ -76,38 +69,25 @@ impl<D: Device> Worker<D> {
     #[cold]
     pub(crate) fn follow(
         &mut self,
-        mut frame: D::Frame,
+        frame: D::Frame,
         length: usize,
         destination: Address,
         tunnel: usize,
         now: Instant,
     ) {
-        let what = if self.nic_addresses.contains(&destination) {
-            let packet = &self.device.room(&mut frame)[ETHERNET..][..length];
-            let word = Word::new(tunnel, packet);
-            self.device.release(frame);
-            word.map(What::Here)
-        } else {
-            Some(What::There {
-                frame,
-                length,
-                destination,
-            })
-        };
-        let Some(what) = what else {
-            self.totals.drops[Drop::WordLost] += 1;
-            return;
-        };
         self.totals.waiting += 1;
         let entry = Entry {
             tunnel,
             since: now,
             waiting: self.waiting.arrived(),
             backlog: None,
-            what,
+            frame,
+            length,
+            destination,
+            here: self.nic_addresses.contains(&destination),
         };
         if self.behind.words.len() == CAPACITY {
-            self.drop_word(entry.what, Drop::WordLost);
+            self.drop_word(entry.frame, Drop::WordLost);
         } else {
             self.behind.words.push_back(entry);
         }
@@ -150,34 +130,29 @@ impl<D: Device> Worker<D> {
                 }
                 self.give_up(entry.tunnel, entry.waiting, Drop::NeighbourUnresolved);
             }
-            match entry.what {
-                What::Here(_) => {
-                    entry.backlog.get_or_insert(self.backlog.arrived());
-                    self.behind.words.push_back(entry);
-                }
-                What::There {
-                    frame,
-                    length,
-                    destination,
-                } => {
-                    self.totals.waiting -= 1;
-                    let way = Way {
-                        destination: destination.into(),
-                        hop: self.routes.lookup(destination.into()),
-                        opened: Some(entry.tunnel),
-                    };
-                    match self.admit(way.hop, 1) {
-                        Ok(()) => {
-                            let origin = Origin::Received(entry.since);
-                            self.deliver(frame, length, origin, way, now);
-                        }
-                        Err(reason) => {
-                            self.device.release(frame);
-                            self.totals.drops[reason] += 1;
-                        }
-                    }
-                }
+            if entry.here {
+                entry.backlog.get_or_insert(self.backlog.arrived());
+                self.behind.words.push_back(entry);
+            } else {
+                self.send_word(entry, now);
             }
+        }
+    }
+
+    fn send_word(&mut self, entry: Entry<D::Frame>, now: Instant) {
+        let destination = entry.destination.into();
+        let way = Way {
+            destination,
+            hop: self.routes.lookup(destination),
+            opened: Some(entry.tunnel),
+        };
+        match self.admit(way.hop, 1) {
+            Ok(()) => {
+                self.totals.waiting -= 1;
+                let origin = Origin::Received(entry.since);
+                self.deliver(entry.frame, entry.length, origin, way, now);
+            }
+            Err(reason) => self.drop_word(entry.frame, reason),
         }
     }
 
@@ -203,16 +178,25 @@ impl<D: Device> Worker<D> {
             let Some(entry) = self.behind.words.pop_front() else {
                 return;
             };
-            match (entry.backlog, entry.what) {
-                (Some(through), What::Here(word)) if gone >= through => {
-                    self.totals.waiting -= 1;
-                    match self.port.words.try_send(word) {
-                        Ok(()) => self.totals.words += 1,
-                        Err(_) => self.totals.drops[Drop::WordLost] += 1,
-                    }
-                }
-                (_, what) => self.behind.words.push_back(Entry { what, ..entry }),
+            if entry.backlog.is_some_and(|through| gone >= through) {
+                self.give_word(entry);
+            } else {
+                self.behind.words.push_back(entry);
             }
+        }
+    }
+
+    fn give_word(&mut self, mut entry: Entry<D::Frame>) {
+        let packet = &self.device.room(&mut entry.frame)[ETHERNET..][..entry.length];
+        let word = Word::new(entry.tunnel, packet);
+        // A full channel loses it: demuxes say again what matters.
+        if word.is_some_and(|word| self.port.words.try_send(word).is_ok()) {
+            self.device.release(entry.frame);
+            self.totals.waiting -= 1;
+            self.totals.sent += 1;
+            self.totals.words += 1;
+        } else {
+            self.drop_word(entry.frame, Drop::WordLost);
         }
     }
 
@@ -223,17 +207,15 @@ impl<D: Device> Worker<D> {
                 return;
             };
             if of.is_none_or(|tunnel| tunnel == entry.tunnel) {
-                self.drop_word(entry.what, reason);
+                self.drop_word(entry.frame, reason);
             } else {
                 self.behind.words.push_back(entry);
             }
         }
     }
 
-    fn drop_word(&mut self, what: What<D::Frame>, reason: Drop) {
-        if let What::There { frame, .. } = what {
-            self.device.release(frame);
-        }
+    fn drop_word(&mut self, frame: D::Frame, reason: Drop) {
+        self.device.release(frame);
         self.totals.waiting -= 1;
         self.totals.drops[reason] += 1;
     }

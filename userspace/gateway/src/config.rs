@@ -10,8 +10,6 @@ use crate::tunnel::Tunnel;
 
 /// Packets that a worker takes at once unless told otherwise.
 pub const DEFAULT_BURST: usize = 64;
-/// Packets that a worker holds at most unless told otherwise.
-pub const DEFAULT_HOLD_PACKETS: usize = 4096;
 
 /// What a worker is told when it is made.
 #[derive(Debug)]
@@ -34,8 +32,7 @@ pub struct WorkerConfig {
     pub routes: Arc<Snapshot>,
     /// Packets taken at once, at least 1; see [`DEFAULT_BURST`].
     pub burst: usize,
-    /// Packets that all holds together keep at most; see [`DEFAULT_HOLD_PACKETS`]. They keep them
-    /// in frames of the device, which must have so many more to receive into.
+    /// Packets that all holds together keep at most. They keep them in frames of the device, which must have so many more to receive into.
     pub hold_packets: usize,
     /// Whether an idle worker spins instead of sleeping.
     pub spin: bool,

@@ -59,18 +59,18 @@ impl IndexMut<Drop> for Drops {
 }
 
 /// A worker's counts since its start. At every batch boundary
-/// `received == sent + words + drops.sum() + waiting`.
+/// `received == sent + drops.sum() + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Packets taken from the device.
     pub received: u64,
-    /// Received packets whose result was given to the device. One that was sealed in fragments
-    /// counts once.
+    /// Received packets whose result was given to the device or, where it is a word of a peer's demux
+    /// to this host's, to control. One that was sealed in fragments counts once.
     pub sent: u64,
     /// Packets given to the device beyond those: ICMP errors, dummies, control's own, and the fragments of
     /// a packet but the last.
     pub originated: u64,
-    /// Received packets that were given to control: words of the peers' demuxes.
+    /// Those that were given to control.
     pub words: u64,
     /// A gauge: received packets that wait for a next hop, for room in the transmit ring, for the
     /// release of a hold, or, as words, for those before them.
@@ -130,7 +130,7 @@ const CELLS: usize = SCALARS + Drop::COUNT;
 impl Totals {
     /// Whether every received packet is accounted for.
     pub fn balanced(&self) -> bool {
-        self.received == self.sent + self.words + self.drops.sum() + self.waiting
+        self.received == self.sent + self.drops.sum() + self.waiting
     }
 
     fn cells(&self) -> [u64; CELLS] {

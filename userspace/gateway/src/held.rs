@@ -118,7 +118,9 @@ impl<D: Device> Worker<D> {
 
     fn drop_held(&mut self, frames: Vec<D::Frame>, reason: Drop) {
         let count = frames.len() as u64;
-        frames.into_iter().for_each(|frame| self.device.release(frame));
+        frames
+            .into_iter()
+            .for_each(|frame| self.device.release(frame));
         self.totals.waiting -= count;
         self.totals.drops[reason] += count;
     }

@@ -47,7 +47,7 @@ mod word;
 mod worker;
 
 pub use causeway_device::STANDSTILL;
-pub use config::{DEFAULT_BURST, DEFAULT_HOLD_PACKETS, WorkerConfig, WorkerError};
+pub use config::{DEFAULT_BURST, WorkerConfig, WorkerError};
 pub use control::{Audit, Bound, Command, Control, Direction, Event, Gone, Limit};
 pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use hold::{Hold, Holds, Released};

@@ -241,7 +241,9 @@ impl<D: Device> Worker<D> {
         let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
         let room = &mut self.device.room(&mut out)[ETHERNET..];
         match icmp::write(error, &self.icmp_sources, packet, room) {
-            Some(length) => self.deliver(out, length, Origin::Worker, Way::own(destination, hop), now),
+            Some(length) => {
+                self.deliver(out, length, Origin::Worker, Way::own(destination, hop), now)
+            }
             None => self.device.release(out),
         }
     }

@@ -103,12 +103,7 @@ impl<F> Waiting<F> {
     }
 
     /// Gives up those of the first `count` that `tunnel` brought.
-    pub(crate) fn give_up(
-        &mut self,
-        tunnel: usize,
-        count: u64,
-        mut drop: impl FnMut(Outgoing<F>),
-    ) {
+    pub(crate) fn give_up(&mut self, tunnel: usize, count: u64, mut drop: impl FnMut(Outgoing<F>)) {
         for _ in 0..self.queue.len() {
             let Some(entry) = self.queue.pop_front() else {
                 return;

@@ -79,6 +79,11 @@ fn handle(desk: &mut Desk, event: Event, watcher: &Watcher) {
             mtu,
             "a router on the path to the peer takes less than the tunnel needs, and was not believed"
         ),
+        Event::StoodStill(silent) => tracing::warn!(
+            gateway = desk.gateway,
+            milliseconds = silent.as_millis(),
+            "the worker had not run for so long and dropped what it had: was the process stopped, or is the machine overloaded?"
+        ),
         Event::Audit(audit) => log(&desk.gateway, audit),
     }
 }

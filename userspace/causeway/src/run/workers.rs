@@ -74,7 +74,9 @@ pub fn prepare(
     let devices = AfXdp::open(OpenOptions {
         queues: queues(nic),
         workers: count,
-        frames_per_queue: FRAMES_PER_WORKER * (count as u32 + 1),
+        // What a worker holds is missing to those that receive.
+        frames_per_queue: FRAMES_PER_WORKER * (count as u32 + 1)
+            + plan.rescale.hold_packets as u32 * count as u32,
         frame_size: FrameSize::Auto,
         ring_size: RING_SIZE,
         copy: CopyPreference::Auto,
@@ -109,6 +111,7 @@ pub fn prepare(
             tunnels,
             routes: routes.clone(),
             burst: DEFAULT_BURST,
+            hold_packets: plan.rescale.hold_packets,
             spin: worker.spin,
         };
         let (made, control) = Worker::new(config, device)

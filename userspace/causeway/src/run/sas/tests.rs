@@ -129,6 +129,7 @@ fn world(directory: &Directory) -> Sas {
             tunnels: vec![tunnel],
             routes: Arc::new(Snapshot::default()),
             burst: 8,
+            hold_packets: 0,
             spin: false,
         };
         let (nic, wire) = memory::pair(64, 2048, 16);
