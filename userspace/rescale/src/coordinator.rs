@@ -62,6 +62,8 @@ pub struct Coordinator {
     /// Whether the buckets that should move have had their time to fall idle.
     idled: bool,
     batches: Vec<Batch>,
+    /// A gateway did not hold: when it is asked anew.
+    pause: Duration,
 }
 
 impl Coordinator {
@@ -120,6 +122,7 @@ impl Coordinator {
             idle: None,
             idled: false,
             batches: Vec::new(),
+            pause: now,
         }
     }
 

@@ -135,16 +135,17 @@ impl Batch {
         self.stage = Stage::Proving { until };
     }
 
-    /// The new gateway died.
-    pub fn bereave(&mut self, desk: &Desk) {
+    /// The new gateway died. The hold that it may still have.
+    pub fn bereave(&mut self, desk: &Desk) -> Option<u64> {
         self.stage = match self.stage {
             Stage::Proving { .. } => Stage::Orphaned {
                 until: desk.now + desk.settings.hold_time + SLACK,
             },
-            Stage::Orphaned { .. } | Stage::Over { .. } => return,
+            Stage::Orphaned { .. } | Stage::Over { .. } => return None,
             Stage::Holding => Stage::Over { moved: false },
             Stage::Releasing { moved, .. } => Stage::Over { moved },
         };
+        Some(self.hold.id)
     }
 
     /// Goes on as far as it can.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::Event;
 use super::desk::{Ask, Desk, REPEAT};
 use super::pairs::Pairs;
-use super::{Event, Settings};
 use crate::Ordinal;
-use crate::message::PeerWord;
+use crate::message::{PeerWord, Request};
 
 /// What a worker may take to send what it found just before it would have discarded it.
 const TO_WORK_OFF: Duration = Duration::from_millis(50);
@@ -17,8 +17,10 @@ pub(super) struct Death {
     stage: Stage,
     /// The peer's gateway said itself that it is fenced.
     confirmed: bool,
-    /// Since when the own gateway answers again.
+    /// Since when the own gateway answers again, and has let go what it held.
     answers: Option<Duration>,
+    /// Holds that it may still have, and the requests to release them.
+    holds: Vec<(u64, Ask)>,
     /// Probes that have come through since.
     pub echoes: u32,
 }
@@ -44,6 +46,7 @@ impl Death {
             stage: Stage::Fencing,
             confirmed: false,
             answers: None,
+            holds: Vec::new(),
             echoes: 0,
         }
     }
@@ -60,16 +63,26 @@ impl Death {
         matches!(self.stage, Stage::Lifting(_) | Stage::Lifted)
     }
 
+    /// The own gateway is there again.
     pub fn gateway_answers(&mut self, now: Duration) {
         if matches!(self.stage, Stage::Fenced) {
             self.answers.get_or_insert(now);
         }
     }
 
-    /// How long after its first answer the gateway can still have anything of the time before: an
-    /// old request to hold, which it read when it woke up, ends by its own limit.
-    fn quiet(settings: &Settings) -> Duration {
-        settings.hold_time + TO_WORK_OFF
+    /// The gateway may have a hold, or read the request for one when it goes on. What it releases
+    /// while it is fenced reaches nobody.
+    pub fn leaves(&mut self, hold: u64, desk: &mut Desk) {
+        self.holds.push((hold, desk.ask()));
+    }
+
+    /// A gateway's answer, if it is one to a release.
+    pub fn answered(&mut self, id: u64, now: Duration) {
+        let before = self.holds.len();
+        self.holds.retain(|(_, ask)| ask.id != id);
+        if self.holds.len() < before {
+            self.answers = Some(now);
+        }
     }
 }
 
@@ -152,8 +165,19 @@ impl Death {
         }
         if let Stage::Fenced = self.stage
             && !in_use
+            && self.answers.is_some()
+        {
+            for (hold, ask) in &mut self.holds {
+                if desk.due(ask, REPEAT) {
+                    desk.say(pair, ask.id, Request::Release { hold: *hold });
+                }
+            }
+        }
+        if let Stage::Fenced = self.stage
+            && !in_use
+            && self.holds.is_empty()
             && let Some(answers) = self.answers
-            && desk.past(answers + Self::quiet(&desk.settings))
+            && desk.past(answers + desk.settings.standstill + TO_WORK_OFF)
         {
             self.stage = Stage::Lifting(desk.ask());
             self.echoes = 0;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::{self, Batch};
+use super::desk::REPEAT;
 use super::guard::Guard;
 use super::idle::Idle;
 use super::{Coordinator, Event, Health, Output};
@@ -87,8 +88,11 @@ impl Coordinator {
     /// What was to go to a pair that has died, or has gone there, goes elsewhere.
     fn leave_dead(&mut self) {
         for batch in &mut self.batches {
-            if self.pairs.health(batch.to) == Health::Dead {
-                batch.bereave(&self.desk);
+            let to = self.pairs.all.get_mut(&batch.to);
+            if let Some(death) = to.and_then(|pair| pair.death.as_mut())
+                && let Some(hold) = batch.bereave(&self.desk)
+            {
+                death.leaves(hold, &mut self.desk);
             }
         }
         self.clear();
@@ -96,9 +100,13 @@ impl Coordinator {
 
     fn clear(&mut self) {
         for batch in &self.batches {
-            if let batch::Stage::Over { moved } = batch.stage
-                && let Some(change) = &mut self.change
-            {
+            let batch::Stage::Over { moved } = batch.stage else {
+                continue;
+            };
+            if !moved {
+                self.pause = self.desk.now + REPEAT;
+            }
+            if let Some(change) = &mut self.change {
                 match moved {
                     true => {
                         change.advanced(&self.desk);
@@ -114,7 +122,7 @@ impl Coordinator {
 
     fn begin(&mut self) {
         self.adopt_orphans();
-        if self.placed == self.wanted {
+        if self.placed == self.wanted || !self.desk.past(self.pause) {
             return;
         }
         let mut free: BTreeMap<(bool, Ordinal), BucketSet> = BTreeMap::new();

@@ -119,7 +119,7 @@ impl Pairs {
         }
     }
 
-    /// A gateway's answer, if it is one to a reset or a probe.
+    /// A gateway's answer, if it is one to a reset, to a probe, or to what a dead one is asked.
     pub fn answered(&mut self, ordinal: Ordinal, id: u64, reply: &Reply, now: Duration) {
         let Some(pair) = self.all.get_mut(&ordinal) else {
             return;
@@ -129,6 +129,11 @@ impl Pairs {
             Reply::Sealed if pair.probes.iter().any(|&(probe, _)| probe == id) => {
                 if let Some(death) = &mut pair.death {
                     death.gateway_answers(now);
+                }
+            }
+            Reply::Released { .. } | Reply::Refused { .. } => {
+                if let Some(death) = &mut pair.death {
+                    death.answered(id, now);
                 }
             }
             _ => {}
