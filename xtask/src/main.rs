@@ -8,6 +8,7 @@ mod linker;
 mod memory;
 mod needs;
 mod perf;
+mod program;
 mod report;
 mod run;
 mod setup;
@@ -21,6 +22,7 @@ mod workspace;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -76,7 +78,7 @@ enum Task {
         )]
         arguments: Vec<OsString>,
     },
-    /// Runs the tests of one promise and prints what each of its points rests on; needs root
+    /// Examines one promise and prints what each of its points rests on; needs root
     Verify {
         #[command(subcommand)]
         what: Promise,
@@ -87,6 +89,12 @@ enum Task {
 enum Promise {
     /// What the standards demand of an ESP data path (docs/standards.toml)
     Standards,
+    /// What the kernel's verifier counts in the XDP program, against its limits
+    Program {
+        /// Also write the report to this file, as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// That no access to memory is out of bounds: AddressSanitizer and valgrind over the rooms beside
     /// `unsafe` and foreign code
     Memory,
@@ -138,6 +146,12 @@ fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
         } => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;
             memory::verify(workspace, &built).map(|()| true)
+        }
+        Task::Verify {
+            what: Promise::Program { json },
+        } => {
+            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            program::verify(workspace, &built, json.as_deref())
         }
         Task::Test => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::capture::Capture;
-use super::flow::Flow;
+use super::flow::{Flow, Payload};
 use super::packet::Packet;
 use super::print::{self, Back, Told};
 use super::question::Question;
@@ -117,7 +117,9 @@ impl Explain {
         let at_peer = story.is_steered();
         let answer = flow.answer();
         let back = self.ask(source, Packet::Ip(answer.packet()), at_peer)?;
-        let back = back.is_steered().then(|| Back {
+        // ESP for this host has no answer: what goes back has an SPI and an SA of its own.
+        let one_way = !at_peer && matches!(flow.payload, Payload::Esp { .. });
+        let back = (back.is_steered() && !one_way).then(|| Back {
             subject: answer.to_string(),
             at_peer,
             story: back,

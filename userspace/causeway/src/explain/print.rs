@@ -59,21 +59,25 @@ pub fn in_full(out: &mut impl Write, told: &Told) -> io::Result<()> {
     let Some(back) = &told.answer else {
         return Ok(());
     };
-    let whose = match back.at_peer {
-        true => ", as the peer's demux steers it by the same table",
-        false => "",
-    };
-    writeln!(out, "\nthe answer, {}{whose}", back.subject)?;
-    match back.at_peer {
-        // What is the peer's own, MAC addresses and the frame, is not known here.
-        true => {
-            for step in back.story.steps.iter().filter(|step| step.is_shared()) {
-                writeln!(out, "{}", step.line())?;
-            }
-            Ok(())
-        }
-        false => writeln!(out, "{}", back.story),
+    if !back.at_peer {
+        return writeln!(out, "\nthe answer, {}\n{}", back.subject, back.story);
     }
+    write!(out, "\nthe answer, {}", back.subject)?;
+    match back.story.gateway() {
+        Some(gateway) => writeln!(
+            out,
+            ": the peer's demux, by the same table, gives it to {gateway}'s peer"
+        ),
+        None => writeln!(
+            out,
+            ": the peer's demux, by the same table, finds no gateway"
+        ),
+    }?;
+    // What is the peer's own, MAC addresses and the frame, is not known here.
+    let shared = back.story.steps.iter().filter(|step| step.is_shared());
+    shared
+        .map(|step| writeln!(out, "{}", step.line()))
+        .collect()
 }
 
 /// A packet of a file in a line.

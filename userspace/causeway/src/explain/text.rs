@@ -88,6 +88,14 @@ impl Story {
         steps.any(|step| matches!(step, Step::Bucket { .. }))
     }
 
+    /// The gateway to which a bucket leads.
+    pub(super) fn gateway(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Gateway { gateway, .. } => Some(gateway.as_str()),
+            _ => None,
+        })
+    }
+
     fn source(&self) -> Option<IpAddr> {
         self.steps.iter().find_map(|step| match step {
             Step::Ip { source, .. } => Some(*source),

@@ -61,7 +61,7 @@ fn a_flow_is_told_in_both_directions() {
         "by the tables that demux.toml makes; no-such-nic is not on this host",
         "10.2.0.7 is of peering vpc-2, by its prefix 10.2.0.0/24",
         "whose MAC address a role asks for when it runs",
-        "the answer, 10.2.0.7:443 > 10.1.0.5:1234 tcp, as the peer's demux steers it",
+        "the answer, 10.2.0.7:443 > 10.1.0.5:1234 tcp: the peer's demux, by the same table, gives it to gateway-",
     ] {
         assert!(text.contains(phrase), "no {phrase:?} in\n{text}");
     }
@@ -82,6 +82,9 @@ fn a_flow_is_told_in_both_directions() {
         told["counter"],
         "causeway_steering_to_gateway_packets_total"
     );
+    // What goes back has an SA of its own.
+    let esp = said(&directory, &["10.2.0.101 > 10.9.0.1 esp spi 4097"]);
+    assert!(!esp.contains("the answer"), "{esp}");
     // Asked the other way round, this demux steers the answer.
     let turned = said(&directory, &["10.2.0.7:443 > 10.1.0.5:1234 tcp"]);
     assert!(turned.contains("kernel, no-peering"), "{turned}");
