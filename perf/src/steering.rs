@@ -4,6 +4,8 @@
 //! no redirect carried out, caches warm. So these are the program's own costs, to be compared with
 //! each other within a run.
 
+mod spread;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +13,7 @@ use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::steering::{Peering, Place};
 use causeway_demux::{Program, Steering};
 use causeway_kernel_tests::packet::{
-    Ipv4, Ipv6, OWN_MAC, destination_options, esp, ethernet, hop_by_hop, icmp, tcp, udp,
+    Ipv4, Ipv6, OWN_MAC, destination_options, esp, ethernet, hop_by_hop, icmp, tagged, tcp, udp,
 };
 use causeway_kernel_tests::world::{ELSEWHERE, FAR, HOST, OWN, SPI, ipv6, steering};
 use causeway_steering::{MAX_GATEWAYS, Verdict, decide};
@@ -62,6 +64,7 @@ struct Document {
     packets: Vec<Figure>,
     gateways: Vec<Figure>,
     prefixes: Vec<Figure>,
+    spread: Vec<spread::Spread>,
 }
 
 /// Nanoseconds per packet.
@@ -117,6 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
             |count| tables(2, count),
         )?,
         load: [load_before, machine::load()],
+        spread: spread::measure(),
     };
     print(&document);
     if let Some(path) = &args.json {
@@ -199,6 +203,14 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
             far(6).frame(&tcp(1234, 443)),
         ),
         (
+            "TCP/IPv4 behind a VLAN tag",
+            tagged(&far(6).frame(&tcp(1234, 443)), &[0x8100]),
+        ),
+        (
+            "TCP/IPv4 behind two VLAN tags",
+            tagged(&far(6).frame(&tcp(1234, 443)), &[0x88a8, 0x8100]),
+        ),
+        (
             "UDP/IPv4 to a remote gateway",
             far(17).frame(&udp(1234, 443, &[0; 20])),
         ),
@@ -239,10 +251,6 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
             Ipv4::new(FAR, OWN, 6).frame(&tcp(50_000, 22)),
         ),
         ("not ours: ARP", ethernet([0xff; 6], 0x0806, &[0; 28])),
-        (
-            "not steered yet: a VLAN tag",
-            ethernet(OWN_MAC, 0x8100, &[0; 60]),
-        ),
     ]
 }
 
@@ -314,6 +322,7 @@ fn print(document: &Document) {
             figure.what, figure.ns, figure.spread[0], figure.spread[1]
         );
     }
+    spread::print(&document.spread);
     let tcp = document.packets[0].ns;
     let verdict = if tcp <= GOAL_NS { "met" } else { "missed" };
     println!(
