@@ -1,5 +1,6 @@
 //! Measures Causeway: `cargo xtask perf <command>`.
 
+mod buckets;
 mod engine;
 mod machine;
 mod rescale;
@@ -18,6 +19,8 @@ struct Perf {
 
 #[derive(Subcommand)]
 enum Measurement {
+    /// Counts what a cluster's change moves: the bucket table beside modulo, hash-threshold and Maglev
+    Buckets(buckets::Args),
     /// Seals and opens on one core, without a NIC: each cipher, backend and size
     Engine(engine::Args),
     /// Changes a cluster under full load, in the lab: what is lost, reordered, silent
@@ -28,6 +31,7 @@ enum Measurement {
 
 fn main() -> Result<()> {
     match Perf::parse().command {
+        Measurement::Buckets(args) => buckets::run(&args),
         Measurement::Engine(args) => engine::run(&args),
         Measurement::Rescale(args) => rescale::run(&args),
         Measurement::Steering(args) => steering::run(&args),
