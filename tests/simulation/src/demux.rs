@@ -1,0 +1,208 @@
+//! A demux: the XDP program's buckets, the coordinator, and the disk that outlives them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use causeway_rescale::coordinator::{
+    Coordinator, Event, Input, Outcome, Output, Refusal, Settings, State,
+};
+use causeway_rescale::message::ToGateway;
+use causeway_rescale::{BucketSet, Ordinal};
+use causeway_steering::bucket::clock;
+use causeway_steering::{BUCKETS, Bucket};
+
+use crate::link::{MS, Time, US};
+use crate::random::Random;
+
+/// CPUs on which the program runs.
+const CPUS: usize = 2;
+/// How long after a run of the program its packet leaves, at most.
+const FLUSH: Time = 100 * US;
+
+/// What a demux does as seen from outside.
+#[derive(Debug)]
+pub enum Deed {
+    /// It says this to a gateway.
+    Say(Ordinal, ToGateway),
+    /// A command is done.
+    Done(Result<Outcome, Refusal>),
+    /// Something for the log.
+    Tell(Event),
+}
+
+pub struct Demux {
+    /// The process; without it no packet is steered.
+    pub coordinator: Option<Coordinator>,
+    /// Another one after each start.
+    pub life: u64,
+    disk: State,
+    settings: Settings,
+    entries: Vec<Option<Bucket>>,
+    skew: u32,
+    inputs: VecDeque<Input>,
+    busy: bool,
+    flushed: [Time; CPUS],
+}
+
+impl Demux {
+    pub fn new(settings: Settings, disk: State) -> Self {
+        Self {
+            coordinator: None,
+            life: 0,
+            disk,
+            settings,
+            entries: vec![None; BUCKETS as usize],
+            skew: 0,
+            inputs: VecDeque::new(),
+            busy: false,
+            flushed: [0; CPUS],
+        }
+    }
+
+    pub fn start(&mut self, now: Time, random: &mut Random) {
+        self.stop();
+        let (settings, disk) = (self.settings.clone(), self.disk.clone());
+        let number = random.bits();
+        self.coordinator = Some(Coordinator::new(settings, disk, number, time(now)));
+    }
+
+    /// The process is killed, and with it the program.
+    pub fn stop(&mut self) {
+        self.life += 1;
+        self.coordinator = None;
+        self.inputs.clear();
+        self.busy = false;
+        self.entries.fill(None);
+    }
+
+    /// Where the program sends a packet, and when it leaves.
+    pub fn steer(
+        &mut self,
+        bucket: u32,
+        now: Time,
+        random: &mut Random,
+    ) -> Option<(Ordinal, Time)> {
+        let skew = self.skew;
+        let entry = self.entries[bucket as usize].as_mut()?;
+        *entry = entry.route(|| clock(now), skew);
+        let to = Ordinal(entry.gateway);
+        let flushed = &mut self.flushed[bucket as usize % CPUS];
+        *flushed = (now + random.below(FLUSH)).max(*flushed);
+        Some((to, *flushed))
+    }
+
+    /// What the program does with a bucket.
+    pub fn entry(&self, bucket: u32) -> Option<Bucket> {
+        self.entries[bucket as usize]
+    }
+
+    pub fn hear(&mut self, input: Input) {
+        if self.coordinator.is_some() {
+            self.inputs.push_back(input);
+        }
+    }
+
+    /// The executor was busy until now.
+    pub fn go_on(&mut self) {
+        self.busy = false;
+    }
+
+    /// Carries out what the coordinator wants, and gives it what was heard. When to come back: the
+    /// executor is busy until then if it is `Err`.
+    pub fn work(
+        &mut self,
+        now: Time,
+        random: &mut Random,
+        deeds: &mut Vec<Deed>,
+    ) -> Result<Time, Time> {
+        if self.busy || self.coordinator.is_none() {
+            return Ok(Time::MAX);
+        }
+        loop {
+            let output = self.coordinator.as_mut().and_then(Coordinator::poll);
+            match output {
+                Some(output) => {
+                    if let Some(busy) = self.carry_out(output, now, random, deeds) {
+                        self.busy = true;
+                        return Err(now + busy);
+                    }
+                }
+                None => {
+                    let Some(coordinator) = &mut self.coordinator else {
+                        return Ok(Time::MAX);
+                    };
+                    match self.inputs.pop_front() {
+                        Some(input) => coordinator.handle(time(now), input),
+                        None => return Ok(coordinator.next_wake().as_nanos() as Time),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does one thing. How long it takes, where that matters.
+    fn carry_out(
+        &mut self,
+        output: Output,
+        now: Time,
+        random: &mut Random,
+        deeds: &mut Vec<Deed>,
+    ) -> Option<Time> {
+        match output {
+            Output::ToGateway(to, said) => deeds.push(Deed::Say(to, said)),
+            Output::Assign {
+                buckets,
+                to,
+                when_idle: false,
+            } => {
+                for bucket in buckets.iter() {
+                    self.entries[bucket as usize] = Some(Bucket::direct(to.0));
+                }
+                // The grace period.
+                return Some(random.within(FLUSH, 12 * MS));
+            }
+            Output::Assign { buckets, to, .. } => {
+                for bucket in buckets.iter() {
+                    if let Some(entry) = &mut self.entries[bucket as usize] {
+                        *entry = Bucket::moving(entry.gateway, to.0, clock(now));
+                    }
+                }
+            }
+            Output::PollIdle(buckets) => {
+                let moved = self.settle(&buckets, now);
+                self.inputs.push_front(Input::Idle(moved));
+                return Some(random.below(200 * US));
+            }
+            Output::Skew(skew) => {
+                self.skew = (skew.as_nanos() >> 10) as u32;
+                return Some(random.below(200 * US));
+            }
+            Output::Store(state) => self.disk = state,
+            Output::Done(result) => deeds.push(Deed::Done(result)),
+            Output::Event(event) => deeds.push(Deed::Tell(event)),
+        }
+        None
+    }
+
+    /// As `Program::settle` in the demux.
+    fn settle(&mut self, buckets: &BucketSet, now: Time) -> BucketSet {
+        let mut settled = BucketSet::new();
+        for bucket in buckets.iter() {
+            let Some(entry) = &mut self.entries[bucket as usize] else {
+                continue;
+            };
+            if entry.is_moving() {
+                if !entry.is_idle(clock(now), self.skew) {
+                    continue;
+                }
+                *entry = Bucket::direct(entry.next);
+            }
+            settled.insert(bucket);
+        }
+        settled
+    }
+}
+
+fn time(now: Time) -> Duration {
+    Duration::from_nanos(now)
+}
