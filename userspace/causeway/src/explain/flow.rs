@@ -7,7 +7,6 @@ use std::str::FromStr;
 use causeway_steering::headers::{IPV4, IPV6, protocol};
 use thiserror::Error;
 
-const GRE: u8 = 47;
 /// The extension header that a fragment of IPv6 has.
 const FRAGMENT: u8 = 44;
 
@@ -25,7 +24,7 @@ pub struct Flow {
 /// What a packet of a flow carries, as far as steering looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// TCP, UDP or SCTP, with both ports.
+    /// A protocol that has ports, such as TCP, with both.
     Ports {
         /// The protocol number.
         protocol: u8,
@@ -79,7 +78,7 @@ pub enum FlowError {
     Families(IpAddr, IpAddr),
     /// A word that names no protocol.
     #[error(
-        "expected tcp, udp, sctp, icmp, icmpv6, esp, gre or a protocol number from 0 to 255, got {0:?}"
+        "expected tcp, udp, sctp, dccp, udp-lite, icmp, icmpv6, esp, gre or a protocol number from 0 to 255, got {0:?}"
     )]
     Protocol(String),
     /// The other family's ICMP.
@@ -103,8 +102,9 @@ pub enum FlowError {
     },
 }
 
-const BOTH_PORTS: &str = "both ends of tcp, udp and sctp have a port: write ADDRESS:PORT";
-const NO_PORTS: &str = "only tcp, udp and sctp have ports, and only the first fragment of a packet tells \
+const BOTH_PORTS: &str =
+    "both ends of tcp, udp, sctp, dccp and udp-lite have a port: write ADDRESS:PORT";
+const NO_PORTS: &str = "only tcp, udp, sctp, dccp and udp-lite have ports, and only the first fragment of a packet tells \
      them: steering knows the others by addresses and protocol";
 
 impl FromStr for Flow {
@@ -145,22 +145,15 @@ fn end(text: &str) -> Result<(IpAddr, Option<u16>), FlowError> {
 }
 
 fn number_of(name: &str, is_ipv4: bool) -> Result<u8, FlowError> {
-    let known = [
-        ("tcp", protocol::TCP),
-        ("udp", protocol::UDP),
-        ("sctp", protocol::SCTP),
-        ("icmp", protocol::ICMP),
-        ("icmpv6", protocol::ICMPV6),
-        ("esp", protocol::ESP),
-        ("gre", GRE),
-    ];
     let lower = name.to_lowercase();
     match (lower.as_str(), is_ipv4) {
         ("icmp", false) => return Err(FlowError::OtherIcmp("icmp", "icmpv6")),
         ("icmpv6", true) => return Err(FlowError::OtherIcmp("icmpv6", "icmp")),
         _ => {}
     }
-    let known = known.into_iter().find(|(word, _)| *word == lower);
+    let known = super::PROTOCOLS
+        .into_iter()
+        .find(|(word, _)| *word == lower);
     known
         .map(|(_, number)| number)
         .or_else(|| lower.parse().ok())
@@ -173,7 +166,7 @@ fn payload(
     ports: (Option<u16>, Option<u16>),
     rest: &[&str],
 ) -> Result<Payload, FlowError> {
-    let has_ports = matches!(number, protocol::TCP | protocol::UDP | protocol::SCTP);
+    let has_ports = protocol::has_ports(number);
     if rest == ["fragment"] {
         return match ports {
             (None, None) => Ok(Payload::Fragment { protocol: number }),
@@ -306,7 +299,7 @@ impl Flow {
             } => {
                 let header = match protocol {
                     protocol::TCP => 20,
-                    protocol::SCTP => 12,
+                    protocol::SCTP | protocol::DCCP => 12,
                     _ => 8,
                 };
                 let mut octets = [source, destination].map(u16::to_be_bytes).concat();

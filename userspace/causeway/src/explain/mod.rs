@@ -31,17 +31,23 @@ pub use story::{End, Step, Story, tell};
 
 use causeway_steering::headers::protocol;
 
+/// The protocols that have a name, here and in what people write.
+const PROTOCOLS: [(&str, u8); 9] = [
+    ("icmp", protocol::ICMP),
+    ("tcp", protocol::TCP),
+    ("udp", protocol::UDP),
+    ("dccp", protocol::DCCP),
+    ("gre", 47),
+    ("esp", protocol::ESP),
+    ("icmpv6", protocol::ICMPV6),
+    ("sctp", protocol::SCTP),
+    ("udp-lite", protocol::UDP_LITE),
+];
+
 /// A protocol's name, or its number.
-pub(crate) fn name_of(protocol: u8) -> String {
-    let name = match protocol {
-        protocol::ICMP => "icmp",
-        protocol::TCP => "tcp",
-        protocol::UDP => "udp",
-        47 => "gre",
-        protocol::ESP => "esp",
-        protocol::ICMPV6 => "icmpv6",
-        protocol::SCTP => "sctp",
-        number => return number.to_string(),
-    };
-    name.to_owned()
+fn name_of(protocol: u8) -> String {
+    let known = PROTOCOLS
+        .into_iter()
+        .find(|(_, number)| *number == protocol);
+    known.map_or_else(|| protocol.to_string(), |(name, _)| name.to_owned())
 }

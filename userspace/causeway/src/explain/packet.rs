@@ -1,13 +1,13 @@
 //! A packet as it is given to be explained.
 
-use causeway_steering::headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, MAX_TAGS, TAG};
 use serde::{Deserialize, Serialize};
 
 use crate::key::hex;
 
 /// Octets of the longest frame that reaches an XDP program in one page: the largest MTU that a
 /// configuration may have, an Ethernet header and two tags.
-pub const LONGEST: usize = 3498 + 14 + 8;
+pub const LONGEST: usize = 3498 + ETHERNET + MAX_TAGS * TAG;
 
 /// A packet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

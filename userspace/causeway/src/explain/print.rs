@@ -74,10 +74,8 @@ pub fn in_full(out: &mut impl Write, told: &Told) -> io::Result<()> {
         ),
     }?;
     // What is the peer's own, MAC addresses and the frame, is not known here.
-    let shared = back.story.steps.iter().filter(|step| step.is_shared());
-    shared
-        .map(|step| writeln!(out, "{}", step.line()))
-        .collect()
+    let mut shared = back.story.steps.iter().filter(|step| step.is_shared());
+    shared.try_for_each(|step| writeln!(out, "{}", step.line()))
 }
 
 /// A packet of a file in a line.

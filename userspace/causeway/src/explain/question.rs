@@ -1,6 +1,6 @@
 //! What is asked, and how tables answer it.
 
-use causeway_steering::headers::ETHERNET;
+use causeway_steering::headers::Ethernet;
 use causeway_steering::maps::{Destination, Gateway, Host};
 use causeway_steering::{Address, Bucket, Headers, Tables};
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,9 @@ impl Question {
         let nic = tables.host().unwrap_or_default().mac;
         let [a, b, c] = nic.map(u16::to_be_bytes);
         let frame = self.packet.frame([a[0], a[1], b[0], b[1], c[0], c[1]]);
-        match (self.at_peer, Headers::parse(&frame[..], ETHERNET)) {
-            (true, Ok(headers)) => {
+        let l3 = Ethernet::parse(&frame[..]).map(|ethernet| ethernet.l3);
+        match l3.map(|l3| Headers::parse(&frame[..], l3)) {
+            Some(Ok(headers)) if self.at_peer => {
                 let source = headers.source;
                 tell(&frame, &AtPeer { tables, source }, names)
             }

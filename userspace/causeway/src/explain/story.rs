@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use causeway_steering::headers::{
-    ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Headers, protocol,
+    ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Headers, TAG, protocol,
 };
 use causeway_steering::maps::{Destination, Gateway};
 use causeway_steering::{Address, BUCKETS, Bucket, FlowKey, Inbound, Verdict, decide};
@@ -41,7 +41,9 @@ pub enum Step {
         destination: String,
         /// The NIC's MAC address.
         nic: String,
-        /// What it carries.
+        /// The VLANs of its tags, the outer one first.
+        vlans: Vec<u16>,
+        /// What it carries behind them.
         ethertype: u16,
     },
     /// The IP header, with the extension headers of IPv6.
@@ -230,10 +232,11 @@ fn steps(frame: &[u8], asked: &Asked, names: &Names) -> Vec<Step> {
         octets: frame.len(),
         destination: mac(ethernet.destination),
         nic: mac(host.mac),
+        vlans: vlans(&frame[ETHERNET..ethernet.l3]),
         ethertype: ethernet.ethertype,
     });
     let is_ip = matches!(ethernet.ethertype, ETHERTYPE_IPV4 | ETHERTYPE_IPV6);
-    let headers = Headers::parse(frame, ETHERNET);
+    let headers = Headers::parse(frame, ethernet.l3);
     let (true, Ok(headers)) = (is_ip && ethernet.destination == host.mac, headers) else {
         return steps;
     };
@@ -284,6 +287,13 @@ fn steps(frame: &[u8], asked: &Asked, names: &Names) -> Vec<Step> {
         place: place(index, gateway, asked, names),
     }));
     steps
+}
+
+/// The VLAN of each tag; behind the tag's type stands its control information.
+fn vlans(behind_type: &[u8]) -> Vec<u16> {
+    let tags = behind_type.chunks_exact(TAG);
+    tags.map(|tag| u16::from_be_bytes([tag[0], tag[1]]) & 0xfff)
+        .collect()
 }
 
 fn destination(address: Address, stands_for: Option<Destination>, names: &Names) -> Step {

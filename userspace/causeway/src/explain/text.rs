@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
 
-use causeway_steering::headers::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, protocol};
+use causeway_steering::headers::protocol::has_ports;
+use causeway_steering::headers::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 use super::name_of;
 use super::story::{End, Moves, Place, Port, Step, Story};
@@ -140,13 +141,18 @@ impl Display for Step {
                 octets,
                 destination,
                 nic,
+                vlans,
                 ethertype,
             } => {
                 write!(f, "{octets} octets to {destination}, ")?;
                 match destination == nic {
-                    true => write!(f, "the NIC's own; {}", carried(*ethertype)),
-                    false => write!(f, "not the NIC's {nic}; {}", carried(*ethertype)),
+                    true => f.write_str("the NIC's own; ")?,
+                    false => write!(f, "not the NIC's {nic}; ")?,
                 }
+                for vlan in vlans {
+                    write!(f, "VLAN {vlan}; ")?;
+                }
+                f.write_str(&carried(*ethertype))
             }
             Self::Ip {
                 version,
@@ -329,10 +335,6 @@ impl Display for End {
             }
         }
     }
-}
-
-fn has_ports(number: u8) -> bool {
-    matches!(number, protocol::TCP | protocol::UDP | protocol::SCTP)
 }
 
 fn carried(ethertype: u16) -> String {

@@ -132,6 +132,7 @@ fn the_words_say_what_happened() {
                 "counted in   causeway_steering_to_gateway_packets_total",
             ][..],
         ),
+        ("tags: TCP to a peer", &["the NIC's own; VLAN "]),
         ("a later fragment", &["a fragment", "udp, without ports"]),
         ("an echo request", &["icmp, id 7"]),
         (

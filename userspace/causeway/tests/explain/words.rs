@@ -36,15 +36,15 @@ fn what_is_no_flow_is_refused_with_what_was_expected() {
         ("10.1.0.5 > 10.2.0.7 256", "got \"256\""),
         (
             "10.1.0.5 > 10.2.0.7 tcp",
-            "both ends of tcp, udp and sctp have a port",
+            "both ends of tcp, udp, sctp, dccp and udp-lite have a port",
         ),
         (
             "10.1.0.5:1 > 10.2.0.7 tcp",
-            "both ends of tcp, udp and sctp have a port",
+            "both ends of tcp, udp, sctp, dccp and udp-lite have a port",
         ),
         (
             "10.1.0.5:1 > 10.2.0.7:2 icmp",
-            "only tcp, udp and sctp have ports",
+            "only tcp, udp, sctp, dccp and udp-lite",
         ),
         (
             "10.1.0.5:1 > 10.2.0.7:2 tcp fragment",
@@ -105,7 +105,7 @@ fn flow() -> impl Strategy<Value = Flow> {
             octets.into()
         })),
     ];
-    let ported = prop::sample::select(vec![6u8, 17, 132]);
+    let ported = prop::sample::select(vec![6u8, 17, 33, 132, 136]);
     // Not what the parser looks behind: an extension header of the words' own would be read as one.
     let other = (61..=131u8).prop_filter("ICMPv6 is an echo", |protocol| *protocol != 58);
     let payload = prop_oneof![
