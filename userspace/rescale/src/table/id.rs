@@ -7,8 +7,9 @@ use siphasher::sip::SipHasher13;
 use super::Table;
 use crate::message::TableId;
 
-/// SipHash under a fixed key over what both VPCs have in common: epoch, pairs, weights and buckets.
-/// Against a mishap, not against malice: markers are authenticated.
+/// SipHash-1-3 under a fixed key over what both VPCs have in common: epoch, pairs, weights and buckets.
+/// A hash by its name, since the peer may run another build. Against a mishap, not against malice:
+/// markers are authenticated.
 pub(super) fn of(table: &Table) -> TableId {
     let mut hasher = SipHasher13::new_with_keys(0, 0);
     hasher.write(&table.epoch.to_be_bytes());
