@@ -195,12 +195,12 @@ impl<D: Device> Worker<D> {
     /// many packets it moved; 0 means that there was nothing to do.
     pub fn round(&mut self, now: Instant) -> usize {
         self.review(now);
+        if !self.holds.is_empty() {
+            self.expire_holds(now);
+        }
         let received = self.receive(now);
         while let Some(outgoing) = self.waiting.pop_expired(now) {
             self.discard(outgoing, Drop::NeighbourUnresolved);
-        }
-        if !self.holds.is_empty() {
-            self.expire_holds(now);
         }
         self.send_dummies(now);
         self.advance(now);

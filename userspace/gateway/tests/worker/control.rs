@@ -189,7 +189,7 @@ fn a_full_transmit_ring_holds_back_and_keeps_the_order() {
 }
 
 /// A device whose transmit ring never takes anything, to see what a worker does then.
-struct Stuck(causeway_device::Memory);
+pub struct Stuck(pub causeway_device::Memory);
 
 impl Device for Stuck {
     type Frame = causeway_device::MemoryFrame;

@@ -3,210 +3,22 @@
 //! packet.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use causeway_gateway::{Command, Totals};
-use causeway_steering::Drop;
+use causeway_gateway::{Command, Hold, Totals};
+use causeway_rescale::message::{AtLimit, PORT};
+use causeway_steering::{BUCKETS, Drop};
 use proptest::prelude::*;
 
+use crate::held::{HASH, bucket};
+use crate::model::{Abuse, HOLD_PACKETS, Model, Sent, Step, step};
 use crate::packet::{DONT_FRAGMENT, MORE, Packet, ethernet, identification, reassemble, word};
 use crate::side::{
-    Setup, Side, address, both, carried, gateway_mac, header, host, host_mac, max_inner, routes,
+    Setup, Side, address, both, carried, gateway_mac, header, host, host_mac, routes,
 };
 
-/// What happens next.
-#[derive(Clone, Debug)]
-enum Step {
-    /// A host of VPC 1 sends.
-    Send(Sent),
-    /// Time passes, in milliseconds.
-    Pass(u64),
-    /// VPC 2 learns these hosts' MAC addresses, beside those it always knows.
-    Learn(Vec<u8>),
-}
-
-#[derive(Clone, Debug)]
-struct Sent {
-    v6: bool,
-    /// Network and host of both ends. There is a network 7 that is nobody's, and a network 3
-    /// without a tunnel.
-    source: (u8, u8),
-    destination: (u8, u8),
-    ttl: u8,
-    length: usize,
-    dont_fragment: bool,
-    options: bool,
-    abuse: Abuse,
-}
-
-/// What the network between the gateways does to a sealed packet.
-#[derive(Clone, Debug)]
-enum Abuse {
-    None,
-    /// A copy with one bit of ciphertext or ICV turned arrives first.
-    Forge(prop::sample::Index),
-    /// It arrives twice.
-    Replay,
-    /// A copy with another SPI arrives first.
-    ForeignSpi,
-    /// A copy that was cut off arrives first.
-    Truncate(prop::sample::Index),
-}
-
-const UNKNOWN_AT_FIRST: [u8; 2] = [8, 9];
 /// UDP, ESP header and IV, behind the outer IP header.
 const BEFORE_CIPHERTEXT: usize = 8 + 8 + 8;
-
-fn sent() -> impl Strategy<Value = Sent> {
-    let source = prop_oneof![9 => (2u8..4).prop_map(|h| (1, h)), 1 => Just((7, 2))];
-    let destination = prop_oneof![
-        9 => prop::sample::select(vec![2u8, 3, 8, 9]).prop_map(|h| (2, h)),
-        1 => Just((3, 2)),
-    ];
-    let ttl = prop_oneof![8 => Just(64u8), 2 => 0u8..3];
-    let length =
-        prop_oneof![4 => 0usize..200, 2 => 1418usize - 80..1438 + 40, 1 => 1300usize..1900];
-    let index = any::<prop::sample::Index>;
-    let abuse = prop_oneof![
-        6 => Just(Abuse::None),
-        1 => index().prop_map(Abuse::Forge),
-        1 => Just(Abuse::Replay),
-        1 => Just(Abuse::ForeignSpi),
-        1 => index().prop_map(Abuse::Truncate),
-    ];
-    (
-        any::<bool>(),
-        source,
-        destination,
-        ttl,
-        length,
-        any::<bool>(),
-        prop::bool::weighted(0.1),
-        abuse,
-    )
-        .prop_map(
-            |(v6, source, destination, ttl, length, dont_fragment, options, abuse)| Sent {
-                v6,
-                source,
-                destination,
-                ttl,
-                length,
-                dont_fragment,
-                options,
-                abuse,
-            },
-        )
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        20 => sent().prop_map(Step::Send),
-        2 => (0u64..700).prop_map(Step::Pass),
-        1 => prop::sample::subsequence(UNKNOWN_AT_FIRST.to_vec(), 0..=2).prop_map(Step::Learn),
-    ]
-}
-
-/// A packet that waits at gateway 2: when its time is over, its host, its number.
-struct Waiter {
-    deadline: u64,
-    /// Known by two addresses, one of each family, which are asked for apart.
-    hop: (bool, u8),
-    number: u16,
-}
-
-/// What must have happened so far.
-#[derive(Default)]
-struct Model {
-    outer_v6: bool,
-    now: u64,
-    known: Vec<u8>,
-    waiting: Vec<Waiter>,
-    /// Numbers in the order in which gateway 2 must send them; a fragmented packet appears twice.
-    delivered: Vec<u16>,
-    a: BTreeMap<&'static str, u64>,
-    b: BTreeMap<&'static str, u64>,
-    icmp: u64,
-    fragments: u64,
-}
-
-impl Model {
-    /// How many ESP packets gateway 1 makes of this one.
-    fn seal(&mut self, sent: &Sent, total: usize) -> usize {
-        let drop = |counts: &mut BTreeMap<_, _>, reason: Drop| {
-            *counts.entry(reason.name()).or_default() += 1;
-            0
-        };
-        if sent.destination.0 == 3 {
-            return drop(&mut self.a, Drop::NoTunnel);
-        }
-        if sent.source.0 == 7 {
-            return drop(&mut self.a, Drop::SelectorSource);
-        }
-        if sent.ttl <= 1 {
-            self.icmp += 1;
-            return drop(&mut self.a, Drop::TtlExceeded);
-        }
-        if total <= max_inner(self.outer_v6) {
-            return 1;
-        }
-        if sent.v6 || sent.dont_fragment {
-            self.icmp += 1;
-            return drop(&mut self.a, Drop::TooBig);
-        }
-        if sent.options {
-            return drop(&mut self.a, Drop::TooBigOptions);
-        }
-        self.fragments += 1;
-        2
-    }
-
-    /// One ESP packet and its abused copy reach gateway 2.
-    fn open(&mut self, sent: &Sent, number: u16) {
-        let mut drop = |reason: Drop| *self.b.entry(reason.name()).or_default() += 1;
-        match sent.abuse {
-            Abuse::None => {}
-            Abuse::Forge(_) => drop(Drop::AuthenticationFailed),
-            Abuse::Replay => drop(Drop::Replayed),
-            Abuse::ForeignSpi => drop(Drop::UnknownSpi),
-            Abuse::Truncate(_) if self.outer_v6 => drop(Drop::Ipv6Malformed),
-            Abuse::Truncate(_) => drop(Drop::Ipv4Malformed),
-        }
-        let host = sent.destination.1;
-        let hop = (sent.v6, host);
-        if !UNKNOWN_AT_FIRST.contains(&host) || self.known.contains(&host) {
-            self.delivered.push(number);
-        } else if self.waiting.iter().filter(|w| w.hop == hop).count() < 32 {
-            let deadline = self.now + 1000;
-            self.waiting.push(Waiter {
-                deadline,
-                hop,
-                number,
-            });
-        } else {
-            drop(Drop::NeighbourQueueFull);
-        }
-    }
-
-    fn pass(&mut self, milliseconds: u64) {
-        self.now += milliseconds;
-        let before = self.waiting.len();
-        self.waiting.retain(|w| w.deadline > self.now);
-        let expired = (before - self.waiting.len()) as u64;
-        if expired > 0 {
-            *self.b.entry(Drop::NeighbourUnresolved.name()).or_default() += expired;
-        }
-    }
-
-    fn learn(&mut self, hosts: &[u8]) {
-        self.known = hosts.to_vec();
-        let (go, stay) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|w| hosts.contains(&w.hop.1));
-        self.waiting = stay;
-        let go: Vec<Waiter> = go;
-        self.delivered.extend(go.iter().map(|w| w.number));
-    }
-}
 
 /// The copy that the network makes, and whether it comes before the packet itself.
 fn abused(frame: &[u8], abuse: &Abuse) -> Option<(Vec<u8>, bool)> {
@@ -224,6 +36,41 @@ fn abused(frame: &[u8], abuse: &Abuse) -> Option<(Vec<u8>, bool)> {
         Abuse::Truncate(index) => copy.truncate(udp + index.index(copy.len() - udp)),
     }
     Some((copy, true))
+}
+
+/// What is not for the router answers the sender.
+fn to_router(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let router = host_mac(1, 1);
+    frames.into_iter().filter(|f| f[..6] == router).collect()
+}
+
+/// An ESP packet, and what the network makes of it, reach gateway 2: what that sends.
+fn arrive(
+    far: &mut Side,
+    model: &mut Model,
+    sent: &Sent,
+    number: u16,
+    frame: Vec<u8>,
+) -> Vec<Vec<u8>> {
+    model.open(sent, number);
+    let frame = carried(frame, 1);
+    let mut arriving = vec![frame.clone()];
+    if let Some((copy, first)) = abused(&frame, &sent.abuse) {
+        arriving.insert(usize::from(!first), copy);
+    }
+    far.exchange(&arriving)
+}
+
+/// A hold of every third bucket.
+fn hold(id: u64, remainder: u32, now: Instant) -> Hold {
+    Hold {
+        tunnel: 0,
+        id,
+        buckets: (remainder..BUCKETS).step_by(3).collect(),
+        hash: HASH,
+        until: now + Duration::from_secs(1),
+        at_limit: AtLimit::Drop,
+    }
 }
 
 fn drops(totals: &Totals) -> BTreeMap<&'static str, u64> {
@@ -263,9 +110,11 @@ proptest! {
         outer_v6: bool,
         steps in prop::collection::vec(step(), 1..50),
     ) {
-        let (mut a, mut b) = both(&Setup { outer_v6, ..Setup::default() });
-        let mut model = Model { outer_v6, ..Model::default() };
-        let mut packets = BTreeMap::new();
+        let hold_packets = HOLD_PACKETS;
+        let (mut a, mut b) = both(&Setup { outer_v6, hold_packets, ..Setup::default() });
+        let mut holds = 0;
+        let mut model = Model::new(outer_v6);
+        let mut packets: BTreeMap<u16, Packet> = BTreeMap::new();
         let mut out = Vec::new();
         for step in &steps {
             match step {
@@ -280,31 +129,76 @@ proptest! {
                     b.control.send(Command::Routes(routes(2, &known))).expect("a worker");
                     out.extend(b.work());
                 }
+                Step::Hold(remainder) => {
+                    if model.hold(*remainder) {
+                        holds += 1;
+                        let hold = hold(holds, *remainder, a.now);
+                        let _ = a.tell(|reply| Command::Hold { hold, reply });
+                        prop_assert_eq!(a.work().len(), 0);
+                    }
+                }
+                Step::Release => {
+                    let Some(held) = model.release() else { continue };
+                    let id = holds;
+                    let released = a.tell(|reply| Command::Release { id, reply });
+                    let mut sealed = to_router(a.work()).into_iter();
+                    prop_assert!(released.try_recv().is_ok());
+                    for (sent, number) in held {
+                        let pieces = model.seal(&sent, packets[&number].ip().len());
+                        for frame in sealed.by_ref().take(pieces) {
+                            out.extend(arrive(&mut b, &mut model, &sent, number, frame));
+                        }
+                    }
+                    prop_assert_eq!(sealed.len(), 0);
+                }
+                Step::Mark => {
+                    let number = packets.len() as u16;
+                    let mut marker = Packet {
+                        ttl: 65,
+                        identification: number,
+                        ..Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[0; 40])
+                    };
+                    marker.payload[2..4].copy_from_slice(&PORT.to_be_bytes());
+                    let packet = marker.forwarded();
+                    let sealed = a.tell(|reply| Command::Mark {
+                        tunnel: 0,
+                        packet,
+                        behind: true,
+                        reply,
+                    });
+                    packets.insert(number, marker);
+                    let esp = to_router(a.work());
+                    prop_assert_eq!(sealed.try_recv(), Ok(Ok(())));
+                    prop_assert_eq!(esp.len(), 1);
+                    model.mark(number);
+                    out.extend(b.exchange(&[carried(esp[0].clone(), 1)]));
+                }
+                Step::Fence(fenced) => {
+                    model.fence(*fenced);
+                    let fenced = *fenced;
+                    let done = b.tell(|reply| Command::Fence { tunnel: 0, fenced, reply });
+                    prop_assert_eq!(b.work().len(), 0);
+                    prop_assert_eq!(done.try_recv(), Ok(Ok(())));
+                }
                 Step::Send(sent) => {
                     let number = packets.len() as u16;
                     let packet = packet(sent, number);
-                    let pieces = model.seal(sent, packet.ip().len());
-                    let frame = packet.frame(gateway_mac(1));
+                    let (total, frame) = (packet.ip().len(), packet.frame(gateway_mac(1)));
                     packets.insert(number, packet);
-                    // What is not for the router answers the sender.
-                    let esp: Vec<_> = a
-                        .exchange(&[frame])
-                        .into_iter()
-                        .filter(|f| f[..6] == host_mac(1, 1))
-                        .collect();
+                    let pieces = if model.keep(sent, number, bucket(&frame)) {
+                        0
+                    } else {
+                        model.seal(sent, total)
+                    };
+                    let esp = to_router(a.exchange(&[frame]));
                     prop_assert_eq!(esp.len(), pieces);
                     for frame in esp {
-                        model.open(sent, number);
-                        let frame = carried(frame, 1);
-                        let mut arriving = vec![frame.clone()];
-                        if let Some((copy, first)) = abused(&frame, &sent.abuse) {
-                            arriving.insert(usize::from(!first), copy);
-                        }
-                        out.extend(b.exchange(&arriving));
+                        out.extend(arrive(&mut b, &mut model, sent, number, frame));
                     }
                 }
             }
-            prop_assert_eq!(b.totals().waiting, model.waiting.len() as u64);
+            prop_assert_eq!(a.totals().waiting, model.held.len() as u64);
+            prop_assert_eq!(b.totals().waiting, model.waiting() as u64);
         }
 
         let ids: Vec<u16> = out.iter().map(|frame| identification(&frame[14..])).collect();
@@ -324,13 +218,14 @@ proptest! {
             prop_assert_eq!(&reassemble(pieces), &packets[number].payload);
         }
 
+        let waiting = model.waiting();
         let (a, b) = (a.finish(), b.finish());
-        prop_assert_eq!(drops(&a), model.a);
-        prop_assert_eq!(a.originated, model.icmp + model.fragments);
-        let shutdown = model.waiting.len() as u64;
-        if shutdown > 0 {
-            model.b.insert(Drop::Shutdown.name(), shutdown);
+        prop_assert_eq!(a.originated, model.icmp + model.fragments + model.marks);
+        let left = [(&mut model.a, model.held.len()), (&mut model.b, waiting)];
+        for (counts, left) in left.into_iter().filter(|&(_, left)| left > 0) {
+            counts.insert(Drop::Shutdown.name(), left as u64);
         }
+        prop_assert_eq!(drops(&a), model.a);
         prop_assert_eq!(drops(&b), model.b);
         prop_assert_eq!(b.sent, out.len() as u64);
     }

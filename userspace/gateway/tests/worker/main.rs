@@ -4,9 +4,12 @@
 mod bursts;
 mod control;
 mod families;
+mod held;
 mod inward;
 mod laws;
 mod lifetime;
+mod marks;
+mod model;
 mod neighbours;
 mod out;
 mod packet;
@@ -14,4 +17,5 @@ mod path;
 mod rekey;
 mod settings;
 mod side;
+mod standstill;
 mod tags;

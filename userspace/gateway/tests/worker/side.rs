@@ -9,8 +9,11 @@ use causeway_esp::{
     Cipher, DontFragment, Dscp, Encapsulation, Ends, InboundConfig, InboundSa, Key, Lifetime,
     OutboundConfig, OutboundSa, Outer, Sequence, Spi, Tfc,
 };
-use causeway_gateway::{Command, Control, Finished, Totals, Tunnel, Worker, WorkerConfig};
+use causeway_gateway::{
+    Command, Control, Finished, Refused, Reply, Totals, Tunnel, Worker, WorkerConfig,
+};
 use causeway_routes::{Route, Snapshot};
+use crossbeam::channel::Receiver;
 use ipnet::IpNet;
 
 pub const MTU: usize = 1500;
@@ -265,6 +268,16 @@ impl Side {
 
     pub fn totals(&self) -> Totals {
         self.control.counters.totals()
+    }
+
+    /// Gives the worker a command, and returns where its answer comes.
+    pub fn tell<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Receiver<Result<T, Refused>> {
+        let (reply, answer) = Reply::channel();
+        self.control.send(command(reply)).expect("a worker");
+        answer
     }
 
     /// Drains at once and checks what must hold then.
