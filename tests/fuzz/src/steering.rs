@@ -72,7 +72,7 @@ fn behind_tags(frame: &[u8], tags: usize, tables: &Steering) {
     let tags = [kind, other, kind][..tags].concat();
     let tagged = [&frame[..12], &tags[..], &frame[12..]].concat();
     judge(&tagged, tables);
-    let ethernet = Ethernet::parse(&frame[..]).filter(|_| !is_tag_at(frame, 12));
+    let ethernet = Ethernet::parse(frame).filter(|_| !is_tag_at(frame, 12));
     if ethernet.is_some() && frame.starts_with(&MAC) {
         let untagged = decide(frame, tables);
         match decide(&tagged[..], tables) {

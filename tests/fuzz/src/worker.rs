@@ -1,14 +1,19 @@
 //! The worker whole, over the NIC in memory, with any frames: nobody here has the key.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use causeway_esp::NAT_T_PORT;
+use causeway_gateway::{Command, Hold};
+use causeway_rescale::message::AtLimit;
+use causeway_steering::{BUCKETS, SteerHash};
 
 use crate::input::Input;
 use crate::packet::{ones_sum, ones_sum_ipv6, word};
 use crate::side::{Setup, Side, address, gateway_mac, header, host};
 
-/// Octets: clamp, burst and both families; then for each frame how it starts, its length, its octets.
+/// Octets: clamp, burst and both families; then for each frame how it starts, its length, its octets;
+/// where the highest bit is set of how it starts, a command.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let options = input.octet();
@@ -21,11 +26,20 @@ pub(crate) fn run(input: &[u8]) {
             burst: 1 + usize::from(options >> 1) % 8,
             frames: 32,
             ring: 16,
+            hold_packets: 4,
             ..Setup::default()
         },
     );
-    let mut injected = 0;
-    while !input.is_empty() && injected < 12 {
+    // Ahead of the machine's clock, so that only the input makes it late.
+    side.pass(Duration::from_secs(3600));
+    side.worker.awake(side.now);
+    let (mut injected, mut commands) = (0, 0);
+    while !input.is_empty() && injected < 12 && commands < 24 {
+        if input.0[0] & 0x80 != 0 {
+            commands += 1;
+            command(&mut side, &mut input);
+            continue;
+        }
         let frame = frame(&mut input, outer_v6, inner_v6);
         if !frame.is_empty() {
             injected += 1;
@@ -39,6 +53,56 @@ pub(crate) fn run(input: &[u8]) {
     let totals = side.finish();
     assert_eq!(totals.opened.packets, 0, "opened what nobody sealed");
     assert!(totals.received <= injected);
+}
+
+/// What control may want, in any order.
+fn command(side: &mut Side, input: &mut Input) {
+    let (kind, id, choice) = (input.octet(), u64::from(input.octet()), input.octet());
+    // Now and then one of a tunnel that is not there.
+    let tunnel = usize::from(choice == 0xff);
+    let id = id % 8;
+    match kind & 7 {
+        0 => {
+            let hold = Hold {
+                tunnel,
+                id,
+                // Every bucket, or some.
+                buckets: (0..BUCKETS).step_by(1 + usize::from(choice & 3)).collect(),
+                hash: SteerHash::default(),
+                until: side.now + Duration::from_millis(u64::from(choice)),
+                at_limit: match choice & 4 {
+                    0 => AtLimit::Drop,
+                    _ => AtLimit::Send,
+                },
+            };
+            drop(side.tell(|reply| Command::Hold { hold, reply }));
+        }
+        1 => drop(side.tell(|reply| Command::Release { id, reply })),
+        2 => {
+            let packet = input.octets(usize::from(choice)).to_vec();
+            let behind = id & 1 == 0;
+            drop(side.tell(|reply| Command::Mark {
+                tunnel,
+                packet,
+                behind,
+                reply,
+            }));
+        }
+        3 => {
+            let fenced = id & 1 == 0;
+            drop(side.tell(|reply| Command::Fence {
+                tunnel,
+                fenced,
+                reply,
+            }));
+        }
+        4 => drop(side.tell(|reply| Command::Reset { tunnel, reply })),
+        _ => {
+            side.pass(Duration::from_millis(2 * u64::from(choice)));
+            side.worker.awake(side.now);
+        }
+    }
+    assert_eq!(side.worker.obey(), None);
 }
 
 /// Nothing leaves but ESP to the peer and ICMP errors to a host.
