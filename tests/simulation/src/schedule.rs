@@ -129,7 +129,7 @@ impl Schedule {
             },
             pauses: match kind {
                 Kind::Calm => 0,
-                Kind::Lossy | Kind::Rough => random.below(500),
+                Kind::Lossy | Kind::Rough => [0, 500, 5_000, 20_000][random.below(4) as usize],
             },
             ops,
             faults,
@@ -169,10 +169,10 @@ fn op(random: &mut Random) -> Op {
 
 fn fault(random: &mut Random) -> Fault {
     let (site, gateway) = (random.below(2) as usize, random.below(4) as usize);
-    match random.below(8) {
+    match random.below(10) {
         0..3 => Fault::Kill(site, gateway, random.within(300, 3_000) * MS),
         3..5 => Fault::Stop(site, gateway, random.within(5, 2_500) * MS),
-        5 => Fault::Cut(site, gateway, random.within(20, 2_000) * MS),
+        5..8 => Fault::Cut(site, gateway, random.within(20, 2_500) * MS),
         _ => Fault::Restart(site, random.within(300, 1_500) * MS),
     }
 }

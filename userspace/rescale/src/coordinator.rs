@@ -214,8 +214,9 @@ impl Coordinator {
                 Some(Heard::Holds) => self.give(at),
                 Some(Heard::Released { packets, dropped }) => {
                     if let Some(change) = &mut self.change {
-                        change.outcome.held += packets;
-                        change.outcome.dropped += dropped;
+                        let outcome = &mut change.outcome;
+                        outcome.held = outcome.held.saturating_add(packets);
+                        outcome.dropped = outcome.dropped.saturating_add(dropped);
                     }
                 }
                 None => {}

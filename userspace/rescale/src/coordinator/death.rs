@@ -17,8 +17,10 @@ pub(super) struct Death {
     stage: Stage,
     /// The peer's gateway said itself that it is fenced.
     confirmed: bool,
-    /// Since when the own gateway answers again, and has let go what it held.
-    answers: Option<Duration>,
+    /// When anything may last have been sent to the pair.
+    used: Duration,
+    /// Since when the own gateway has nothing of that any more, and nothing that it held.
+    empty: Option<Duration>,
     /// Holds that it may still have, and the requests to release them.
     holds: Vec<(u64, Ask)>,
     /// Probes that have come through since.
@@ -45,7 +47,8 @@ impl Death {
             fence: desk.ask(),
             stage: Stage::Fencing,
             confirmed: false,
-            answers: None,
+            used: desk.now,
+            empty: None,
             holds: Vec::new(),
             echoes: 0,
         }
@@ -63,10 +66,10 @@ impl Death {
         matches!(self.stage, Stage::Lifting(_) | Stage::Lifted)
     }
 
-    /// The own gateway is there again.
-    pub fn gateway_answers(&mut self, now: Duration) {
-        if matches!(self.stage, Stage::Fenced) {
-            self.answers.get_or_insert(now);
+    /// The own gateway has sealed a probe that was sent at `sent`, and so all that came before it.
+    pub fn sealed(&mut self, sent: Duration, now: Duration) {
+        if matches!(self.stage, Stage::Fenced) && sent > self.used {
+            self.empty.get_or_insert(now);
         }
     }
 
@@ -81,7 +84,7 @@ impl Death {
         let before = self.holds.len();
         self.holds.retain(|(_, ask)| ask.id != id);
         if self.holds.len() < before {
-            self.answers = Some(now);
+            self.empty = Some(now);
         }
     }
 }
@@ -163,24 +166,19 @@ impl Death {
         {
             self.stage = Stage::Fenced;
         }
-        if let Stage::Fenced = self.stage
-            && !in_use
-            && self.answers.is_some()
-        {
+        if in_use || !matches!(self.stage, Stage::Fenced) {
+            (self.used, self.empty) = (desk.now, None);
+        } else if let Some(empty) = self.empty {
             for (hold, ask) in &mut self.holds {
                 if desk.due(ask, REPEAT) {
                     desk.say(pair, ask.id, Request::Release { hold: *hold });
                 }
             }
-        }
-        if let Stage::Fenced = self.stage
-            && !in_use
-            && self.holds.is_empty()
-            && let Some(answers) = self.answers
-            && desk.past(answers + desk.settings.standstill + TO_WORK_OFF)
-        {
-            self.stage = Stage::Lifting(desk.ask());
-            self.echoes = 0;
+            // What it sealed is given as long as held packets are.
+            if self.holds.is_empty() && desk.past(empty + desk.settings.hold_time) {
+                self.stage = Stage::Lifting(desk.ask());
+                self.echoes = 0;
+            }
         }
         let every = desk.settings.probe_interval;
         if let Stage::Lifting(ask) = &mut self.stage

@@ -126,9 +126,10 @@ impl Pairs {
         };
         match reply {
             Reply::ResetDone if pair.reset.is_some_and(|ask| ask.id == id) => pair.reset = None,
-            Reply::Sealed if pair.probes.iter().any(|&(probe, _)| probe == id) => {
-                if let Some(death) = &mut pair.death {
-                    death.gateway_answers(now);
+            Reply::Sealed => {
+                let probe = pair.probes.iter().find(|&&(probe, _)| probe == id);
+                if let (Some(death), Some(&(_, sent))) = (&mut pair.death, probe) {
+                    death.sealed(sent, now);
                 }
             }
             Reply::Released { .. } | Reply::Refused { .. } => {

@@ -1,0 +1,418 @@
+//! What a coordinator answers to commands and to words that make no sense. Order is held by
+//! `tests/simulation`.
+
+use std::time::Duration;
+
+use causeway_rescale::coordinator::{
+    Coordinator, Event, Health, Input, Output, Refusal, Settings, State, UnderWay,
+};
+use causeway_rescale::message::{
+    AtLimit, FromGateway, Marker, PeerWord, Reply, Request, TableId, ToGateway,
+};
+use causeway_rescale::{BucketSet, Change, Ordinal, Table, Weight, table};
+use proptest::prelude::*;
+
+fn settings() -> Settings {
+    let ms = Duration::from_millis;
+    Settings {
+        peering: "b".into(),
+        own: [10, 1, 0, 9].into(),
+        peer: [10, 2, 0, 9].into(),
+        probe_interval: ms(50),
+        dead_after: ms(500),
+        idle_time: ms(100),
+        hold_time: ms(1000),
+        at_limit: AtLimit::Drop,
+        batch: 1024,
+        join_time: ms(10_000),
+        fence_time: ms(200),
+        standstill: ms(250),
+    }
+}
+
+fn table() -> Table {
+    let two = ["a0", "a1"].map(|name| (name.to_string(), Weight::ONE));
+    Table::new(two).expect("two gateways")
+}
+
+fn planned(table: &Table, change: &Change) -> Table {
+    table.change(change, None).expect("it can be made").table
+}
+
+fn drain(name: &str) -> Change {
+    Change::Drain { name: name.into() }
+}
+
+/// A coordinator whose gateways and peer do all that they are asked.
+struct Bench {
+    coordinator: Coordinator,
+    now: Duration,
+    peer: TableId,
+    /// Pairs through which nothing comes.
+    silent: Vec<Ordinal>,
+    events: Vec<Event>,
+    stored: Option<State>,
+}
+
+impl Bench {
+    fn new(state: State) -> Self {
+        let peer = state.table.id();
+        let now = Duration::from_secs(5);
+        Self {
+            coordinator: Coordinator::new(settings(), state, u64::MAX - 5, now),
+            now,
+            peer,
+            silent: Vec::new(),
+            events: Vec::new(),
+            stored: None,
+        }
+    }
+
+    fn at(table: Table) -> Self {
+        Self::new(State {
+            table,
+            under_way: None,
+        })
+    }
+
+    /// Carries out what is wanted, for a while. The last command's answer.
+    fn run(&mut self, milliseconds: u64) -> Option<Result<u64, Refusal>> {
+        let end = self.now + Duration::from_millis(milliseconds);
+        let mut done = None;
+        while self.now < end {
+            let mut inputs = vec![Input::Tick];
+            while let Some(output) = self.coordinator.poll() {
+                match output {
+                    Output::ToGateway(pair, said) => inputs.extend(self.answer(pair, said)),
+                    Output::PollIdle(buckets) => inputs.insert(0, Input::Idle(buckets)),
+                    Output::Done(result) => done = Some(result.map(|outcome| outcome.epoch)),
+                    Output::Event(event) => self.events.push(event),
+                    Output::Store(state) => self.stored = Some(state),
+                    Output::Assign { .. } | Output::Skew(_) => {}
+                }
+            }
+            let next = self.now + Duration::from_millis(1);
+            self.now = match inputs.len() {
+                // Nobody says anything until then.
+                1 => self.coordinator.next_wake().clamp(next, end.max(next)),
+                _ => next,
+            };
+            for input in inputs {
+                self.coordinator.handle(self.now, input);
+            }
+        }
+        done
+    }
+
+    fn answer(&self, pair: Ordinal, said: ToGateway) -> Vec<Input> {
+        let ToGateway { id, request, .. } = said;
+        if self.silent.contains(&pair) {
+            return Vec::new();
+        }
+        let reply = match &request {
+            Request::Mark { .. } | Request::Carry { .. } => Reply::Sealed,
+            Request::Hold { .. } => Reply::Held,
+            Request::Release { .. } => Reply::Released {
+                packets: 7,
+                dropped: 1,
+            },
+            Request::Fence => Reply::Fenced,
+            Request::Lift => Reply::Lifted,
+            Request::Reset => Reply::ResetDone,
+        };
+        let reply = FromGateway { id, boot: 1, reply };
+        let mut inputs = vec![Input::FromGateway(pair, reply)];
+        match request {
+            Request::Mark { marker, .. } => inputs.push(Input::FromPeer(PeerWord::Echo {
+                marker: Marker {
+                    workers: 1,
+                    ..marker
+                },
+                table: self.peer,
+            })),
+            Request::Carry {
+                word: PeerWord::Fence { id, pair },
+                ..
+            } => inputs.push(Input::FromPeer(PeerWord::Fenced {
+                id,
+                pair,
+                silent: false,
+            })),
+            _ => {}
+        }
+        inputs
+    }
+
+    fn ask(&mut self, change: Change) -> Option<Result<u64, Refusal>> {
+        let address = None;
+        self.coordinator
+            .handle(self.now, Input::Command { change, address });
+        self.run(3000)
+    }
+}
+
+#[test]
+fn a_change_is_made_and_stored() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    assert_eq!(bench.ask(drain("a0")), Some(Ok(1)));
+    let after = planned(&table(), &drain("a0"));
+    assert_eq!(bench.coordinator.table(), &after);
+    assert!(bench.coordinator.is_quiet());
+    assert_eq!(bench.coordinator.placed(), after.buckets());
+    let stored = bench.stored.expect("it was stored");
+    assert_eq!((stored.table, stored.under_way), (after, None));
+}
+
+#[test]
+fn the_tables_refusals_are_answers() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    assert!(matches!(
+        bench.ask(drain("a7")),
+        Some(Err(Refusal::Table(table::Refusal::UnknownGateway { .. })))
+    ));
+    assert_eq!(bench.ask(drain("a0")), Some(Ok(1)));
+    assert!(matches!(
+        bench.ask(drain("a1")),
+        Some(Err(Refusal::Table(table::Refusal::LastGateway { .. })))
+    ));
+}
+
+#[test]
+fn no_change_without_the_peer() {
+    let mut bench = Bench::at(table());
+    bench.silent = vec![Ordinal(0), Ordinal(1)];
+    bench.run(200);
+    assert_eq!(
+        bench.ask(drain("a0")),
+        Some(Err(Refusal::PeerSilent { within_ms: 500 }))
+    );
+    assert_eq!(bench.coordinator.table(), &table());
+}
+
+#[test]
+fn one_change_at_a_time() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    let change = drain("a0");
+    bench.coordinator.handle(
+        bench.now,
+        Input::Command {
+            change,
+            address: None,
+        },
+    );
+    bench.run(2);
+    let change = drain("a1");
+    bench.coordinator.handle(
+        bench.now,
+        Input::Command {
+            change,
+            address: None,
+        },
+    );
+    assert_eq!(bench.run(2), Some(Err(Refusal::UnderWay { to: 1 })));
+    assert_eq!(bench.run(3000), Some(Ok(1)));
+}
+
+#[test]
+fn a_gateway_joins_only_when_a_marker_came_through() {
+    let mut bench = Bench::at(table());
+    bench.silent = vec![Ordinal(2)];
+    bench.run(200);
+    let change = Change::Add {
+        name: "a2".into(),
+        weight: Weight::ONE,
+    };
+    assert_eq!(bench.ask(change.clone()), None);
+    assert_eq!(bench.coordinator.placed(), table().buckets());
+    assert_eq!(
+        bench.run(8000),
+        Some(Err(Refusal::NoWay {
+            name: "a2".into(),
+            within_ms: 10_000
+        }))
+    );
+    assert_eq!(bench.coordinator.pairs().count(), 2);
+    bench.silent.clear();
+    assert_eq!(bench.ask(change), Some(Ok(1)));
+}
+
+#[test]
+fn the_peers_table_decides() {
+    let own = planned(&table(), &drain("a0"));
+    let other = planned(&table(), &drain("a1"));
+    let further = planned(
+        &other,
+        &Change::Weight {
+            name: "a1".into(),
+            weight: Weight::ONE,
+        },
+    );
+    let refused = |mine: &Table, peer: &Table, change: Change| {
+        let mut bench = Bench::at(mine.clone());
+        bench.peer = peer.id();
+        bench.run(200);
+        let differ = bench.coordinator.tables_differ();
+        let told = bench.events.iter();
+        let told = told.filter(|event| matches!(event, Event::TablesDiffer { .. }));
+        assert_eq!(told.count(), usize::from(differ), "told once");
+        (bench.ask(change), differ)
+    };
+    // The peer has made this change already, and another one.
+    assert_eq!(refused(&table(), &own, drain("a0")), (Some(Ok(1)), false));
+    let elsewhere = Some(Err(Refusal::PeerWentElsewhere { peer: 1 }));
+    assert_eq!(refused(&table(), &other, drain("a0")), (elsewhere, false));
+    let back = Change::Weight {
+        name: "a0".into(),
+        weight: Weight::ONE,
+    };
+    let behind = Some(Err(Refusal::PeerBehind { peer: 0, own: 1 }));
+    assert_eq!(refused(&own, &table(), back.clone()), (behind, false));
+    let differ = |peer, own| Some(Err(Refusal::TablesDiffer { peer, own }));
+    assert_eq!(refused(&own, &other, back), (differ(1, 1), true));
+    assert_eq!(
+        refused(&table(), &further, drain("a0")),
+        (differ(2, 0), true)
+    );
+}
+
+#[test]
+fn a_start_in_the_middle_of_a_change() {
+    let after = planned(&table(), &drain("a0"));
+    let state = |begun| State {
+        table: table(),
+        under_way: Some(UnderWay {
+            table: after.clone(),
+            begun,
+        }),
+    };
+    for (begun, in_force, event) in [
+        (true, &after, Event::Resumed { epoch: 1 }),
+        (false, &table(), Event::RolledBack { epoch: 0 }),
+    ] {
+        let mut bench = Bench::new(state(begun));
+        bench.run(100);
+        assert_eq!(bench.coordinator.table(), in_force);
+        assert_eq!(bench.coordinator.placed(), in_force.buckets());
+        assert!(bench.events.contains(&event));
+        let stored = bench.stored.expect("it was stored");
+        assert_eq!((&stored.table, stored.under_way), (in_force, None));
+    }
+}
+
+#[test]
+fn a_dead_pairs_buckets_go_and_come_back() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    bench.silent = vec![Ordinal(1)];
+    bench.run(1000);
+    let dead = Event::Health(Ordinal(1), Health::Dead);
+    assert!(bench.events.contains(&dead));
+    assert!(
+        bench
+            .coordinator
+            .placed()
+            .iter()
+            .all(|&at| at == Ordinal(0))
+    );
+    assert_eq!(bench.coordinator.table(), &table(), "no epoch for that");
+    bench.silent.clear();
+    bench.run(3000);
+    assert_eq!(bench.coordinator.placed(), table().buckets());
+}
+
+#[test]
+fn nobody_is_dead_when_all_are_silent() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    bench.silent = vec![Ordinal(0), Ordinal(1)];
+    bench.run(5000);
+    bench.silent.clear();
+    bench.run(1000);
+    let dead = |event: &Event| matches!(event, Event::Health(_, Health::Dead));
+    assert!(!bench.events.iter().any(dead));
+}
+
+fn word() -> impl Strategy<Value = Input> {
+    let small = || 0..40u64;
+    let marker = (small(), 0..4u16, any::<u16>(), any::<u16>()).prop_map(|parts| Marker {
+        // The first numbers of the bench, so that some of them are known.
+        id: parts.0.wrapping_sub(5),
+        pair: Ordinal(parts.1),
+        worker: parts.2 % 70,
+        workers: parts.3 % 70,
+        table: TableId {
+            epoch: u64::from(parts.2),
+            digest: 1,
+            before: 2,
+        },
+    });
+    let id = || small().prop_map(|id| id.wrapping_sub(5));
+    let pair = || (0..4u16).prop_map(Ordinal);
+    let reply = prop_oneof![
+        Just(Reply::Held),
+        Just(Reply::Sealed),
+        Just(Reply::Fenced),
+        Just(Reply::Lifted),
+        Just(Reply::ResetDone),
+        Just(Reply::Refused { why: String::new() }),
+        Just(Reply::Released {
+            packets: u64::MAX,
+            dropped: u64::MAX
+        }),
+    ];
+    let gateway = (pair(), id(), reply).prop_map(|(pair, id, reply)| {
+        Input::FromGateway(
+            pair,
+            FromGateway {
+                id,
+                boot: id,
+                reply,
+            },
+        )
+    });
+    let said = prop_oneof![
+        marker.clone().prop_map(PeerWord::Marker),
+        marker.prop_map(|marker| PeerWord::Echo {
+            marker,
+            table: marker.table
+        }),
+        (id(), pair()).prop_map(|(id, pair)| PeerWord::Fence { id, pair }),
+        (id(), pair()).prop_map(|(id, pair)| PeerWord::Lift { id, pair }),
+        (id(), pair(), any::<bool>()).prop_map(|(id, pair, silent)| PeerWord::Fenced {
+            id,
+            pair,
+            silent
+        }),
+        (id(), pair()).prop_map(|(id, pair)| PeerWord::Lifted { id, pair }),
+    ];
+    prop_oneof![
+        gateway,
+        said.prop_map(Input::FromPeer),
+        prop::collection::vec(0..4096u32, 0..9)
+            .prop_map(|buckets| Input::Idle(buckets.into_iter().collect::<BucketSet>())),
+        Just(Input::Command {
+            change: drain("a0"),
+            address: None
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is said, and in whatever order: no panic, and afterwards all is well again.
+    #[test]
+    fn nothing_is_trusted(words in prop::collection::vec((word(), 0..60u64), 0..60)) {
+        let mut bench = Bench::at(table());
+        for (word, pause) in words {
+            bench.coordinator.handle(bench.now, word);
+            bench.run(pause);
+        }
+        bench.run(12_000);
+        prop_assert!(bench.coordinator.is_quiet());
+        prop_assert_eq!(bench.coordinator.placed(), bench.coordinator.table().buckets());
+    }
+}
