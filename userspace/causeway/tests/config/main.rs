@@ -9,6 +9,8 @@ mod families;
 mod file;
 mod host;
 mod keys;
+mod limits;
+mod refusals;
 mod rescale;
 mod roles;
 mod settings;
