@@ -134,16 +134,28 @@ fn an_sa_key_is_made_with_its_reservation_and_its_bytes_are_not_shown() {
 fn without_a_role_local_says_what_to_do() {
     let directory = Directory::new();
     let ask = |arguments: &[&str]| {
-        let socket = ["local", "--socket", "control.sock", "sa"];
+        let socket = ["local", "--socket", "control.sock"];
         let output = causeway(&directory, &[&socket[..], arguments].concat());
         (output.status.code(), stderr(&output))
     };
     let new = ["--gateway", "g", "--spi", "0x1001", "--key-file", "a.key"];
     for arguments in [
-        &["list"][..],
-        &[&["install"][..], &new].concat(),
-        &[&["switch"][..], &new].concat(),
-        &["retire", "--spi", "4097", "--after", "5"],
+        &["sa", "list"][..],
+        &[&["sa", "install"][..], &new].concat(),
+        &[&["sa", "switch"][..], &new].concat(),
+        &["sa", "retire", "--spi", "4097", "--after", "5"],
+        &["gateway", "list", "--json"],
+        &[
+            "gateway",
+            "add",
+            "--gateway",
+            "g",
+            "--address",
+            "10.1.0.103",
+        ],
+        &["gateway", "drain", "--gateway", "g", "--peering", "vpc-2"],
+        &["gateway", "remove", "--gateway", "g"],
+        &["gateway", "weight", "--gateway", "g", "--weight", "64"],
     ] {
         let (code, said) = ask(arguments);
         assert_eq!(code, Some(1), "{said}");
@@ -154,12 +166,29 @@ fn without_a_role_local_says_what_to_do() {
     }
     // A wrong command line is told from a refusal.
     for (arguments, words) in [
-        (&["retire", "--spi", "255"][..], "256 to 4294967295"),
+        (&["sa", "retire", "--spi", "255"][..], "256 to 4294967295"),
         (
-            &["install", "--gateway", "g", "--spi", "4097"],
+            &["sa", "install", "--gateway", "g", "--spi", "4097"],
             "--key-file",
         ),
-        (&["retire", "--spi", "4097", "--after", "soon"], "--after"),
+        (
+            &["sa", "retire", "--spi", "4097", "--after", "soon"],
+            "--after",
+        ),
+        (
+            &["gateway", "weight", "--gateway", "g", "--weight", "0"],
+            "expected 1 to 64",
+        ),
+        (
+            &["gateway", "add", "--gateway", "g", "--weight", "65"],
+            "expected 1 to 64",
+        ),
+        (
+            &["gateway", "add", "--gateway", "g", "--address", "there"],
+            "--address",
+        ),
+        (&["gateway", "weight", "--gateway", "g"], "--weight"),
+        (&["gateway", "drain"], "--gateway"),
     ] {
         let (code, said) = ask(arguments);
         assert_eq!(code, Some(2), "{said}");
