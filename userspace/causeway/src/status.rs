@@ -158,10 +158,16 @@ pub struct Worker {
     pub received: u64,
     /// Received packets that were transmitted.
     pub sent: u64,
-    /// Packets the worker sent beyond those: ICMP errors, dummies, and the fragments of a packet but the last.
+    /// Packets the worker sent beyond those: ICMP errors, dummies, markers, and the fragments of a packet but the last.
     pub originated: u64,
-    /// Packets that wait for a neighbour's address.
+    /// Packets that wait for a neighbour's address or for the release of a hold.
     pub waiting: u64,
+    /// What it holds back while buckets move to its gateway.
+    pub holds: Holds,
+    /// Of those sent: words of peers' demuxes that it gave to this host's.
+    pub words: u64,
+    /// Times that it had not run for so long that it dropped what it had.
+    pub standstills: u64,
     /// What was encrypted.
     pub sealed: Volume,
     /// What was decrypted and authentic.
@@ -237,6 +243,19 @@ impl Direction {
             Self::Inbound => "inbound",
         }
     }
+}
+
+/// What a worker holds back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    /// Holds now.
+    pub now: u64,
+    /// Packets that they keep now.
+    pub waiting: u64,
+    /// Packets that were kept.
+    pub packets: u64,
+    /// Holds that came to their time limit.
+    pub expired: u64,
 }
 
 /// SAs of a worker that came, went, or reached a limit of their lifetime.

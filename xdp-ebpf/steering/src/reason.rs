@@ -68,7 +68,7 @@ reasons! {
         WordLost "word-lost" "From the peer's demux to this one: too long, or more than the channel to it holds.",
         NoFrame "no-frame" "No free frame to write the result into.",
         TransmitRingFull "transmit-ring-full" "The socket's transmit ring had no room.",
-        Shutdown "shutdown" "Still waiting for a next hop when the worker drained.",
+        Shutdown "shutdown" "Still waiting, for a next hop or for the release of a hold, when the worker drained.",
     }
 }
 

@@ -284,6 +284,14 @@ fn worker(
         sent: totals.sent,
         originated: totals.originated,
         waiting: totals.waiting,
+        holds: status::Holds {
+            now: totals.holds,
+            waiting: totals.holding,
+            packets: totals.held,
+            expired: totals.holds_expired,
+        },
+        words: totals.words,
+        standstills: totals.standstills,
         sealed: volume(totals.sealed),
         opened: volume(totals.opened),
         drops: reasons(
