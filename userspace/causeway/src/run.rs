@@ -8,17 +8,20 @@ mod events;
 mod explain;
 mod object;
 mod path;
+mod rescale;
 mod sas;
 pub(crate) mod tables;
 mod view;
 mod workers;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use causeway_demux::{Attach, Program};
 use causeway_gateway::Command;
+use causeway_rescale::coordinator::Outcome;
 use causeway_routes::{Interface, Snapshot, Watcher, interface, tx_dropped};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -29,6 +32,7 @@ use crate::control::{Answer, Request, Socket};
 use crate::explain::Names;
 use crate::http;
 use crate::status::{Role, Status, XdpMode};
+use rescale::{Directory, Executor, Rescale, Start, Unchanged};
 use sas::Sas;
 use tables::RemoteGateways;
 use view::View;
@@ -65,9 +69,12 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
 
     let (workers, sas) = workers::prepare(&plan, &nic, &mut program, &routes)?;
     let sas = Arc::new(sas);
-    let mut remote = RemoteGateways::of(&plan);
-    let mut steering = tables::tables(&plan, &nic);
-    remote.resolve(&routes, &watcher, |index, place| {
+    let directory = Arc::new(Directory::new(&plan, nic.addresses.clone()));
+    let (state, states) = rescale::states(&plan, role, &directory)?;
+    let clusters: Vec<_> = states.iter().map(rescale::in_force).collect();
+    let mut remote = RemoteGateways::default();
+    let mut steering = tables::tables(&plan, &nic, &directory, &clusters)?;
+    remote.resolve(&directory, &routes, &watcher, |index, place| {
         steering.gateways[index as usize] = place;
         Ok(())
     })?;
@@ -84,9 +91,36 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
     };
     let mode = program.attach(&nic.name, nic.index, attach)?;
     let listen = plan.http;
-    let view = Arc::new(View::new(role, &plan, &nic, program, seats, sas.clone()));
+    let view = Arc::new(View::new(
+        role,
+        &plan,
+        &nic,
+        program,
+        seats,
+        sas.clone(),
+        directory.clone(),
+    ));
     view.attached(mode);
     let names = Names::of(&plan, true);
+    let (rescale, mut executor) = match role {
+        Role::Demux => {
+            let (rescale, executor) = Executor::start(Start {
+                plan: &plan,
+                nic: &nic,
+                seats: view.workers(),
+                states,
+                directory: directory.clone(),
+                buckets: view.clone(),
+                keep: state,
+            })?;
+            (Arc::new(rescale), Some(executor))
+        }
+        Role::Gateway => {
+            rescale::serve(&plan, view.workers())?;
+            (Arc::default(), None)
+        }
+    };
+    view.watch(rescale.clone());
     // The workers' SAs have the keys; nobody else needs them any more.
     drop(plan);
     tracing::info!(
@@ -120,7 +154,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
             Some(socket) => {
                 let (sas, view) = (sas.clone(), view.clone());
                 socket
-                    .serve(move |request| answer(request, &sas, &view, &names))
+                    .serve(move |request| answer(request, &sas, &view, &names, &rescale))
                     .await
             }
             None => std::future::pending().await,
@@ -148,8 +182,9 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                 for worker in view.workers() {
                     worker.control.send(Command::Routes(snapshot.clone()))?;
                 }
-                place(&mut remote, &snapshot, &watcher, &view)?;
+                place(&mut remote, &directory, &snapshot, &watcher, &view)?;
             }
+            error = ended(&mut executor) => return Err(error),
             report = too_big() => {
                 let report = report.context("cannot hear what ICMP says of the path")?;
                 let at = Instant::now();
@@ -170,12 +205,13 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
                 // A driver may start its count anew with the link.
                 view.nic_dropped(tx_dropped(nic.index).await?.saturating_sub(dropped_before));
                 let snapshot = snapshots.borrow().clone();
-                place(&mut remote, &snapshot, &watcher, &view)?;
+                place(&mut remote, &directory, &snapshot, &watcher, &view)?;
             }
         }
     }
 
     tracing::info!("draining");
+    drop(executor);
     view.detach()?;
     tokio::time::sleep(IN_FLIGHT).await;
     let finished = workers::drain(view.workers(), threads, DRAIN).await?;
@@ -184,7 +220,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
 }
 
 /// What `causeway local` asked for. May wait for disk and workers.
-fn answer(request: Request, sas: &Sas, view: &View, names: &Names) -> Answer {
+fn answer(request: Request, sas: &Sas, view: &View, names: &Names, rescale: &Rescale) -> Answer {
     let done = match request {
         Request::SaList {} => return Answer::Sas(sas.list()),
         Request::Explain(question) => return explain::answer(&question, view, names),
@@ -193,31 +229,48 @@ fn answer(request: Request, sas: &Sas, view: &View, names: &Names) -> Answer {
         Request::SaRetire { spi, after_seconds } => {
             sas.retire(spi, Duration::from_secs(after_seconds))
         }
-        Request::GatewayList {}
-        | Request::GatewayAdd(_)
-        | Request::GatewayDrain(_)
-        | Request::GatewayRemove(_)
-        | Request::GatewayWeight(_) => {
-            let sentence = "this process keeps its clusters as they are in its configuration";
-            return Answer::Refused(sentence.to_owned());
-        }
+        Request::GatewayList {} => return Answer::Tables(rescale.tables()),
+        Request::GatewayAdd(wanted) => return changed(rescale.add(wanted)),
+        Request::GatewayDrain(which) => return changed(rescale.drain(which)),
+        Request::GatewayRemove(which) => return changed(rescale.remove(which)),
+        Request::GatewayWeight(wanted) => return changed(rescale.weigh(wanted)),
     };
     match done {
         Ok(sentence) => Answer::Done(sentence),
-        Err(error) => {
-            tracing::warn!(%error, "refused over the control socket");
-            Answer::Refused(error.to_string())
-        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn changed(change: Result<Outcome, Unchanged>) -> Answer {
+    match change {
+        Ok(outcome) => Answer::Changed(outcome),
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &dyn Display) -> Answer {
+    tracing::warn!(%error, "refused over the control socket");
+    Answer::Refused(error.to_string())
+}
+
+/// Why the thread of the coordinators ended.
+async fn ended(executor: &mut Option<Executor>) -> anyhow::Error {
+    match executor {
+        Some(executor) => executor.ended().await,
+        None => std::future::pending().await,
     }
 }
 
 fn place(
     remote: &mut RemoteGateways,
+    directory: &Directory,
     snapshot: &Snapshot,
     watcher: &Watcher,
     view: &View,
 ) -> anyhow::Result<()> {
-    remote.resolve(snapshot, watcher, |index, place| view.place(index, place))
+    remote.resolve(directory, snapshot, watcher, |index, place| {
+        view.place(index, place)
+    })
 }
 
 /// The mode as the status document has it.

@@ -92,7 +92,7 @@ impl Drawn {
             addresses: Vec::new(),
             up: false,
         });
-        let mut steering = tables::tables(&plan, &nic);
+        let mut steering = tables::configured(&plan, &nic)?;
         for place in &mut steering.gateways {
             if let Place::Remote { mac } = place {
                 *mac = Some(SOME_MAC);

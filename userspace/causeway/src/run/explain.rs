@@ -19,9 +19,11 @@ impl Look for Live<'_> {
 
 /// Answers a question from the maps of the role's program.
 pub fn answer(question: &Question, view: &View, names: &Names) -> Answer {
+    let mut names = names.clone();
+    names.gateways.extend(view.joined());
     let told: Result<Story, ProgramError> = view.of_program(|program| {
         let live = program.live(question.queue)?;
-        let story = question.answer(&live, names);
+        let story = question.answer(&live, &names);
         live.finish().map(|()| story)
     });
     match told {

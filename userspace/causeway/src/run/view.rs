@@ -1,18 +1,22 @@
 //! What status and metrics see of a running role.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use causeway_demux::steering::Place;
 use causeway_demux::{Counters, Mode, Program};
 use causeway_device::{AfXdp, CopyMode};
 use causeway_esp::Spi;
 use causeway_gateway::{Command, Finished, Totals, histogram};
+use causeway_rescale::BucketSet;
 use causeway_routes::Interface;
 use causeway_steering::headers::ETHERNET;
 use causeway_steering::{Drop, Punt};
 use hdrhistogram::Histogram;
 
+use super::rescale::{Buckets, Directory, Rescale};
 use super::sas::{Sas, Steer};
 use super::workers::{self, Seat};
 use super::xdp_mode;
@@ -24,7 +28,8 @@ pub struct View {
     role: Role,
     cluster: Option<String>,
     nic: status::Nic,
-    gateways: Vec<String>,
+    directory: Arc<Directory>,
+    rescale: OnceLock<Arc<Rescale>>,
     seats: Vec<Seat>,
     sas: Arc<Sas>,
     state: Mutex<State>,
@@ -40,6 +45,16 @@ struct State {
     latency: Vec<Histogram<u64>>,
     /// An empty histogram for each worker, to be swapped for the one in use.
     spare: Vec<Option<Histogram<u64>>>,
+    /// How long each peering's buckets must be idle to move by themselves.
+    pauses: Vec<Pause>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Pause {
+    time: Duration,
+    /// Whether any of its buckets ever moved so: the program knows one time for all peerings, which
+    /// one whose peer is silent should not make endless for the others.
+    used: bool,
 }
 
 impl View {
@@ -51,6 +66,7 @@ impl View {
         program: Program,
         seats: Vec<Seat>,
         sas: Arc<Sas>,
+        directory: Arc<Directory>,
     ) -> Self {
         Self {
             role,
@@ -61,22 +77,25 @@ impl View {
                 mtu: nic.mtu,
                 tx_dropped: 0,
             },
-            gateways: plan
-                .gateways
-                .iter()
-                .map(|gateway| gateway.name.clone())
-                .collect(),
+            directory,
+            rescale: OnceLock::new(),
             state: Mutex::new(State {
                 program,
                 mode: XdpMode::Detached,
                 counters: None,
                 latency: seats.iter().map(|_| histogram()).collect(),
                 spare: seats.iter().map(|_| Some(histogram())).collect(),
+                pauses: vec![Pause::default(); plan.peerings.len()],
             }),
             seats,
             sas,
             nic_dropped: AtomicU64::new(0),
         }
+    }
+
+    /// The peerings whose clusters change; told once.
+    pub fn watch(&self, rescale: Arc<Rescale>) {
+        let _ = self.rescale.set(rescale);
     }
 
     /// The workers.
@@ -96,19 +115,19 @@ impl View {
 
     /// Moves a gateway in the program's tables.
     pub fn place(&self, index: u32, place: Place) -> anyhow::Result<()> {
+        let gateway = self.directory.names().swap_remove(index as usize);
         match place {
             Place::Remote { mac: None } => {
-                tracing::warn!(
-                    gateway = self.gateways[index as usize],
-                    "the gateway does not answer ARP"
-                );
+                tracing::warn!(gateway, "the gateway does not answer ARP");
             }
-            _ => tracing::info!(
-                gateway = self.gateways[index as usize],
-                "the gateway is resolved"
-            ),
+            _ => tracing::info!(gateway, "the gateway is resolved"),
         }
         Ok(self.lock().program.place(index, place)?)
+    }
+
+    /// The gateways that have joined since the start, behind the configured ones in their places.
+    pub fn joined(&self) -> Vec<(String, IpAddr)> {
+        self.directory.joined()
     }
 
     /// Asks the program something.
@@ -196,9 +215,12 @@ impl View {
             ready: state.mode != XdpMode::Detached,
             drained,
             steering: steering
-                .map(|counters| steering_of(counters, &self.gateways, nic_dropped))
+                .map(|counters| steering_of(counters, &self.directory.names(), nic_dropped))
                 .unwrap_or_default(),
-            tables: Vec::new(),
+            tables: self
+                .rescale
+                .get()
+                .map_or_else(Vec::new, |rescale| rescale.tables()),
             workers,
         }
     }
@@ -224,6 +246,48 @@ impl Steer for View {
 
     fn forget(&self, spi: Spi) -> anyhow::Result<()> {
         Ok(self.lock().program.forget_spi(spi.get())?)
+    }
+}
+
+impl State {
+    fn set_skew(&mut self) -> anyhow::Result<()> {
+        let used = self.pauses.iter().filter(|pause| pause.used);
+        let longest = used.map(|pause| pause.time).max();
+        Ok(self.program.set_skew(longest.unwrap_or_default())?)
+    }
+}
+
+impl Buckets for View {
+    fn assign(&self, peering: u32, buckets: &BucketSet, gateway: u32) -> anyhow::Result<()> {
+        Ok(self
+            .lock()
+            .program
+            .assign(peering, buckets.iter(), gateway)?)
+    }
+
+    fn assign_when_idle(
+        &self,
+        peering: u32,
+        buckets: &BucketSet,
+        gateway: u32,
+    ) -> anyhow::Result<()> {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.pauses[peering as usize].used, true) {
+            state.set_skew()?;
+        }
+        let program = &mut state.program;
+        Ok(program.assign_when_idle(peering, buckets.iter(), gateway)?)
+    }
+
+    fn settle(&self, peering: u32, buckets: &BucketSet) -> anyhow::Result<BucketSet> {
+        let settled = self.lock().program.settle(peering, buckets.iter())?;
+        Ok(settled.into_iter().collect())
+    }
+
+    fn set_skew(&self, peering: u32, skew: Duration) -> anyhow::Result<()> {
+        let mut state = self.lock();
+        state.pauses[peering as usize].time = skew;
+        state.set_skew()
     }
 }
 
