@@ -13,8 +13,8 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use causeway_steering::{
-    Address, BUCKETS, Bucket, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES, MAX_SAS,
-    MAX_WORKERS, Tables,
+    Address, BUCKETS, Bucket, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES,
+    MAX_SAS, MAX_WORKERS, Tables,
     bucket::clock,
     maps::{Destination, Gateway, Host, Traffic},
     reason::counter,

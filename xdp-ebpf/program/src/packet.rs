@@ -3,6 +3,10 @@
 use aya_ebpf::programs::XdpContext;
 use causeway_steering::Bytes;
 
+/// Always 0, which the verifier cannot know of memory that somebody could write.
+#[unsafe(link_section = ".bss")]
+static mut NOTHING: u8 = 0;
+
 /// The packet of a context.
 pub struct Packet<'a>(pub &'a XdpContext);
 
@@ -32,5 +36,12 @@ impl Bytes for Packet<'_> {
             )
         };
         end as usize - start as usize
+    }
+
+    #[inline(always)]
+    fn opaque(&self, offset: usize) -> usize {
+        // SAFETY: a static of this program; volatile, so that the compiler does not know it either.
+        let nothing = unsafe { (&raw const NOTHING).read_volatile() };
+        (offset + nothing as usize) & 0x1e
     }
 }

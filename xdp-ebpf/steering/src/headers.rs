@@ -81,7 +81,7 @@ impl Ethernet {
         Some(Self {
             destination: [a, b, c],
             ethertype,
-            l3,
+            l3: packet.opaque(l3),
         })
     }
 }
