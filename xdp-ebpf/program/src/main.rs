@@ -6,7 +6,7 @@
 #![no_std]
 #![no_main]
 // The compare-and-exchange of BPF, which has no stable form.
-#![feature(asm_experimental_arch)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod act;
 mod log;
