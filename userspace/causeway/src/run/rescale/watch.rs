@@ -182,7 +182,8 @@ impl Watch {
                 self.held.dropped += dropped;
             }
             Event::Began { .. } => self.began = true,
-            Event::Resumed { .. } | Event::RolledBack { .. } | Event::HoldExpired { .. } => {}
+            Event::HoldExpired { .. } => self.held.expired += 1,
+            Event::Resumed { .. } | Event::RolledBack { .. } => {}
         }
     }
 
@@ -201,7 +202,7 @@ impl Watch {
             epoch: self.epoch,
             digest: format!("{:016x}", self.own.digest),
             changing_to: self.changing_to,
-            peer: self.compare(),
+            peer: PeerTable::of(self.peer, self.own),
             pairs: pairs
                 .filter(|(_, pair, buckets)| pair.member || *buckets > 0)
                 .map(|(ordinal, pair, buckets)| status::Pair {
@@ -219,19 +220,6 @@ impl Watch {
             differed: self.differed,
         }
     }
-
-    fn compare(&self) -> PeerTable {
-        let follows = |late: TableId, early: TableId| {
-            late.before == early.digest && early.epoch.checked_add(1) == Some(late.epoch)
-        };
-        match self.peer {
-            None => PeerTable::Unheard,
-            Some(peer) if peer == self.own => PeerTable::Same,
-            Some(peer) if follows(peer, self.own) => PeerTable::Ahead,
-            Some(peer) if follows(self.own, peer) => PeerTable::Behind,
-            Some(_) => PeerTable::Differs,
-        }
-    }
 }
 
 impl Pair {
@@ -243,5 +231,146 @@ impl Pair {
             Health::Up => PairState::Up,
             Health::Unknown => PairState::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use causeway_rescale::coordinator::UnderWay;
+    use causeway_rescale::{Change, Weight};
+
+    use super::*;
+
+    fn table() -> Table {
+        let names = ["a", "b"].map(str::to_owned);
+        Table::new(names.map(|name| (name, Weight::ONE))).unwrap()
+    }
+
+    fn drained(table: &Table) -> Table {
+        let change = Change::Drain { name: "b".into() };
+        table.change(&change, None).unwrap().table
+    }
+
+    fn pairs(watch: &Watch) -> Vec<(String, u8, u64, PairState)> {
+        let pairs = watch.report().pairs.into_iter();
+        pairs
+            .map(|pair| (pair.gateway, pair.weight, pair.buckets, pair.state))
+            .collect()
+    }
+
+    /// A drain as its coordinator tells it: buckets count where they are, not where they shall be.
+    #[test]
+    fn buckets_count_where_they_are() {
+        let (table, pair) = (table(), Ordinal);
+        let mut watch = Watch::new("vpc-2", &table);
+        for each in [0, 1] {
+            watch.event(&Event::Health(pair(each), Health::Up));
+        }
+        let next = drained(&table);
+        let under_way = UnderWay {
+            table: next.clone(),
+            begun: true,
+        };
+        watch.state(&State {
+            table: table.clone(),
+            under_way: Some(under_way),
+        });
+        assert_eq!(watch.report().changing_to, Some(1));
+        let of_b = |&(_, at): &(u32, Ordinal)| at == pair(1);
+        let all: Vec<u32> = (0..)
+            .zip(table.buckets().iter().copied())
+            .filter(of_b)
+            .map(|(bucket, _)| bucket)
+            .collect();
+        let (idle, busy) = all.split_at(2000);
+        watch.assign(&all.iter().copied().collect(), pair(0), true);
+        watch.hear(&Input::Idle(idle.iter().copied().collect()));
+        let (a, b) = ("a".to_owned(), "b".to_owned());
+        let now = [
+            (a.clone(), 1, 4048, PairState::Up),
+            (b.clone(), 1, 48, PairState::Up),
+        ];
+        assert_eq!(pairs(&watch), now);
+
+        watch.assign(&busy.iter().copied().collect(), pair(0), false);
+        watch.state(&State {
+            table: next.clone(),
+            under_way: None,
+        });
+        watch.table(&next);
+        let then = [(a, 1, 4096, PairState::Up), (b, 0, 0, PairState::Drained)];
+        assert_eq!(pairs(&watch), then);
+        let report = watch.report();
+        assert_eq!((report.epoch, report.changing_to), (1, None));
+        assert_eq!(report.digest, format!("{:016x}", next.id().digest));
+    }
+
+    #[test]
+    fn a_dead_pair_is_fenced_and_comes_back() {
+        let mut watch = Watch::new("vpc-2", &table());
+        let pair = Ordinal(1);
+        let mut after = |event: Event| {
+            watch.event(&event);
+            watch.report().pairs.swap_remove(1).state
+        };
+        assert_eq!(after(Event::Health(pair, Health::Dead)), PairState::Dead);
+        let fenced = Event::Fenced { pair, silent: true };
+        assert_eq!(after(fenced), PairState::Fenced);
+        assert_eq!(after(Event::Health(pair, Health::Up)), PairState::Up);
+        assert_eq!(after(Event::Health(pair, Health::Dead)), PairState::Dead);
+    }
+
+    #[test]
+    fn what_happened_is_counted_once() {
+        let table = table();
+        let mut watch = Watch::new("vpc-2", &table);
+        let pair = Ordinal(0);
+        let (from, to) = (Ordinal(1), pair);
+        for (buckets, barrier) in [(40, false), (2, true)] {
+            watch.event(&Event::Moved {
+                from,
+                to,
+                buckets,
+                barrier,
+            });
+        }
+        let (packets, dropped) = (7, 3);
+        watch.event(&Event::Released {
+            pair,
+            packets,
+            dropped,
+        });
+        watch.event(&Event::HoldExpired { pair });
+        watch.event(&Event::RoundTrip(pair, Duration::from_micros(250)));
+        let (own, epoch) = (table.id(), 9);
+        watch.event(&Event::TablesDiffer {
+            peer: TableId { epoch, ..own },
+            own,
+        });
+        let refusal = || Err(Refusal::UnderWay { to: 1 });
+        let no_way = || {
+            Err(Refusal::NoWay {
+                name: "a".into(),
+                within_ms: 1,
+            })
+        };
+        // Refused; begun, and beside it another refused; then given up.
+        watch.done(&no_way());
+        watch.event(&Event::Began {
+            epoch: 1,
+            buckets: 5,
+        });
+        watch.done(&refusal());
+        watch.done(&no_way());
+        let report = watch.report();
+        assert_eq!((report.moved.idle, report.moved.barrier), (40, 2));
+        let held = report.held;
+        assert_eq!((held.packets, held.dropped, held.expired), (7, 3, 1));
+        assert_eq!(report.pairs[0].round_trip_ns, Some(250_000));
+        assert_eq!(report.differed, 1);
+        let changes = report.changes;
+        assert_eq!((changes.done, changes.refused, changes.given_up), (0, 2, 1));
     }
 }
