@@ -38,6 +38,9 @@ pub use directory::Directory;
 pub use driver::Buckets;
 pub use executor::{Executor, Start};
 
+/// The state file, common to all peerings.
+pub type Kept = Arc<Mutex<StateFile>>;
+
 /// The state file of a demux, if it has one, and what each peering starts with. Gateways that joined
 /// at run time have their places again.
 ///
@@ -47,7 +50,7 @@ pub fn states(
     plan: &Plan,
     role: Role,
     directory: &Directory,
-) -> anyhow::Result<(Option<Arc<Mutex<StateFile>>>, Vec<State>)> {
+) -> anyhow::Result<(Option<Kept>, Vec<State>)> {
     let path = plan.rescale.state.as_deref();
     let path = path.filter(|_| role == Role::Demux);
     let file = path.map(StateFile::open).transpose()?;

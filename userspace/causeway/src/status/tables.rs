@@ -143,7 +143,7 @@ pub struct Changes {
 pub struct Moved {
     /// While they were idle.
     pub idle: u64,
-    /// Behind a barrier.
+    /// Behind a barrier, or for those of a dead pair behind its peer's fence.
     pub barrier: u64,
 }
 

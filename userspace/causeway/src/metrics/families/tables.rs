@@ -90,7 +90,7 @@ pub const FAMILIES: &[Family] = &[
         "table_buckets_moved",
         None,
         &["peer", "way"],
-        "Buckets that went from pair to pair: idle, or behind a barrier.",
+        "Buckets that went from pair to pair: idle, or behind a barrier, which for a dead pair is its peer's fence.",
         Table(moved),
     ),
     counter(

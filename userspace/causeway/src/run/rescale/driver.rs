@@ -14,11 +14,11 @@ use causeway_rescale::{BucketSet, Change, Ordinal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
+use super::Kept;
 use super::directory::{Directory, NoPlace};
 use super::say::say;
 use super::socket::Ways;
 use super::watch::Watch;
-use crate::state::StateFile;
 
 /// The program's table, as far as it changes. Any call may wait for the kernel.
 pub trait Buckets: Send + Sync {
@@ -99,7 +99,7 @@ pub struct Driver {
     /// The program's table.
     pub buckets: Arc<dyn Buckets>,
     /// The state file, if there is one.
-    pub keep: Option<Arc<Mutex<StateFile>>>,
+    pub keep: Option<Kept>,
     /// What others see of it.
     pub watch: Arc<Mutex<Watch>>,
     /// Who waits for the change under way.

@@ -21,10 +21,9 @@ use super::driver::{Buckets, Driver, Told};
 use super::socket::{Ear, Ways, hear};
 use super::watch::Watch;
 use super::words::{self, Mouth};
-use super::{agents, bind, in_force, number};
+use super::{Kept, agents, bind, in_force, number};
 use crate::config::{Peering, Plan};
 use crate::run::workers::Seat;
-use crate::state::StateFile;
 use crate::wire::Seals;
 
 /// What waits for a coordinator. What does not fit is lost as on the network, and said again.
@@ -56,7 +55,7 @@ pub struct Start<'a> {
     /// The program's table.
     pub buckets: Arc<dyn Buckets>,
     /// The state file.
-    pub keep: Option<Arc<Mutex<StateFile>>>,
+    pub keep: Option<Kept>,
 }
 
 impl Executor {
@@ -191,7 +190,7 @@ struct Work {
     ears: Vec<Ear>,
     directory: Arc<Directory>,
     buckets: Arc<dyn Buckets>,
-    keep: Option<Arc<Mutex<StateFile>>>,
+    keep: Option<Kept>,
 }
 
 impl Work {
