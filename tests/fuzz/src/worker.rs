@@ -30,8 +30,6 @@ pub(crate) fn run(input: &[u8]) {
             ..Setup::default()
         },
     );
-    // Ahead of the machine's clock, so that only the input makes it late.
-    side.pass(Duration::from_secs(3600));
     side.worker.awake(side.now);
     let (mut injected, mut commands) = (0, 0);
     while !input.is_empty() && injected < 12 && commands < 24 {

@@ -96,8 +96,8 @@ pub enum Command {
         /// a while ago.
         reply: Reply<Released>,
     },
-    /// Let go what all holds of a tunnel keep, lift its fence, and forget its markers that are not
-    /// sealed yet: what a demux says that has just started.
+    /// Let go what all holds of a tunnel keep, and lift its fence: what a demux says that has just
+    /// started.
     Reset {
         /// The tunnel's place in the configuration.
         tunnel: usize,

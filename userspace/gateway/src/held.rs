@@ -66,7 +66,6 @@ impl<D: Device> Worker<D> {
         let lane = self.lanes.get_mut(tunnel);
         lane.ok_or(Refused::NoSuchTunnel { tunnel })?.fenced = false;
         self.holds.release_all(tunnel);
-        self.marks.retain(|mark| mark.tunnel != tunnel);
         Ok(())
     }
 

@@ -21,7 +21,7 @@ const MOST: usize = 64;
 /// A packet of control's that is not sealed yet.
 #[derive(Debug)]
 pub(crate) struct Mark {
-    pub(crate) tunnel: usize,
+    tunnel: usize,
     packet: Vec<u8>,
     /// The worker's count of received packets at which whatever stood in the rings when it came is
     /// sealed.

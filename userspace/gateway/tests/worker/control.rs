@@ -305,10 +305,17 @@ fn a_worker_in_its_thread_sleeps_wakes_and_drains() {
         let thread = thread::spawn(move || worker.run());
         thread::sleep(Duration::from_millis(20));
         let start = Instant::now();
+        let late = || control.counters.totals().drops[Drop::StoodStill];
+        let mut dropped = 0;
         for frame in frames(100) {
             assert!(wire.inject(&frame));
             while wire.take().is_none() {
                 assert!(start.elapsed() < PATIENCE, "no answer");
+                // On a machine so busy that the worker got no turn in a quarter of a second.
+                if late() > dropped {
+                    dropped = late();
+                    assert!(wire.inject(&frame));
+                }
                 thread::yield_now();
             }
         }
@@ -328,7 +335,7 @@ fn a_worker_in_its_thread_sleeps_wakes_and_drains() {
         assert!(finished.drained);
         // On a machine so busy that a second passes between two lines, some were given up.
         let totals = finished.totals;
-        let given_up = totals.drops[Drop::NeighbourUnresolved];
+        let given_up = totals.drops[Drop::NeighbourUnresolved] + totals.drops[Drop::StoodStill];
         assert_eq!(totals.received, totals.sent + given_up);
         assert!(totals.received > 100);
         assert_eq!(finished.totals.wakeups > 0, !spin);

@@ -119,40 +119,42 @@ fn held_packets_go_in_their_order_and_later_ones_behind_them() {
 
 #[test]
 fn a_hold_comes_to_its_end_whatever_arrives_for_it() {
-    let setup = Setup {
-        burst: 4,
-        ..Setup::default()
-    };
-    let mut near = Side::new(1, &setup);
-    let until = near.now + LIMIT;
-    begin(&mut near, hold(1, &[2], until, AtLimit::Drop));
-    let frames: Vec<_> = (0..40).map(|number| frame(2, number)).collect();
-    assert_eq!(near.exchange(&frames).len(), 0);
-    let released = near.tell(|reply| Command::Release { id: 1, reply });
-    // And a marker, which what a hold has kept came before.
-    let sealed = near.tell(|reply| Command::Mark {
-        tunnel: 0,
-        packet: Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[99; 40]).ip(),
-        behind: true,
-        reply,
-    });
-    let mut rounds = 0;
-    let mut out = Vec::new();
-    while released.is_empty() {
-        (0..4).for_each(|number| assert!(near.wire.inject(&frame(2, 100 + number))));
-        near.worker.obey();
-        assert!(sealed.is_empty());
-        near.worker.round(near.now);
-        out.extend(std::iter::from_fn(|| near.wire.take()));
-        rounds += 1;
-        assert!(rounds <= 20, "four go and two come in a round");
+    for arriving in [0, 4] {
+        let setup = Setup {
+            burst: 4,
+            ..Setup::default()
+        };
+        let mut near = Side::new(1, &setup);
+        let until = near.now + LIMIT;
+        begin(&mut near, hold(1, &[2], until, AtLimit::Drop));
+        let frames: Vec<_> = (0..40).map(|number| frame(2, number)).collect();
+        assert_eq!(near.exchange(&frames).len(), 0);
+        let released = near.tell(|reply| Command::Release { id: 1, reply });
+        // And a marker, which what a hold has kept came before.
+        let sealed = near.tell(|reply| Command::Mark {
+            tunnel: 0,
+            packet: Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[99; 40]).ip(),
+            behind: true,
+            reply,
+        });
+        let mut rounds = 0;
+        let mut out = Vec::new();
+        while released.is_empty() {
+            assert!(sealed.is_empty());
+            (0..arriving).for_each(|number| assert!(near.wire.inject(&frame(2, 100 + number))));
+            near.worker.obey();
+            near.worker.round(near.now);
+            out.extend(std::iter::from_fn(|| near.wire.take()));
+            rounds += 1;
+        }
+        assert_eq!(rounds, if arriving == 0 { 10 } else { 19 });
+        out.extend(near.work());
+        assert!(sealed.try_recv().is_ok());
+        let out = arrived(&mut Side::new(2, &Setup::default()), out);
+        let place = out.iter().position(|&(host, _)| host == 100);
+        assert!(place.expect("the marker") >= 40, "{out:?}");
+        near.finish();
     }
-    out.extend(near.work());
-    assert!(sealed.try_recv().is_ok());
-    let out = arrived(&mut Side::new(2, &Setup::default()), out);
-    let place = out.iter().position(|&(host, _)| host == 100);
-    assert!(place.expect("the marker") >= 40, "{out:?}");
-    near.finish();
 }
 
 #[test]

@@ -232,7 +232,8 @@ impl Side {
             worker,
             control,
             wire,
-            now: Instant::now(),
+            // Ahead of the machine's clock, so that only the test makes time pass.
+            now: Instant::now() + Duration::from_secs(3600),
         }
     }
 
