@@ -9,7 +9,8 @@ mod spread;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use aya::programs::{TestRun, TestRunOptions};
+use aya::Ebpf;
+use aya::programs::{TestRun, TestRunOptions, Xdp};
 use causeway_demux::steering::{Peering, Place};
 use causeway_demux::{Program, Steering};
 use causeway_kernel_tests::packet::{
@@ -61,6 +62,8 @@ struct Document {
     /// Octets of the program in the kernel, translated and compiled.
     translated_bytes: Option<u32>,
     compiled_bytes: u32,
+    /// A program that only returns: the harness's own cost, which is in every other figure.
+    harness: Figure,
     packets: Vec<Figure>,
     gateways: Vec<Figure>,
     prefixes: Vec<Figure>,
@@ -86,9 +89,12 @@ pub fn run(args: &Args) -> Result<()> {
     let load_before = machine::load();
     let mut loaded = Loaded::new(&object, &tables(2, 1))?;
     let info = loaded.program.xdp()?.info()?;
+    let mut idle = Idle::new(&object)?;
     let packets = packets();
+    let mut by_idle = Vec::new();
     let mut by_packet = Vec::new();
     for _ in 0..args.rounds {
+        by_idle.push(vec![idle.time(&packets[0].1)?]);
         by_packet.push(
             packets
                 .iter()
@@ -104,6 +110,11 @@ pub fn run(args: &Args) -> Result<()> {
         verified_instructions: info.verified_instruction_count(),
         translated_bytes: info.size_translated(),
         compiled_bytes: info.size_jitted(),
+        harness: figures(
+            ["a program that only returns".to_owned()].into_iter(),
+            &by_idle,
+        )
+        .swap_remove(0),
         packets: figures(names, &by_packet),
         gateways: sweep(
             &object,
@@ -164,6 +175,32 @@ impl Loaded {
             after.received() - before.received() == ran,
             "the program did not run {ran} times"
         );
+        Ok(result.duration.as_nanos() as f64)
+    }
+}
+
+/// The object's program that only returns.
+struct Idle(Ebpf);
+
+impl Idle {
+    fn new(object: &[u8]) -> Result<Self> {
+        let mut idle = Self(Ebpf::load(object)?);
+        idle.program()?.load()?;
+        Ok(idle)
+    }
+
+    fn program(&mut self) -> Result<&mut Xdp> {
+        let program = self.0.program_mut("idle");
+        Ok(program.context("no program \"idle\"")?.try_into()?)
+    }
+
+    /// Mean nanoseconds of one run.
+    fn time(&mut self, frame: &[u8]) -> Result<f64> {
+        let result = self.program()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: REPEAT,
+            ..TestRunOptions::default()
+        })?;
         Ok(result.duration.as_nanos() as f64)
     }
 }
@@ -316,7 +353,10 @@ fn print(document: &Document) {
         "ns per packet", "median", document.rounds
     );
     let groups = [&document.packets, &document.gateways, &document.prefixes];
-    for figure in groups.into_iter().flatten() {
+    for figure in [&document.harness]
+        .into_iter()
+        .chain(groups.into_iter().flatten())
+    {
         println!(
             "{:<32} {:>6.0}  {:.0}..{:.0}",
             figure.what, figure.ns, figure.spread[0], figure.spread[1]

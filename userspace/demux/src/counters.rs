@@ -1,19 +1,33 @@
 //! What became of the packets that the program saw.
 
-use causeway_steering::maps::Traffic;
+use causeway_steering::MAX_GATEWAYS;
+use causeway_steering::maps::{Counts, Traffic};
 use causeway_steering::reason::{Drop, Punt, counter};
 
 /// The program's counters at one moment, summed over the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
-    values: Vec<u64>,
+    ends: Vec<u64>,
     /// What went to each gateway, by index.
     pub gateways: Vec<Traffic>,
 }
 
 impl Counters {
-    pub(crate) fn new(values: Vec<u64>, gateways: Vec<Traffic>) -> Self {
-        Self { values, gateways }
+    pub(crate) fn sum<'a>(cpus: impl Iterator<Item = &'a Counts>) -> Self {
+        let mut sum = Self {
+            ends: vec![0; counter::COUNT as usize],
+            gateways: vec![Traffic::default(); MAX_GATEWAYS as usize],
+        };
+        for counts in cpus {
+            for (sum, count) in sum.ends.iter_mut().zip(&counts.ends) {
+                *sum += count;
+            }
+            for (sum, traffic) in sum.gateways.iter_mut().zip(&counts.gateways) {
+                sum.packets += traffic.packets;
+                sum.bytes += traffic.bytes;
+            }
+        }
+        sum
     }
 
     /// Packets that the program saw.
@@ -42,6 +56,6 @@ impl Counters {
     }
 
     fn at(&self, index: u32) -> u64 {
-        self.values[index as usize]
+        self.ends[index as usize]
     }
 }

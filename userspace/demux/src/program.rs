@@ -8,8 +8,7 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError as AyaError, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
-use causeway_steering::maps::{Destination, Gateway, Host, Traffic};
-use causeway_steering::reason::counter;
+use causeway_steering::maps::{Counts, Destination, Gateway, Host};
 use causeway_steering::{BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
 use ipnet::IpNet;
 use thiserror::Error;
@@ -107,8 +106,7 @@ pub enum ProgramError {
 pub struct Program {
     ebpf: Ebpf,
     link: Option<XdpLinkId>,
-    counters: PerCpuArray<MapData, u64>,
-    traffic: PerCpuArray<MapData, Traffic>,
+    counters: PerCpuArray<MapData, Counts>,
 }
 
 impl Program {
@@ -125,12 +123,10 @@ impl Program {
             .load()
             .map_err(|source| ProgramError::Verify(Box::new(source)))?;
         let counters = take(&mut ebpf, "COUNTERS")?;
-        let traffic = take(&mut ebpf, "TRAFFIC")?;
         Ok(Self {
             ebpf,
             link: None,
             counters,
-            traffic,
         })
     }
 
@@ -297,24 +293,8 @@ impl Program {
     /// # Errors
     /// Where the kernel refuses to be read.
     pub fn counters(&self) -> Result<Counters, ProgramError> {
-        let mut values = Vec::with_capacity(counter::COUNT as usize);
-        for index in 0..counter::COUNT {
-            let per_cpu = self.counters.get(&index, 0).map_err(in_map("COUNTERS"))?;
-            values.push(per_cpu.iter().sum());
-        }
-        let mut gateways = Vec::with_capacity(MAX_GATEWAYS as usize);
-        for index in 0..MAX_GATEWAYS {
-            let per_cpu = self.traffic.get(&index, 0).map_err(in_map("TRAFFIC"))?;
-            gateways.push(
-                per_cpu
-                    .iter()
-                    .fold(Traffic::default(), |sum, part| Traffic {
-                        packets: sum.packets + part.packets,
-                        bytes: sum.bytes + part.bytes,
-                    }),
-            );
-        }
-        Ok(Counters::new(values, gateways))
+        let cpus = self.counters.get(&0, 0).map_err(in_map("COUNTERS"))?;
+        Ok(Counters::sum(cpus.iter()))
     }
 
     /// The program itself, for BPF_PROG_TEST_RUN and for what the kernel tells of it.

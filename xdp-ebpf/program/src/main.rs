@@ -13,14 +13,26 @@ mod log;
 mod maps;
 mod packet;
 
-use aya_ebpf::{macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_ABORTED, XDP_PASS},
+    macros::xdp,
+    programs::XdpContext,
+};
 use causeway_steering::{decide, reason::counter};
 
 #[xdp]
 pub fn causeway(ctx: XdpContext) -> u32 {
-    maps::count(counter::RECEIVED);
-    let verdict = decide(&packet::Packet(&ctx), &maps::Maps { ctx: &ctx });
-    act::act(&ctx, verdict)
+    let Some(run) = maps::Run::new(&ctx) else {
+        return XDP_ABORTED;
+    };
+    run.count(counter::RECEIVED);
+    act::act(&run, decide(&packet::Packet(&ctx), &run))
+}
+
+/// Only returns: what a measurement of the other one has in it besides. Loaded by nobody else.
+#[xdp]
+pub fn idle(_: XdpContext) -> u32 {
+    XDP_PASS
 }
 
 // Dual, because the kernel lends some helpers to GPL programs only.

@@ -14,8 +14,7 @@ use causeway_steering::{
     Address, BUCKETS, Bucket, MAX_ADDRESSES, MAX_GATEWAYS, MAX_PEERINGS, MAX_PREFIXES, MAX_QUEUES,
     MAX_SAS, MAX_WORKERS, Tables,
     bucket::clock,
-    maps::{Destination, Gateway, Host, Traffic},
-    reason::counter,
+    maps::{Counts, Destination, Gateway, Host},
 };
 
 #[map]
@@ -37,20 +36,52 @@ static SOCKETS: XskMap = XskMap::with_max_entries(MAX_QUEUES * MAX_WORKERS, 0);
 #[map]
 static NIC: DevMap = DevMap::with_max_entries(1, 0);
 #[map]
-static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
-#[map]
-static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::with_max_entries(MAX_GATEWAYS, 0);
+static COUNTERS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
 
-/// The tables as the verdict reads them.
-pub struct Maps<'a> {
+/// What a run of the program works with: its packet, the tables, and this CPU's counters. Each look-up
+/// costs some nanoseconds, so what every packet needs is looked up once.
+pub struct Run<'a> {
     pub ctx: &'a XdpContext,
+    pub host: &'a Host,
+    counts: *mut Counts,
 }
 
-impl Tables for Maps<'_> {
+impl<'a> Run<'a> {
+    /// `None` never: the two maps have an element each.
+    #[inline(always)]
+    pub fn new(ctx: &'a XdpContext) -> Option<Self> {
+        Some(Self {
+            ctx,
+            host: HOST.get(0)?,
+            counts: COUNTERS.get_ptr_mut(0)?,
+        })
+    }
+
+    /// Adds one to a counter of `causeway_steering::reason::counter`.
+    #[inline(always)]
+    pub fn count(&self, index: u32) {
+        // SAFETY: the element is this CPU's own, and the program is not preempted by itself.
+        if let Some(counter) = unsafe { (*self.counts).ends.get_mut(index as usize) } {
+            *counter += 1;
+        }
+    }
+
+    /// Adds a packet to what went to a gateway.
+    #[inline(always)]
+    pub fn count_gateway(&self, index: u32, bytes: u64) {
+        // SAFETY: as in `count`.
+        if let Some(traffic) = unsafe { (*self.counts).gateways.get_mut(index as usize) } {
+            traffic.packets += 1;
+            traffic.bytes += bytes;
+        }
+    }
+}
+
+impl Tables for Run<'_> {
     #[inline(always)]
     fn host(&self) -> Option<Host> {
         // Zero until the host wrote it: an unfilled table steers nothing.
-        HOST.get(0).copied().filter(|host| host.mac != [0; 3])
+        Some(*self.host).filter(|host| host.mac != [0; 3])
     }
 
     #[inline(always)]
@@ -136,27 +167,6 @@ fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
 #[cfg(not(target_arch = "bpf"))]
 fn compare_exchange(_: *mut u64, _: u64, _: u64) -> u64 {
     unreachable!("the program runs in the kernel alone")
-}
-
-/// Adds one to a counter of `causeway_steering::reason::counter`.
-#[inline(always)]
-pub fn count(index: u32) {
-    if let Some(counter) = COUNTERS.get_ptr_mut(index) {
-        // SAFETY: the element is this CPU's own, and the program is not preempted by itself.
-        unsafe { *counter += 1 };
-    }
-}
-
-/// Adds a packet to what went to a gateway.
-#[inline(always)]
-pub fn count_gateway(index: u32, bytes: u64) {
-    if let Some(traffic) = TRAFFIC.get_ptr_mut(index) {
-        // SAFETY: as in `count`.
-        unsafe {
-            (*traffic).packets += 1;
-            (*traffic).bytes += bytes;
-        }
-    }
 }
 
 /// Hands the packet to the socket of `worker` on its own queue; false where none is bound.

@@ -2,11 +2,10 @@
 //!
 //! Keyed, so that an outsider cannot choose addresses and ports that all meet one gateway; a
 //! pseudorandom function rather than a mixer, because the outsider sees which gateway answers.
-//! A flow of IPv4 is two words, one of IPv6 five: six and nine rounds of additions, rotations and
-//! xors, all of which BPF has.
+//! A flow of IPv4 is 13 octets, one of IPv6 37: two and five words, five and eight rounds of additions,
+//! rotations and xors, all of which BPF has.
 
 use crate::BUCKETS;
-use crate::address::Address;
 use crate::flow::FlowKey;
 
 /// The hash by which both VPCs of a peering steer. The same key on both sides gives the same
@@ -35,18 +34,18 @@ impl SteerHash {
     #[inline(always)]
     pub fn hash(&self, flow: &FlowKey) -> u64 {
         let ((low, low_port), (high, high_port)) = (flow.low, flow.high);
-        let protocol = flow.protocol as u64;
+        let ports = (low_port as u64) << 16 | high_port as u64;
+        let rest = (flow.protocol as u64) << 32 | ports;
         if low.is_ipv4() && high.is_ipv4() {
-            // An end takes 48 bits of its word, so the protocol fits beside it.
-            let end = |address: Address, port: u16| (address.low << 32 >> 16) | port as u64;
-            return self.siphash([end(low, low_port) | protocol << 48, end(high, high_port)]);
+            return self.siphash([low.low << 32 | high.low & 0xffff_ffff], rest, 13);
         }
-        let ports = protocol << 32 | (low_port as u64) << 16 | high_port as u64;
-        self.siphash([low.high, low.low, high.high, high.low, ports])
+        self.siphash([low.high, low.low, high.high, high.low], rest, 37)
     }
 
+    /// The hash of so many octets: `words`, and the five or fewer of `rest`. SipHash closes with the
+    /// length of its input in the last word's last octet, and by that the families differ as well.
     #[inline(always)]
-    fn siphash<const WORDS: usize>(&self, words: [u64; WORDS]) -> u64 {
+    fn siphash<const WORDS: usize>(&self, words: [u64; WORDS], rest: u64, octets: u64) -> u64 {
         let [k0, k1] = self.key;
         let mut v = [
             k0 ^ 0x736f_6d65_7073_6575,
@@ -57,8 +56,7 @@ impl SteerHash {
         for word in words {
             compress(&mut v, word);
         }
-        // SipHash closes with the length of its input, by which the families differ as well.
-        compress(&mut v, (8 * WORDS as u64) << 56);
+        compress(&mut v, octets << 56 | rest);
         v[2] ^= 0xff;
         round(&mut v);
         round(&mut v);

@@ -1,6 +1,7 @@
 //! The types that stand in the BPF maps, written by the host and read by the kernel program.
 
-use crate::SteerHash;
+use crate::reason::counter;
+use crate::{MAX_GATEWAYS, SteerHash};
 
 /// What the program must know of the host that it runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -83,6 +84,16 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+/// Everything that is counted on one CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counts {
+    /// By the indices of [`counter`].
+    pub ends: [u64; counter::COUNT as usize],
+    /// What went to each gateway, by index.
+    pub gateways: [Traffic; MAX_GATEWAYS as usize],
+}
+
 #[cfg(feature = "aya")]
 mod pod {
     #![allow(unsafe_code)]
@@ -90,6 +101,6 @@ mod pod {
     unsafe impl aya::Pod for super::Host {}
     // SAFETY: as above: six 16-bit words.
     unsafe impl aya::Pod for super::Gateway {}
-    // SAFETY: as above: two 64-bit words.
-    unsafe impl aya::Pod for super::Traffic {}
+    // SAFETY: as above: 64-bit words.
+    unsafe impl aya::Pod for super::Counts {}
 }

@@ -34,18 +34,20 @@ proptest! {
     ) {
         let (low, high) = if (a, pa) < (b, pb) { ((a, pa), (b, pb)) } else { ((b, pb), (a, pa)) };
         let mut reference = SipHasher13::new_with_key(&key);
-        let mut write = |word: u64| reference.write(&word.to_le_bytes());
-        if a.is_ipv4() {
-            let end = |(address, port): (Address, u16)| address.low << 32 >> 16 | u64::from(port);
-            write(end(low) | u64::from(protocol) << 48);
-            write(end(high));
-        } else {
-            for (address, _) in [low, high] {
-                write(address.high);
-                write(address.low);
+        for (address, _) in [high, low] {
+            if a.is_ipv4() {
+                reference.write(&(address.low as u32).to_le_bytes());
             }
-            write(u64::from(protocol) << 32 | u64::from(low.1) << 16 | u64::from(high.1));
         }
+        for (address, _) in [low, high] {
+            if !a.is_ipv4() {
+                reference.write(&address.high.to_le_bytes());
+                reference.write(&address.low.to_le_bytes());
+            }
+        }
+        reference.write(&high.1.to_le_bytes());
+        reference.write(&low.1.to_le_bytes());
+        reference.write(&[protocol]);
         let flow = FlowKey::new(protocol, (a, pa), (b, pb));
         prop_assert_eq!(SteerHash::new(key).hash(&flow), reference.finish());
     }
