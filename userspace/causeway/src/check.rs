@@ -1,11 +1,13 @@
 //! A configuration against its role, this host and this process, as `causeway check` and a start
 //! see it.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use ipnet::IpNet;
 
-use crate::config::Config;
+use crate::config::{Config, NicFacts};
 use crate::host;
 use crate::privileges::System;
+use crate::reverse_path;
 use crate::status::Role;
 
 /// What an examination found; each finding is one line.
@@ -35,6 +37,13 @@ pub fn offline(config: &Config, role: Option<Role>) -> Findings {
 pub async fn here(config: &Config, role: Option<Role>) -> anyhow::Result<Findings> {
     let mut findings = offline(config, role);
     let facts = host::facts(&config.plan().nic.name).await?;
+    if let NicFacts::Present { addresses, .. } = &facts.nic {
+        let own: Vec<_> = addresses.iter().map(IpNet::addr).collect();
+        findings.warnings.extend(
+            reverse_path::warnings(config.plan(), &own)
+                .context("cannot ask the kernel for its reverse path filter")?,
+        );
+    }
     match config.for_host(&facts) {
         Ok(warnings) => findings.warnings.extend(lines(&warnings)),
         Err(error) => findings.problems.extend(lines(error.problems())),

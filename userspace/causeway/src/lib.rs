@@ -13,6 +13,7 @@ pub mod key;
 pub mod local;
 pub mod metrics;
 pub mod privileges;
+pub mod reverse_path;
 pub mod run;
 pub mod sequence;
 pub mod state;

@@ -304,3 +304,6 @@ fn tell(control: &Control, command: impl FnOnce(Answering) -> Command) -> Result
 fn send(control: &Control, command: Command) -> Result<(), String> {
     control.send(command).map_err(|gone| gone.to_string())
 }
+
+#[cfg(test)]
+mod tests;
