@@ -101,7 +101,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
         directory.clone(),
     ));
     view.attached(mode);
-    let names = Names::of(&plan, true);
+    let names = Names::of(&plan);
     let (rescale, mut executor) = match role {
         Role::Demux => {
             let (rescale, executor) = Executor::start(Start {
@@ -223,7 +223,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
 fn answer(request: Request, sas: &Sas, view: &View, names: &Names, rescale: &Rescale) -> Answer {
     let done = match request {
         Request::SaList {} => return Answer::Sas(sas.list()),
-        Request::Explain(question) => return explain::answer(&question, view, names),
+        Request::Explain(question) => return explain::answer(&question, view, rescale, names),
         Request::SaInstall(wanted) => sas.install(&wanted, view),
         Request::SaSwitch(wanted) => sas.switch(&wanted),
         Request::SaRetire { spi, after_seconds } => {

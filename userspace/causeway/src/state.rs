@@ -65,6 +65,14 @@ impl StateFile {
         Ok(file)
     }
 
+    /// What a file holds, for somebody who does not take it: nothing if it is not there.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read.
+    pub fn glance(path: &Path) -> Result<BTreeMap<String, State>, StateError> {
+        Ok(read(path)?.unwrap_or_default().peerings)
+    }
+
     /// What was stored of a peering.
     pub fn kept(&self, peering: &str) -> Option<&State> {
         self.kept.peerings.get(peering)

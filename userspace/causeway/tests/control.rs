@@ -12,6 +12,8 @@ use std::thread;
 use causeway::control::{
     Answer, ClientError, NewGateway, NewSa, NewWeight, Request, Socket, SocketError, Which, ask,
 };
+use causeway::explain::packet::LONGEST;
+use causeway::explain::{Packet, Question};
 use causeway_rescale::Weight;
 use support::Directory;
 use tokio::sync::oneshot;
@@ -89,6 +91,11 @@ fn a_request_arrives_as_it_was_sent() {
         peering: Some("vpc-2".to_owned()),
     };
     for request in [
+        Request::Explain(Question {
+            packet: Packet::Frame(vec![0xff; LONGEST]),
+            queue: 63,
+            at_peer: false,
+        }),
         Request::SaList {},
         Request::SaInstall(wanted.clone()),
         Request::SaSwitch(wanted),

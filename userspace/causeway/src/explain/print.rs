@@ -63,6 +63,12 @@ pub fn in_full(out: &mut impl Write, told: &Told) -> io::Result<()> {
         return writeln!(out, "\nthe answer, {}\n{}", back.subject, back.story);
     }
     write!(out, "\nthe answer, {}", back.subject)?;
+    if let Some(table) = back.story.peers_other_table() {
+        return writeln!(
+            out,
+            ": the peer's demux goes by another table now ({table})"
+        );
+    }
     match back.story.gateway() {
         Some(gateway) => writeln!(
             out,

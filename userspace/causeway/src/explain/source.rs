@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::bail;
 use causeway_demux::Steering;
-use causeway_demux::steering::Place;
 use causeway_routes::{Interface, RoutesError, interface};
 
 use super::names::Names;
@@ -92,15 +91,10 @@ impl Drawn {
             addresses: Vec::new(),
             up: false,
         });
-        let mut steering = tables::configured(&plan, &nic)?;
-        for place in &mut steering.gateways {
-            if let Place::Remote { mac } = place {
-                *mac = Some(SOME_MAC);
-            }
-        }
+        let (steering, names) = tables::at_next_start(&plan, &nic, SOME_MAC)?;
         Ok(Self {
             steering,
-            names: Names::of(&plan, false),
+            names,
             has_nic,
             caveat: format!("by the tables that {} makes{unknown}", file.display()),
         })

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Entry, Look, Noting};
-use super::names::Names;
+use super::names::{Names, Standing};
 
 /// Where a packet goes, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,8 @@ pub enum Step {
     },
     /// The bucket's entry in the peering's table.
     Entry {
+        /// How the table stands.
+        table: Option<Standing>,
         /// The gateway that carries it.
         gateway: Option<String>,
         /// Where it moves to, if it does.
@@ -322,6 +324,7 @@ fn in_table(asked: &Entry, skew: u32, names: &Names) -> Step {
         now: entry.is_idle(asked.now, skew),
     };
     Step::Entry {
+        table: names.table(asked.peering),
         gateway: asked.entry.map(|entry| names.gateway(entry.gateway.into())),
         moves: asked
             .entry

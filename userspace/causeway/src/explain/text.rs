@@ -7,7 +7,9 @@ use causeway_steering::headers::protocol::has_ports;
 use causeway_steering::headers::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 use super::name_of;
+use super::names::Standing;
 use super::story::{End, Moves, Place, Port, Step, Story};
+use crate::status::PeerTable;
 
 impl Display for Story {
     /// A line for each step, the end, and its counter.
@@ -87,6 +89,18 @@ impl Story {
     pub fn is_steered(&self) -> bool {
         let mut steps = self.steps.iter();
         steps.any(|step| matches!(step, Step::Bucket { .. }))
+    }
+
+    /// How the own table stands, where the peer is known to steer by another one.
+    pub(super) fn peers_other_table(&self) -> Option<&Standing> {
+        let other = |standing: &&Standing| {
+            use PeerTable::{Same, Unheard};
+            !matches!(standing.peer, None | Some(Same | Unheard))
+        };
+        self.steps.iter().find_map(|step| match step {
+            Step::Entry { table, .. } => table.as_ref().filter(other),
+            _ => None,
+        })
     }
 
     /// The gateway to which a bucket leads.
@@ -215,11 +229,37 @@ impl Display for Step {
                 bucket,
                 buckets,
             } => write!(f, "{bucket} of {buckets}, by the keyed hash {hash}"),
-            Self::Entry { gateway, moves } => entry(f, gateway.as_deref(), moves.as_ref()),
+            Self::Entry {
+                table,
+                gateway,
+                moves,
+            } => {
+                if let Some(table) = table {
+                    write!(f, "{table}: ")?;
+                }
+                entry(f, gateway.as_deref(), moves.as_ref())
+            }
             Self::Gateway { gateway, place } => {
                 write!(f, "{gateway}, ")?;
                 where_it_is(f, place)
             }
+        }
+    }
+}
+
+impl Display for Standing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}, digest {}", self.epoch, self.digest)?;
+        if let Some(epoch) = self.changing_to {
+            write!(f, ", changing to {epoch}")?;
+        }
+        match self.peer {
+            None => Ok(()),
+            Some(PeerTable::Unheard) => f.write_str(", the peer's not heard of"),
+            Some(PeerTable::Same) => f.write_str(", the peer's the same"),
+            Some(PeerTable::Ahead) => f.write_str(", the peer's one change ahead"),
+            Some(PeerTable::Behind) => f.write_str(", the peer's one change behind"),
+            Some(PeerTable::Differs) => f.write_str(", THE PEER'S ANOTHER ONE"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use causeway_demux::{Live, ProgramError, moves};
 use causeway_steering::Bucket;
 
+use super::rescale::Rescale;
 use super::view::View;
 use crate::control::Answer;
 use crate::explain::{Look, Names, Question, Story};
@@ -18,9 +19,15 @@ impl Look for Live<'_> {
 }
 
 /// Answers a question from the maps of the role's program.
-pub fn answer(question: &Question, view: &View, names: &Names) -> Answer {
-    let mut names = names.clone();
-    names.gateways.extend(view.joined());
+pub fn answer(question: &Question, view: &View, rescale: &Rescale, names: &Names) -> Answer {
+    let mut names = Names {
+        gateways: view.gateways(),
+        live: true,
+        ..names.clone()
+    };
+    for (peering, table) in names.peerings.iter_mut().zip(rescale.tables()) {
+        peering.table = Some(table.into());
+    }
     let told: Result<Story, ProgramError> = view.of_program(|program| {
         let live = program.live(question.queue)?;
         let story = question.answer(&live, &names);

@@ -54,16 +54,29 @@ pub fn states(
     let path = plan.rescale.state.as_deref();
     let path = path.filter(|_| role == Role::Demux);
     let file = path.map(StateFile::open).transpose()?;
+    let kept = |peering: &str| file.as_ref().and_then(|file| file.kept(peering));
+    let states = start_states(plan, directory, kept)?;
+    Ok((file.map(|file| Arc::new(Mutex::new(file))), states))
+}
+
+/// What each peering starts with, of which this is `kept`.
+///
+/// # Errors
+/// What is kept names a gateway that cannot be.
+pub fn start_states<'a>(
+    plan: &Plan,
+    directory: &Directory,
+    kept: impl Fn(&str) -> Option<&'a State>,
+) -> anyhow::Result<Vec<State>> {
     let mut states = Vec::with_capacity(plan.peerings.len());
     for peering in &plan.peerings {
-        let kept = file.as_ref().and_then(|file| file.kept(&peering.name));
-        let state = at_start(plan, peering, kept)?;
+        let state = at_start(plan, peering, kept(&peering.name))?;
         for member in in_force(&state).members() {
             directory.admit(peering.id, &member.name, member.address)?;
         }
         states.push(state);
     }
-    Ok((file.map(|file| Arc::new(Mutex::new(file))), states))
+    Ok(states)
 }
 
 /// The table by which a demux steers that starts with a state.

@@ -11,9 +11,10 @@ use causeway_rescale::Table;
 use causeway_routes::{Interface, Snapshot, Watcher};
 use causeway_steering::{Bucket, SteerHash};
 
-use super::rescale::{Directory, in_force};
+use super::rescale::{Directory, in_force, start_states};
 use crate::config::Plan;
-use crate::state::at_start;
+use crate::explain::Names;
+use crate::state::StateFile;
 
 /// The tables, with remote gateways not resolved yet. `clusters`: what each peering steers by.
 ///
@@ -52,17 +53,35 @@ pub fn tables(
     })
 }
 
-/// The tables of a plan alone, as a demux has them that starts for the first time.
+/// The tables with which a role would start now, all remote gateways at `mac`; and the names behind
+/// their numbers.
 ///
 /// # Errors
-/// A peering has no gateways.
-pub fn configured(plan: &Plan, nic: &Interface) -> anyhow::Result<Steering> {
+/// The state file is damaged or does not fit the plan, or a peering has no gateways.
+pub fn at_next_start(
+    plan: &Plan,
+    nic: &Interface,
+    mac: [u8; 6],
+) -> anyhow::Result<(Steering, Names)> {
     let directory = Directory::new(plan, nic.addresses.clone());
-    let peerings = plan.peerings.iter();
-    let states = peerings.map(|peering| at_start(plan, peering, None));
-    let states = states.collect::<Result<Vec<_>, _>>()?;
+    let kept = plan.rescale.state.as_deref().map(StateFile::glance);
+    let kept = kept.transpose()?.unwrap_or_default();
+    let states = start_states(plan, &directory, |peering| kept.get(peering))?;
     let clusters: Vec<_> = states.iter().map(in_force).collect();
-    tables(plan, nic, &directory, &clusters)
+    let mut steering = tables(plan, nic, &directory, &clusters)?;
+    for place in &mut steering.gateways {
+        if let Place::Remote { mac: unknown } = place {
+            *unknown = Some(mac);
+        }
+    }
+    let mut names = Names {
+        gateways: directory.gateways(),
+        ..Names::of(plan)
+    };
+    for (peering, cluster) in names.peerings.iter_mut().zip(clusters) {
+        peering.table = Some(cluster.into());
+    }
+    Ok((steering, names))
 }
 
 fn buckets(directory: &Directory, cluster: &Table) -> anyhow::Result<Vec<Bucket>> {

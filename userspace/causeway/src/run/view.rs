@@ -125,9 +125,9 @@ impl View {
         Ok(self.lock().program.place(index, place)?)
     }
 
-    /// The gateways that have joined since the start, behind the configured ones in their places.
-    pub fn joined(&self) -> Vec<(String, IpAddr)> {
-        self.directory.joined()
+    /// All gateways in their places: their names, and where those on other hosts are.
+    pub fn gateways(&self) -> Vec<(String, Option<IpAddr>)> {
+        self.directory.gateways()
     }
 
     /// Asks the program something.

@@ -2,6 +2,10 @@
 
 use std::process::{Command, Output};
 
+use causeway::state::StateFile;
+use causeway_rescale::coordinator::State;
+use causeway_rescale::{Change, Table, Weight};
+
 use super::captures::pcap;
 use super::support::Directory;
 
@@ -92,6 +96,38 @@ fn a_flow_is_told_in_both_directions() {
         turned.contains("\nthe answer, 10.1.0.5:1234 > 10.2.0.7:443 tcp\n"),
         "{turned}"
     );
+}
+
+/// What was kept of changes at run time counts, and asking takes it from nobody.
+#[test]
+fn the_state_file_is_heeded() {
+    let directory = prepared();
+    let configuration = DEMUX.replace("gateways = [", "demux = \"10.2.0.100\"\ngateways = [");
+    let configuration = configuration + "[rescale]\nstate = \"tables.json\"\n";
+    std::fs::write(directory.file("demux.toml"), configuration).unwrap();
+    let ask = || said(&directory, &["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
+    assert!(ask().contains("epoch 0, digest "), "{}", ask());
+
+    let cluster = ["gateway-1", "gateway-2"].map(|name| (name.to_owned(), Weight::ONE));
+    let table = Table::new(cluster).unwrap();
+    for drained in ["gateway-1", "gateway-2"] {
+        let name = drained.to_owned();
+        let planned = table.change(&Change::Drain { name }, None).unwrap();
+        let state = State {
+            table: planned.table,
+            under_way: None,
+        };
+        let mut file = StateFile::open(&directory.file("tables.json")).unwrap();
+        file.store("vpc-2", state).unwrap();
+        // The role that has the file still runs.
+        let text = ask();
+        assert!(text.contains("epoch 1, digest "), "{text}");
+        assert!(!text.contains(drained), "{text}");
+    }
+    std::fs::write(directory.file("tables.json"), "{").unwrap();
+    let output = explain(&directory, &["--config", "demux.toml", "00"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("tables.json"), "{stderr}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use causeway::explain::names::{Peering, Standing};
 use causeway::explain::{End, Names, Packet, Question, Step, Story, tell};
+use causeway::status::PeerTable;
 use causeway_demux::Steering;
 use causeway_kernel_tests::corpus::corpus;
 use causeway_kernel_tests::packet::OWN_MAC;
@@ -19,12 +21,16 @@ fn names(tables: &Steering) -> Names {
         .map(|peering| peering.prefixes.clone());
     Names {
         peerings: PEERINGS
-            .map(str::to_owned)
             .into_iter()
             .zip(prefixes)
+            .map(|(name, prefixes)| Peering {
+                name: name.to_owned(),
+                prefixes,
+                table: None,
+            })
             .collect(),
         gateways: (0..tables.gateways.len() as u8)
-            .map(|at| (format!("gateway-{at}"), [10, 1, 0, 101 + at].into()))
+            .map(|at| (format!("gateway-{at}"), Some([10, 1, 0, 101 + at].into())))
             .collect(),
         live: true,
     }
@@ -75,6 +81,7 @@ fn hold(frame: &[u8], tables: &Steering) -> Story {
             Step::Entry {
                 gateway: in_table,
                 moves,
+                ..
             } => {
                 let way = match moves {
                     Some(moves) if moves.now => Some(&moves.to),
@@ -193,6 +200,35 @@ fn a_flow_and_its_answer_meet_one_gateway() {
         assert_eq!(shared(&there), shared(&back), "{words}");
         // Here the answer is no peer's.
         assert!(!ask(flow.answer(), false).is_steered(), "{words}");
+    }
+}
+
+/// How the table stands is told with the bucket.
+#[test]
+fn the_tables_epoch_is_told() {
+    let tables = steering();
+    let mut names = names(&tables);
+    let case = corpus()
+        .into_iter()
+        .find(|case| case.name == "TCP to a peer");
+    let frame = case.expect("a case of the corpus").frame;
+    for (peer, words) in [
+        (None, "epoch 7, digest 00c0ffee, changing to 8: gateway-"),
+        (
+            Some(PeerTable::Same),
+            "changing to 8, the peer's the same: gateway-",
+        ),
+        (Some(PeerTable::Behind), "the peer's one change behind: "),
+        (Some(PeerTable::Differs), "THE PEER'S ANOTHER ONE: "),
+    ] {
+        names.peerings[0].table = Some(Standing {
+            epoch: 7,
+            digest: "00c0ffee".to_owned(),
+            changing_to: Some(8),
+            peer,
+        });
+        let story = tell(&frame, &tables, &names).to_string();
+        assert!(story.contains(words), "no {words:?} in\n{story}");
     }
 }
 

@@ -150,16 +150,14 @@ impl Directory {
             .collect()
     }
 
-    /// Those that are not configured, which stand behind those that are.
-    pub fn joined(&self) -> Vec<(String, IpAddr)> {
+    /// All names, and where those on other hosts are, in the program's order.
+    pub fn gateways(&self) -> Vec<(String, Option<IpAddr>)> {
         let entries = self.lock();
-        let later = entries.iter().filter(|entry| !entry.configured);
-        later
-            .filter_map(|entry| match entry.at {
-                Whereabouts::Remote(address) => Some((entry.name.clone(), address)),
-                Whereabouts::Local(_) => None,
-            })
-            .collect()
+        let entries = entries.iter().map(|entry| match entry.at {
+            Whereabouts::Remote(address) => (entry.name.clone(), Some(address)),
+            Whereabouts::Local(_) => (entry.name.clone(), None),
+        });
+        entries.collect()
     }
 
     /// Those on other hosts: their places and addresses.
