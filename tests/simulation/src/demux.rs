@@ -16,8 +16,11 @@ use crate::random::Random;
 
 /// CPUs on which the program runs.
 const CPUS: usize = 2;
-/// How long after a run of the program its packet leaves, at most.
-const FLUSH: Time = 100 * US;
+/// How long after a run of the program its packet leaves: mostly, and at most.
+const FLUSH: [Time; 2] = [100 * US, 3 * MS];
+
+/// Messages that wait for the process; more are lost.
+const SOCKET: usize = 512;
 
 /// What a demux does as seen from outside.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct Demux {
     skew: u32,
     inputs: VecDeque<Input>,
     busy: bool,
+    /// Its process is stopped.
+    pub is_frozen: bool,
     flushed: [Time; CPUS],
 }
 
@@ -55,6 +60,7 @@ impl Demux {
             skew: 0,
             inputs: VecDeque::new(),
             busy: false,
+            is_frozen: false,
             flushed: [0; CPUS],
         }
     }
@@ -71,7 +77,7 @@ impl Demux {
         self.life += 1;
         self.coordinator = None;
         self.inputs.clear();
-        self.busy = false;
+        (self.busy, self.is_frozen) = (false, false);
         self.entries.fill(None);
     }
 
@@ -87,7 +93,8 @@ impl Demux {
         *entry = entry.route(|| clock(now), skew);
         let to = Ordinal(entry.gateway);
         let flushed = &mut self.flushed[bucket as usize % CPUS];
-        *flushed = (now + random.below(FLUSH)).max(*flushed);
+        let late = FLUSH[usize::from(random.chance(20_000))];
+        *flushed = (now + random.below(late)).max(*flushed);
         Some((to, *flushed))
     }
 
@@ -97,7 +104,7 @@ impl Demux {
     }
 
     pub fn hear(&mut self, input: Input) {
-        if self.coordinator.is_some() {
+        if self.coordinator.is_some() && self.inputs.len() < SOCKET {
             self.inputs.push_back(input);
         }
     }
@@ -115,7 +122,7 @@ impl Demux {
         random: &mut Random,
         deeds: &mut Vec<Deed>,
     ) -> Result<Time, Time> {
-        if self.busy || self.coordinator.is_none() {
+        if self.busy || self.is_frozen || self.coordinator.is_none() {
             return Ok(Time::MAX);
         }
         loop {
@@ -159,7 +166,7 @@ impl Demux {
                     self.entries[bucket as usize] = Some(Bucket::direct(to.0));
                 }
                 // The grace period.
-                return Some(random.within(FLUSH, 12 * MS));
+                return Some(random.within(FLUSH[1], 12 * MS));
             }
             Output::Assign { buckets, to, .. } => {
                 for bucket in buckets.iter() {

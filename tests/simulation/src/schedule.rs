@@ -41,6 +41,8 @@ pub enum Fault {
     Cut(usize, usize, Time),
     /// A demux dies and starts again.
     Restart(usize, Time),
+    /// A demux' process is stopped for that time. The program goes on.
+    Freeze(usize, Time),
 }
 
 /// A flow: how its packets come.
@@ -109,12 +111,17 @@ impl Schedule {
             .map(|_| [far(&mut random), far(&mut random)])
             .collect();
         let ops = (0..random.within(1, 5)).map(|_| op(&mut random)).collect();
-        let faults = match kind {
+        let mut faults: Vec<_> = match kind {
             Kind::Rough => (0..random.within(1, 4))
                 .map(|_| (random.within(300 * MS, end), fault(&mut random)))
                 .collect(),
             Kind::Calm | Kind::Lossy => Vec::new(),
         };
+        if seed % 8 == 5 && kind == Kind::Rough {
+            let mut random = Random::new(!seed);
+            let freeze = Fault::Freeze(random.below(2) as usize, random.within(1, 2_000) * MS);
+            faults.push((random.within(300 * MS, end), freeze));
+        }
         Self {
             seed,
             kind,

@@ -184,7 +184,14 @@ impl World {
     /// Plays until all is at rest.
     pub fn play(&mut self) {
         let limit = self.schedule.end + TO_REST;
-        while !(self.now > self.schedule.end + 300 * MS && self.is_at_rest()) {
+        let mut look = self.schedule.end + 300 * MS;
+        loop {
+            if self.now > look {
+                look = self.now + 20 * MS;
+                if self.is_at_rest() {
+                    break;
+                }
+            }
             let Some(Entry { at, happening, .. }) = self.agenda.pop() else {
                 break;
             };
@@ -467,6 +474,10 @@ impl World {
                 self.sites[site].wake = Time::MAX;
                 after
             }
+            Fault::Freeze(site, after) => {
+                self.sites[site].demux.is_frozen = true;
+                after
+            }
         };
         self.at(self.now + after, Happening::Right(fault));
     }
@@ -489,6 +500,11 @@ impl World {
             Fault::Restart(site, _) => {
                 self.sites[site].demux.start(now, &mut self.random);
                 self.sites[site].wake = Time::MAX;
+                self.work(site);
+            }
+            Fault::Freeze(site, _) => {
+                self.sites[site].demux.is_frozen = false;
+                self.sites[site].demux.hear(Input::Tick);
                 self.work(site);
             }
         }

@@ -77,7 +77,7 @@ impl Coordinator {
                 way.press(&mut self.desk, id);
                 if way.is_through() && self.pairs.health(pair) == Health::Up {
                     if let Some(joined) = self.pairs.all.get_mut(&pair) {
-                        joined.joining = false;
+                        joined.belong(&self.desk);
                     }
                     change.advanced(&self.desk);
                     change.stage = Stage::Moving;

@@ -20,7 +20,7 @@ pub(super) struct Pair {
     pub health: Health,
     pub death: Option<Death>,
     /// It has yet to prove its way: nobody misses it.
-    pub joining: bool,
+    joining: bool,
     pub round_trip: Option<Duration>,
     reset: Option<Ask>,
     next_probe: Duration,
@@ -48,6 +48,12 @@ impl Pair {
     pub fn is_fresh(&self, desk: &Desk) -> bool {
         let long = desk.settings.dead_after / 2;
         self.health == Health::Up && self.heard.is_some_and(|at| at + long > desk.now)
+    }
+
+    /// It has proven its way, and is missed from now on.
+    pub fn belong(&mut self, desk: &Desk) {
+        self.joining = false;
+        self.silent_since = desk.now;
     }
 
     fn tend(&mut self, ordinal: Ordinal, desk: &mut Desk, table: TableId) {
@@ -98,7 +104,7 @@ impl Pairs {
     }
 
     /// A pair to speak to the peer's demux through, each time another one: those that work first,
-    /// then those that may.
+    /// then those that may, then any: with nobody left, a word that gets through is the way back.
     pub fn carrier(&mut self, not: Option<Ordinal>) -> Option<Ordinal> {
         self.turn = self.turn.wrapping_add(1);
         let with = |health| {
@@ -109,7 +115,9 @@ impl Pairs {
             let at = self.turn.checked_rem(fitting.len())?;
             Some(fitting[at])
         };
-        with(Health::Up).or_else(|| with(Health::Unknown))
+        with(Health::Up)
+            .or_else(|| with(Health::Unknown))
+            .or_else(|| with(Health::Dead))
     }
 
     /// Sends resets and probes that are due.
@@ -158,6 +166,21 @@ impl Pairs {
 
     /// Something of ours has come back through a pair.
     pub fn alive(&mut self, ordinal: Ordinal, desk: &mut Desk) {
+        let Some(pair) = self.all.get_mut(&ordinal) else {
+            return;
+        };
+        if pair.health == Health::Dead {
+            // It is no witness against others: nothing can go to it yet.
+            return;
+        }
+        if pair.health == Health::Unknown {
+            pair.health = Health::Up;
+            desk.tell(Event::Health(ordinal, Health::Up));
+        }
+        if pair.joining {
+            pair.heard = Some(desk.now);
+            return;
+        }
         let long = desk.settings.dead_after / 2;
         if self.heard.is_none_or(|heard| heard + long < desk.now) {
             // All were silent, so the peer's demux was away, or this one: nobody's silence counts.
@@ -166,13 +189,8 @@ impl Pairs {
             }
         }
         self.heard = Some(desk.now);
-        let Some(pair) = self.all.get_mut(&ordinal) else {
-            return;
-        };
-        (pair.silent_since, pair.heard) = (desk.now, Some(desk.now));
-        if pair.health == Health::Unknown {
-            pair.health = Health::Up;
-            desk.tell(Event::Health(ordinal, Health::Up));
+        if let Some(pair) = self.all.get_mut(&ordinal) {
+            (pair.silent_since, pair.heard) = (desk.now, Some(desk.now));
         }
     }
 
@@ -187,6 +205,7 @@ impl Pairs {
                 .is_some_and(|death| death.echoes >= TO_RETURN && death.is_over());
             if returned {
                 (pair.health, pair.death) = (Health::Up, None);
+                (pair.silent_since, pair.heard) = (desk.now, Some(desk.now));
             } else if pair.health != Health::Dead
                 && !pair.joining
                 // Others are heard long after it, so it is the pair and not the peer's demux.
