@@ -142,6 +142,35 @@ fn packets_that_the_network_refuses_come_home_too() {
 }
 
 #[test]
+fn what_was_forsaken_before_it_left_is_addressed_to_nobody() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let mut buffer = [0; 2048];
+        let mut receive = || {
+            let packet = wire.receive(&mut buffer, Duration::from_secs(5));
+            let packet = packet.expect("it leaves all the same");
+            (wire::number(packet), packet[..6] == packet[6..12])
+        };
+        let mut device = AfXdp::open(OpenOptions::new(NIC)).unwrap().pop().unwrap();
+        // Ten that leave first, so that what stands in the ring is not all that ever did.
+        let mut frames = burst(&mut device, 10, SHORTEST);
+        assert_eq!(device.transmit(&mut frames), 10);
+        assert!((0..10).all(|number| receive() == (number, false)));
+        ip(&["link", "set", NIC, "down"]);
+        let mut frames = burst(&mut device, 3, SHORTEST);
+        assert_eq!(device.transmit(&mut frames), 3);
+        device.forsake();
+        let mut frames = burst(&mut device, 2, SHORTEST);
+        assert_eq!(device.transmit(&mut frames), 2);
+        ip(&["link", "set", NIC, "up"]);
+        device.maintain();
+        assert!((0..3).all(|number| receive() == (number, true)));
+        assert!((0..2).all(|number| receive() == (number, false)));
+        assert!(device.drain(Duration::from_secs(5)));
+    });
+}
+
+#[test]
 fn a_drain_ends_when_the_nic_is_gone() {
     with_veth(1, || {
         let mut device = AfXdp::open(OpenOptions::new(NIC)).unwrap().pop().unwrap();

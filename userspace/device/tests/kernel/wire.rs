@@ -35,10 +35,15 @@ pub fn write(packet: &mut [u8], worker: u8, number: u32) {
 pub fn read(packet: &[u8]) -> (u8, u32) {
     let (header, body) = packet.split_at(SHORTEST);
     let worker = header[14];
-    let number = u32::from_be_bytes(header[15..19].try_into().unwrap());
+    let number = number(packet);
     assert_eq!(header[5], worker);
     assert!(body.iter().all(|byte| *byte == number as u8 ^ worker));
     (worker, number)
+}
+
+/// The number of a packet.
+pub fn number(packet: &[u8]) -> u32 {
+    u32::from_be_bytes(packet[15..19].try_into().unwrap())
 }
 
 /// A raw socket on [`PEER`].
