@@ -223,8 +223,8 @@ impl Driver {
         if fresh.is_some() {
             self.waiting = fresh;
         }
-        let table = self.coordinator.table();
-        self.look().table(table);
+        let (table, peer) = (self.coordinator.table(), self.coordinator.peer_table());
+        self.look().table(table, peer);
         Ok(())
     }
 

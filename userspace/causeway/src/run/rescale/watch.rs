@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use causeway_rescale::coordinator::{Event, Health, Input, Outcome, Refusal, State};
-use causeway_rescale::message::{PeerWord, TableId};
+use causeway_rescale::message::TableId;
 use causeway_rescale::table::{Member, Table};
 use causeway_rescale::{BucketSet, Ordinal};
 
@@ -55,7 +55,7 @@ impl Watch {
             held: status::Held::default(),
             differed: 0,
         };
-        watch.table(table);
+        watch.table(table, None);
         watch
     }
 
@@ -74,16 +74,11 @@ impl Watch {
 
     /// Something was heard.
     pub fn hear(&mut self, input: &Input) {
-        match input {
-            Input::FromPeer(PeerWord::Marker(marker)) => self.peer = Some(marker.table),
-            Input::FromPeer(PeerWord::Echo { table, .. }) => self.peer = Some(*table),
-            Input::Idle(moved) => {
-                for bucket in moved.iter() {
-                    let (carries, next) = &mut self.buckets[bucket as usize];
-                    *carries = *next;
-                }
+        if let Input::Idle(moved) = input {
+            for bucket in moved.iter() {
+                let (carries, next) = &mut self.buckets[bucket as usize];
+                *carries = *next;
             }
-            _ => {}
         }
     }
 
@@ -107,8 +102,9 @@ impl Watch {
         }
     }
 
-    /// The table in force.
-    pub fn table(&mut self, table: &Table) {
+    /// The table in force, and what the coordinator goes by of the peer's.
+    pub fn table(&mut self, table: &Table, peer: Option<TableId>) {
+        self.peer = peer;
         self.epoch = table.epoch();
         self.own = table.id();
         for pair in self.pairs.values_mut() {
@@ -299,11 +295,12 @@ mod tests {
             table: next.clone(),
             under_way: None,
         });
-        watch.table(&next);
+        watch.table(&next, Some(table.id()));
         let then = [(a, 1, 4096, PairState::Up), (b, 0, 0, PairState::Drained)];
         assert_eq!(pairs(&watch), then);
         let report = watch.report();
         assert_eq!((report.epoch, report.changing_to), (1, None));
+        assert_eq!(report.peer, PeerTable::Behind);
         assert_eq!(report.digest, format!("{:016x}", next.id().digest));
     }
 
