@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use tables::{Changes, Held, Moved, Pair, PairState, PeerTable, Table};
+pub use tables::{AtStart, Changes, Held, Moved, Pair, PairState, PeerTable, Table};
 
 /// Packets by the name of the reason they ended in.
 pub type Reasons = BTreeMap<String, u64>;

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::columns::aligned;
 use crate::control::{NewGateway, NewWeight, Request, Which};
-use crate::status::{Pair, PeerTable, Table};
+use crate::status::{AtStart, Pair, PeerTable, Table};
 
 /// What stands below the help.
 pub const BOTH: &str = "\
@@ -161,6 +161,11 @@ fn paragraph(table: &Table) -> String {
         PeerTable::Behind => "the peer has yet to make the last change",
         PeerTable::Differs => "the peer has another one, and no change is made until it is mended",
     };
+    let at_start = match table.at_start {
+        Some(AtStart::Resumed) => "; resumed a change when it started",
+        Some(AtStart::RolledBack) => "; rolled back a change when it started",
+        None => "",
+    };
     let header = [
         "gateway",
         "pair",
@@ -170,7 +175,7 @@ fn paragraph(table: &Table) -> String {
         "round trip",
     ];
     let pairs = aligned(header, table.pairs.iter().map(row));
-    format!("{peering}: epoch {epoch}, table {digest}{under_way}; {peer}\n{pairs}")
+    format!("{peering}: epoch {epoch}, table {digest}{under_way}; {peer}{at_start}\n{pairs}")
 }
 
 fn row(pair: &Pair) -> [String; 6] {
@@ -234,6 +239,7 @@ mod tests {
             epoch: 3,
             digest: "00000000075bcd15".to_owned(),
             changing_to: Some(4),
+            at_start: Some(AtStart::RolledBack),
             peer: PeerTable::Same,
             pairs: vec![
                 pair("gateway-1", 0, 1, 4096, PairState::Up, Some(312_400)),
@@ -246,7 +252,8 @@ mod tests {
         };
         assert_eq!(
             tables(&[table]),
-            "vpc-2: epoch 3, table 00000000075bcd15, a change to epoch 4 is under way; the peer has the same\n\
+            "vpc-2: epoch 3, table 00000000075bcd15, a change to epoch 4 is under way; the peer has the same; \
+             rolled back a change when it started\n\
              gateway    pair  weight  buckets  state    round trip\n\
              gateway-1  0     1       4096     up       0.312 ms\n\
              gateway-2  1     0       0        drained  -"

@@ -14,6 +14,8 @@ pub struct Table {
     pub digest: String,
     /// The epoch to which the change under way leads; absent: there is none.
     pub changing_to: Option<u64>,
+    /// What became at the demux's start of a change that was under way; absent: none was.
+    pub at_start: Option<AtStart>,
     /// How the peer's table stands to this one, by its last word.
     pub peer: PeerTable,
     /// Its gateway pairs, in the order in which they joined.
@@ -26,6 +28,16 @@ pub struct Table {
     pub held: Held,
     /// Times that the peer's table was found to have nothing in common with this one.
     pub differed: u64,
+}
+
+/// What became of a change in whose middle the demux ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtStart {
+    /// Buckets may have moved: its table is in force.
+    Resumed,
+    /// None had: it is as if it had not been asked for.
+    RolledBack,
 }
 
 /// How the peer's table stands to the own.

@@ -254,3 +254,99 @@ impl Entry {
         !self.configured && self.joined.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(configured: &[(&str, Whereabouts)]) -> Directory {
+        let entries = configured.iter().map(|&(name, at)| Entry {
+            name: name.to_owned(),
+            at,
+            configured: true,
+            joined: BTreeSet::new(),
+            resolved: matches!(at, Whereabouts::Local(_)),
+        });
+        Directory {
+            subnets: vec!["10.1.0.100/24".parse().unwrap()],
+            entries: Mutex::new(entries.collect()),
+        }
+    }
+
+    fn host(last: u8) -> IpAddr {
+        [10, 1, 0, last].into()
+    }
+
+    fn remote(last: u8) -> Whereabouts {
+        Whereabouts::Remote(host(last))
+    }
+
+    #[test]
+    fn a_gateway_that_joins_is_reached_once_the_program_knows_the_way() {
+        let known = directory(&[("gateway-1", remote(101))]);
+        assert_eq!(known.admit(0, "gateway-2", Some(host(102))), Ok(()));
+        assert_eq!(known.index("gateway-2"), Some(1));
+        assert_eq!(known.at(host(102)).as_deref(), Some("gateway-2"));
+        assert_eq!(known.remote(), [(0, host(101)), (1, host(102))]);
+        assert_eq!(known.reachable("gateway-2"), None);
+        known.resolved(1, true);
+        assert_eq!(known.reachable("gateway-2"), Some(remote(102)));
+        known.resolved(1, false);
+        assert_eq!(known.reachable("gateway-2"), None);
+    }
+
+    #[test]
+    fn who_cannot_join_is_told_why() {
+        let known = directory(&[("gateway-1", remote(101))]);
+        let name = || "gateway-2".to_owned();
+        for (given, refusal) in [
+            (None, NoPlace::Unknown { name: name() }),
+            (
+                Some(host(101)),
+                NoPlace::Taken {
+                    address: host(101),
+                    other: "gateway-1".to_owned(),
+                },
+            ),
+            (
+                Some([10, 2, 0, 102].into()),
+                NoPlace::NotOnLink {
+                    address: [10, 2, 0, 102].into(),
+                },
+            ),
+        ] {
+            assert_eq!(known.admit(0, "gateway-2", given), Err(refusal));
+        }
+        assert_eq!(
+            known.admit(0, "gateway-1", Some(host(102))),
+            Err(NoPlace::Elsewhere {
+                name: "gateway-1".to_owned(),
+                known: host(101).to_string(),
+            })
+        );
+        assert_eq!(known.names(), ["gateway-1"]);
+
+        let local = directory(&[("gateway-1", Whereabouts::Local(0))]);
+        let refusal = NoPlace::NotHere { name: name() };
+        assert_eq!(local.admit(0, "gateway-2", Some(host(102))), Err(refusal));
+        assert_eq!(local.admit(0, "gateway-1", None), Ok(()));
+    }
+
+    #[test]
+    fn a_place_is_anothers_only_when_every_peering_has_left_it_and_none_is_new() {
+        let known = directory(&[]);
+        for last in 0..MAX_GATEWAYS as u8 {
+            let name = format!("gateway-{last}");
+            assert_eq!(known.admit(0, &name, Some(host(last))), Ok(()));
+        }
+        let join = || known.admit(0, "late", Some(host(200)));
+        assert_eq!(known.admit(1, "gateway-7", None), Ok(()));
+        known.dismiss(0, "gateway-7");
+        assert_eq!(join(), Err(NoPlace::Full));
+        known.dismiss(1, "gateway-7");
+        assert_eq!(known.at(host(7)), None);
+        assert_eq!(join(), Ok(()));
+        assert_eq!(known.index("late"), Some(7));
+        assert_eq!(known.index("gateway-7"), None);
+    }
+}

@@ -16,6 +16,7 @@ pub struct Watch {
     own: TableId,
     /// The epoch to which the change under way leads.
     changing_to: Option<u64>,
+    at_start: Option<status::AtStart>,
     peer: Option<TableId>,
     pairs: BTreeMap<Ordinal, Pair>,
     /// For each bucket the pair that carries it, and the one to which it goes when it is idle.
@@ -46,6 +47,7 @@ impl Watch {
             epoch: table.epoch(),
             own: table.id(),
             changing_to: None,
+            at_start: None,
             peer: None,
             pairs: BTreeMap::new(),
             buckets: buckets.collect(),
@@ -179,7 +181,8 @@ impl Watch {
             }
             Event::Began { .. } => self.began = true,
             Event::HoldExpired { .. } => self.held.expired += 1,
-            Event::Resumed { .. } | Event::RolledBack { .. } => {}
+            Event::Resumed { .. } => self.at_start = Some(status::AtStart::Resumed),
+            Event::RolledBack { .. } => self.at_start = Some(status::AtStart::RolledBack),
         }
     }
 
@@ -198,6 +201,7 @@ impl Watch {
             epoch: self.epoch,
             digest: format!("{:016x}", self.own.digest),
             changing_to: self.changing_to,
+            at_start: self.at_start,
             peer: PeerTable::of(self.peer, self.own),
             pairs: pairs
                 .filter(|(_, pair, buckets)| pair.member || *buckets > 0)
@@ -367,7 +371,20 @@ mod tests {
         assert_eq!((held.packets, held.dropped, held.expired), (7, 3, 1));
         assert_eq!(report.pairs[0].round_trip_ns, Some(250_000));
         assert_eq!(report.differed, 1);
+        assert_eq!(report.at_start, None);
         let changes = report.changes;
         assert_eq!((changes.done, changes.refused, changes.given_up), (0, 2, 1));
+    }
+
+    #[test]
+    fn what_a_start_found_is_told() {
+        for (event, told) in [
+            (Event::Resumed { epoch: 1 }, status::AtStart::Resumed),
+            (Event::RolledBack { epoch: 0 }, status::AtStart::RolledBack),
+        ] {
+            let mut watch = Watch::new("vpc-2", &table());
+            watch.event(&event);
+            assert_eq!(watch.report().at_start, Some(told));
+        }
     }
 }
