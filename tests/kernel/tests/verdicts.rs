@@ -7,9 +7,13 @@ use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::{Counters, Program, Steering};
 use causeway_kernel_tests::corpus::{End, corpus};
 use causeway_kernel_tests::packet::{
-    Ipv6, OWN_MAC, destination_options, esp, fragment, hop_by_hop, icmp, routing, tagged, udp,
+    Ipv4, Ipv6, OWN_MAC, destination_options, esp, fragment, hop_by_hop, icmp, routing, tagged,
+    tcp, udp,
 };
-use causeway_kernel_tests::world::{GATEWAY_MACS, SPI, WORKERS_WITH_SOCKETS, ipv6, steering};
+use causeway_kernel_tests::world::{
+    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, GATEWAY_MACS, HOST, SPI,
+    WORKERS_WITH_SOCKETS, ipv6, steering,
+};
 use causeway_steering::{Drop, Punt, Verdict, decide};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -214,6 +218,33 @@ fn a_default_route_of_one_family_covers_that_family_alone() -> anyhow::Result<()
                 "{}: {ended:?}",
                 case.name
             );
+        }
+    }
+    Ok(())
+}
+
+/// The program remembers what it met of late: 1024 destinations, each in the one place that its address
+/// has. Here are more, from five destinies in turn, each met twice in a row.
+#[test]
+fn destinations_that_share_a_place_are_told_apart() -> anyhow::Result<()> {
+    let steering = steering();
+    let mut kernel = Kernel::new(&steering)?;
+    let prefixes = [
+        FAR,
+        FAR_LOCAL,
+        FAR_UNRESOLVED,
+        FAR_WITHOUT_SOCKET,
+        ELSEWHERE,
+    ];
+    for n in 0..3000u16 {
+        let [high, low] = n.to_be_bytes();
+        let [a, b, c, _] = prefixes[usize::from(n) % prefixes.len()];
+        // The longer prefix has its third octet fixed.
+        let destination = [a, b, if c == FAR_LOCAL[2] { c } else { 100 + high }, low];
+        let frame = Ipv4::new(HOST, destination, 6).frame(&tcp(1234, 443));
+        let expected = expected(&frame, decide(&frame[..], &steering));
+        for _ in 0..2 {
+            ensure!(kernel.run(&frame)? == expected, "{destination:?}");
         }
     }
     Ok(())

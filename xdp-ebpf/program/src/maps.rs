@@ -17,6 +17,9 @@ use causeway_steering::{
     maps::{Counts, Destination, Gateway, Host},
 };
 
+/// Destinations that a CPU remembers: 1024 of 24 octets, which its second cache holds.
+const RECENT_BITS: u32 = 10;
+
 #[map]
 static HOST: Array<Host> = Array::with_max_entries(1, 0);
 #[map]
@@ -35,6 +38,8 @@ static GATEWAYS: Array<Gateway> = Array::with_max_entries(MAX_GATEWAYS, 0);
 static SOCKETS: XskMap = XskMap::with_max_entries(MAX_QUEUES * MAX_WORKERS, 0);
 #[map]
 static NIC: DevMap = DevMap::with_max_entries(1, 0);
+#[map]
+static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(1 << RECENT_BITS, 0);
 #[map]
 static COUNTERS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
 
@@ -92,13 +97,19 @@ impl Tables for Run<'_> {
 
     #[inline(always)]
     fn destination(&self, address: Address) -> Option<Destination> {
-        // A trie compares octets from the first on, so the address stands in network order.
-        // A trie for each family: in a common one `::/0` would cover IPv4-mapped addresses too.
-        let value = match address.ipv4() {
-            Some(address) => DESTINATIONS_V4.get(Key::new(32, address.octets())),
-            None => DESTINATIONS_V6.get(Key::new(128, address.bits().to_be_bytes())),
-        }?;
-        Some((*value).into())
+        let Some(recent) = Recent::slot(address) else {
+            return longest_prefix(address);
+        };
+        if recent.known != 0 && recent.address == address {
+            return Some(recent.destination.into());
+        }
+        let destination = longest_prefix(address)?;
+        *recent = Recent {
+            address,
+            destination: destination.into(),
+            known: 1,
+        };
+        Some(destination)
     }
 
     #[inline(always)]
@@ -122,6 +133,40 @@ impl Tables for Run<'_> {
     fn queue(&self) -> u32 {
         // SAFETY: the kernel hands a valid context to the program.
         unsafe { (*self.ctx.ctx).rx_queue_index }
+    }
+}
+
+/// What the longest prefix that covers `address` stands for, by the tries.
+#[inline(always)]
+fn longest_prefix(address: Address) -> Option<Destination> {
+    // A trie compares octets from the first on, so the address stands in network order.
+    // A trie for each family: in a common one `::/0` would cover IPv4-mapped addresses too.
+    let value = match address.ipv4() {
+        Some(address) => DESTINATIONS_V4.get(Key::new(32, address.octets())),
+        None => DESTINATIONS_V6.get(Key::new(128, address.bits().to_be_bytes())),
+    }?;
+    Some((*value).into())
+}
+
+/// A destination that this CPU met of late, and what the tries said of it. They are written before the
+/// first packet is steered, and not again, so what they said stays true.
+#[repr(C)]
+struct Recent {
+    address: Address,
+    destination: u32,
+    /// 0 where nothing stands yet.
+    known: u32,
+}
+
+impl Recent {
+    /// The one place where `address` may stand.
+    #[inline(always)]
+    fn slot(address: Address) -> Option<&'static mut Self> {
+        // Fibonacci hashing: the upper bits of the product depend on all of the address.
+        let mixed = (address.high ^ address.low).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = RECENT.get_ptr_mut((mixed >> (64 - RECENT_BITS)) as u32)?;
+        // SAFETY: the element is this CPU's own, and the program is not preempted by itself.
+        Some(unsafe { &mut *slot })
     }
 }
 
