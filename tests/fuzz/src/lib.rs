@@ -8,6 +8,7 @@
 mod authentic;
 mod config;
 mod control;
+mod explain;
 mod input;
 mod key;
 mod open;
@@ -41,7 +42,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "steering",
         run: steering::run,
@@ -85,5 +86,9 @@ pub const TARGETS: [Target; 11] = [
     Target {
         name: "wire",
         run: wire::run,
+    },
+    Target {
+        name: "explain",
+        run: explain::run,
     },
 ];

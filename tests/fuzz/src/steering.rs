@@ -9,7 +9,7 @@ use causeway_steering::{BUCKETS, FlowKey, Headers, Inbound, Punt, SteerHash, Ver
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
 
-fn tables() -> Steering {
+pub(crate) fn tables() -> Steering {
     Steering {
         mac: MAC,
         own: [

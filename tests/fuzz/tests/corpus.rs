@@ -199,3 +199,8 @@ fn sequence() {
 fn wire() {
     hold("wire", 5_000);
 }
+
+#[test]
+fn explain() {
+    hold("explain", 2_000);
+}
