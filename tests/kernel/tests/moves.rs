@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::{TestRun, TestRunOptions};
+use causeway_demux::steering::Peering;
 use causeway_demux::{Program, Steering, moves};
 use causeway_kernel_tests::packet::{Ipv4, Ipv6, tcp};
 use causeway_kernel_tests::world::{FAR, HOST, ipv6, steering};
@@ -24,9 +25,12 @@ struct Kernel {
 
 impl Kernel {
     fn new() -> Result<Self> {
+        Self::with(steering())
+    }
+
+    fn with(steering: Steering) -> Result<Self> {
         let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
         let object = std::fs::read(object).context("build it with `cargo xtask build`")?;
-        let steering = steering();
         let mut program = Program::load(&object).context("this test needs root")?;
         program.fill(LOOPBACK, &steering)?;
         Ok(Self { program, steering })
@@ -35,7 +39,9 @@ impl Kernel {
     /// The gateway to which the program gives a packet, which the host's verdict on the same tables
     /// foretells.
     fn gateway(&mut self, frame: &[u8]) -> Result<u32> {
-        self.steering.peerings[0].buckets = self.program.buckets(0)?;
+        for (index, peering) in (0..).zip(&mut self.steering.peerings) {
+            peering.buckets = self.program.buckets(index)?;
+        }
         self.steering.now = moves::now();
         let foretold = decide(frame, &self.steering);
         let before = self.program.counters()?;
@@ -68,6 +74,12 @@ impl Kernel {
     }
 }
 
+/// The bucket of the flow to which a packet belongs.
+fn bucket(steering: &Steering, frame: &[u8]) -> u32 {
+    let headers = Headers::parse(frame, ETHERNET).expect("a proper frame");
+    steering.hash.bucket(&FlowKey::of(frame, &headers))
+}
+
 /// A flow of either family: its packet, its bucket, and the gateway that does not carry it yet.
 fn flows(steering: &Steering) -> impl Iterator<Item = (Vec<u8>, u32, u32)> {
     let frames = [
@@ -76,8 +88,7 @@ fn flows(steering: &Steering) -> impl Iterator<Item = (Vec<u8>, u32, u32)> {
     ];
     frames
         .map(|frame| {
-            let headers = Headers::parse(&frame[..], ETHERNET).expect("a proper frame");
-            let bucket = steering.hash.bucket(&FlowKey::of(&frame[..], &headers));
+            let bucket = bucket(steering, &frame);
             let carried_by = steering.peerings[0].buckets[bucket as usize].gateway;
             (frame, bucket, u32::from(carried_by ^ 1))
         })
@@ -147,6 +158,38 @@ fn the_host_finishes_what_is_idle_and_leaves_what_is_busy() -> Result<()> {
     ensure!(kernel.program.settle(0, [*bucket])? == [*bucket]);
     ensure!(kernel.entry(*bucket)? == Bucket::direct(*other as u16));
     ensure!(kernel.gateway(frame)? == *other);
+    Ok(())
+}
+
+/// Two peerings, the second's prefix within the first's, share two remote gateways: a flow is steered by
+/// the longest prefix's table, and a bucket that moves there stays where it is in the other.
+#[test]
+fn gateways_of_several_clusters_carry_each_by_its_own_table() -> Result<()> {
+    let mut steering = steering();
+    let [outer, inner] = ["10.2.0.0/16", "10.2.128.0/17"].map(|prefix| prefix.parse());
+    steering.peerings = vec![
+        Peering::over(vec![outer?], &[0, 1]),
+        Peering::over(vec![inner?], &[1, 0]),
+    ];
+    let mut kernel = Kernel::with(steering)?;
+    for n in 0..6u16 {
+        let frames = [10, 200].map(|third| {
+            let to = [10, 2, third, 7];
+            Ipv4::new(HOST, to, 6).frame(&tcp(1024 + n, 443))
+        });
+        let buckets = [0, 1].map(|at| bucket(&kernel.steering, &frames[at]));
+        let before = [kernel.gateway(&frames[0])?, kernel.gateway(&frames[1])?];
+        ensure!(before == [buckets[0] & 1, buckets[1] & 1 ^ 1]);
+
+        kernel.program.assign(1, [buckets[1]], before[1] ^ 1)?;
+        ensure!(kernel.gateway(&frames[0])? == before[0]);
+        ensure!(kernel.gateway(&frames[1])? == before[1] ^ 1);
+        kernel.program.assign(0, [buckets[0]], before[0] ^ 1)?;
+        ensure!(kernel.gateway(&frames[0])? == before[0] ^ 1);
+        ensure!(kernel.gateway(&frames[1])? == before[1] ^ 1);
+        kernel.program.assign(0, [buckets[0]], before[0])?;
+        kernel.program.assign(1, [buckets[1]], before[1])?;
+    }
     Ok(())
 }
 

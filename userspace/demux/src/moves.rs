@@ -57,7 +57,8 @@ impl Program {
     }
 
     /// Lets buckets of a peering go over to a gateway, each as soon as nothing came for it for the
-    /// time of [`Program::set_skew`]. One that already moves, moves to this gateway instead.
+    /// time of [`Program::set_skew`]. One that already moves, moves to this gateway instead; it must not go
+    /// over in between, so a skew that no pause reaches has to be set before.
     ///
     /// # Errors
     /// Where the kernel refuses to be read or written.
