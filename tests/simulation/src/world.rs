@@ -539,6 +539,10 @@ impl World {
             let Some(coordinator) = &self.sites[site].demux.coordinator else {
                 continue;
             };
+            if self.sites[site].demux.is_frozen {
+                // Whoever asks it now waits: it is asked when it goes on.
+                continue;
+            }
             let table = coordinator.table().clone();
             if let Some(change) = self
                 .driver
