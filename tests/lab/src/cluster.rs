@@ -47,6 +47,63 @@ pub struct Outcome {
     pub elapsed_ms: u64,
 }
 
+/// How a demux steers its peering. Fields that the lab does not look at are left out.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Table {
+    /// How many changes it has seen.
+    pub epoch: u64,
+    /// What tells it from other tables.
+    pub digest: String,
+    /// How the peer's stands to it: `same`, `ahead`, `behind`, `differs`, `unheard`.
+    pub peer: String,
+    /// Its gateway pairs.
+    pub pairs: Vec<Pair>,
+    /// Buckets that went from pair to pair.
+    pub moved: Moved,
+    /// Packets that gateways kept back meanwhile.
+    pub held: Held,
+    /// Times that the peer's table was found to have nothing in common with this one.
+    pub differed: u64,
+}
+
+/// A gateway with its peer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pair {
+    /// The gateway's name.
+    pub gateway: String,
+    /// Buckets that it carries now.
+    pub buckets: u64,
+    /// `unknown`, `up`, `dead`, `fenced`, `drained`.
+    pub state: String,
+}
+
+/// Buckets that went from pair to pair.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Moved {
+    /// While they were idle.
+    pub idle: u64,
+    /// Behind a barrier.
+    pub barrier: u64,
+}
+
+/// Packets that gateways kept back while buckets moved.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Held {
+    /// All of them.
+    pub packets: u64,
+    /// Those that were dropped for lack of room or time.
+    pub dropped: u64,
+}
+
+impl Table {
+    /// The buckets of a gateway; it counts from 1.
+    pub fn buckets(&self, gateway: u8) -> u64 {
+        let name = gateway_name(gateway);
+        let its = self.pairs.iter().find(|pair| pair.gateway == name);
+        its.map_or(0, |pair| pair.buckets)
+    }
+}
+
 impl Change {
     fn request(self) -> Value {
         let which = |number| json!({ "gateway": gateway_name(number), "peering": null });
@@ -92,12 +149,18 @@ impl Lab {
         Ok([self.change(1, change)?, self.change(2, change)?])
     }
 
-    /// The tables of a demux's peerings: what `causeway local gateway list --json` says.
+    /// The table of a demux's peering, as in `causeway local gateway list --json`.
     ///
     /// # Errors
-    /// The demux does not answer.
-    pub fn tables(&self, vpc: u8) -> Result<Value> {
-        Ok(self.ask(Site::demux(vpc), &json!({ "gateway-list": {} }))?["tables"].clone())
+    /// The demux does not answer, or has no or several peerings.
+    pub fn table(&self, vpc: u8) -> Result<Table> {
+        let answer = self.ask(Site::demux(vpc), &json!({ "gateway-list": {} }))?;
+        let mut tables: Vec<Table> = serde_json::from_value(answer["tables"].clone())
+            .with_context(|| format!("the demux of VPC {vpc} answered {answer}"))?;
+        match (tables.pop(), &tables[..]) {
+            (Some(table), []) => Ok(table),
+            _ => bail!("expected one peering in VPC {vpc}, got {answer}"),
+        }
     }
 
     fn ask(&self, role: Site, request: &Value) -> Result<Value> {

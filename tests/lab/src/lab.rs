@@ -224,6 +224,12 @@ impl Lab {
         self.role(site)?.signal(signal)
     }
 
+    /// Starts a role whose process has died once more, while others hold the lab. It ends with the value.
+    pub fn revive(&self, site: Site) -> Result<Process> {
+        let command = Role::command(&self.options, &self.folder(), site);
+        self.spawn(site, "again", &command)
+    }
+
     /// Runs `work` on a thread inside a machine of the lab. Sockets made there stay there.
     pub fn inside<T: Send>(
         &self,

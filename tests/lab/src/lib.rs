@@ -37,7 +37,7 @@ mod tool;
 mod topology;
 mod wiring;
 
-pub use cluster::{Change, Outcome};
+pub use cluster::{Change, Held, Moved, Outcome, Pair, Table};
 pub use fact::Fact;
 pub use lab::{Final, Lab};
 pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};

@@ -39,18 +39,23 @@ pub struct Final {
 impl Role {
     pub fn start(options: &Options, id: &str, folder: &Path, site: Site) -> Result<Self> {
         let namespace = site.namespace(id);
-        let mut command = Command::new(&options.causeway);
-        command
-            .arg(config::subcommand(site))
-            .arg("--config")
-            .arg(config::path(folder, site))
-            .env("CAUSEWAY_XDP_OBJECT", &options.xdp_object);
+        let command = Self::command(options, folder, site);
         let process = Process::start(&site.to_string(), &namespace, folder, &command)?;
         Ok(Self {
             site,
             namespace,
             process,
         })
+    }
+
+    pub fn command(options: &Options, folder: &Path, site: Site) -> Command {
+        let mut command = Command::new(&options.causeway);
+        command
+            .arg(config::subcommand(site))
+            .arg("--config")
+            .arg(config::path(folder, site))
+            .env("CAUSEWAY_XDP_OBJECT", &options.xdp_object);
+        command
     }
 
     pub fn wait_ready(&mut self) -> Result<()> {

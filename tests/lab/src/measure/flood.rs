@@ -58,8 +58,49 @@ pub struct Record {
     pub sent: Vec<Vec<u64>>,
 }
 
+/// Sets its flag when it goes, in a panic too: a flood that nobody stops would never end.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Floods both ways between the first hosts while `work` is done: the record of what VPC 1 sent, and
+/// of what VPC 2 sent. Their times count from `begun`.
+///
+/// # Errors
+/// Sockets, or `work`'s own.
+pub fn around<T>(
+    lab: &Lab,
+    plan: Plan,
+    begun: Instant,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, [Record; 2])> {
+    let stop = AtomicBool::new(false);
+    let (one, two) = (Site::host(1, 1), Site::host(2, 1));
+    thread::scope(|scope| {
+        let running = Stop(&stop);
+        let floods = [(one, two), (two, one)].map(|ends| {
+            scope.spawn({
+                let stop = &stop;
+                move || run(lab, ends, plan, begun, stop)
+            })
+        });
+        let done = work();
+        drop(running);
+        let [there, back] = floods.map(|flood| {
+            flood
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        Ok((done?, [there?, back?]))
+    })
+}
+
 /// Floods from one machine to another until `stop`.
-pub fn run(
+fn run(
     lab: &Lab,
     (from, to): (Site, Site),
     plan: Plan,

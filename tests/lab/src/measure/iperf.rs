@@ -30,6 +30,8 @@ pub struct Throughput {
     pub retransmits: u64,
     /// Connections over which nothing arrived in the last whole second.
     pub stalled: u16,
+    /// Whole seconds of single connections in which nothing arrived, summed up.
+    pub still_seconds: u64,
 }
 
 /// One run in each inner family, at the same time.
@@ -51,6 +53,7 @@ impl Tcp {
             total.gbit_per_s += each.gbit_per_s;
             total.retransmits += each.retransmits;
             total.stalled += each.stalled;
+            total.still_seconds += each.still_seconds;
         }
         Self { total, by_family }
     }
@@ -212,6 +215,7 @@ fn parse(report: &str, streams: u16) -> Result<Throughput> {
         value.unwrap_or(0.0)
     };
     let ways = 1 + u16::from(back("sum_received").is_some());
+    let still = still(&report);
     Ok(Throughput {
         streams: ways * streams,
         seconds: figure("/end/sum_received/seconds")?,
@@ -220,18 +224,23 @@ fn parse(report: &str, streams: u16) -> Result<Throughput> {
             / 1e9,
         retransmits: (figure("/end/sum_sent/retransmits")? + also("sum_sent", "retransmits"))
             as u64,
-        stalled: stalled(&report),
+        stalled: still.last().copied().unwrap_or_default(),
+        still_seconds: still.into_iter().map(u64::from).sum(),
     })
 }
 
-/// Connections that moved nothing in the last whole second.
-fn stalled(report: &Value) -> u16 {
+/// In each whole second the connections that moved nothing.
+fn still(report: &Value) -> Vec<u16> {
     let whole = |interval: &&Value| interval["sum"]["seconds"].as_f64() > Some(0.9);
-    let intervals = report["intervals"].as_array();
-    let last = intervals.and_then(|all| all.iter().rev().find(whole));
-    let streams = last.and_then(|interval| interval["streams"].as_array());
-    let still = |stream: &&Value| stream["bytes"].as_u64() == Some(0);
-    streams.map_or(0, |streams| streams.iter().filter(still).count() as u16)
+    let intervals = report["intervals"].as_array().into_iter().flatten();
+    let nothing = |stream: &&Value| stream["bytes"].as_u64() == Some(0);
+    intervals
+        .filter(whole)
+        .map(|interval| {
+            let streams = interval["streams"].as_array().into_iter().flatten();
+            streams.filter(nothing).count() as u16
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -249,12 +258,13 @@ mod tests {
         let both = r#"{"end":{"sum_sent":{"retransmits":7},"sum_sent_bidir_reverse":{"retransmits":2},
             "sum_received":{"bits_per_second":2.5e9,"seconds":5.02},
             "sum_received_bidir_reverse":{"bits_per_second":0.5e9}},
-            "intervals":[{"sum":{"seconds":1.0},"streams":[{"bytes":5},{"bytes":0}]},
+            "intervals":[{"sum":{"seconds":1.0},"streams":[{"bytes":0},{"bytes":0}]},
+            {"sum":{"seconds":1.0},"streams":[{"bytes":5},{"bytes":0}]},
             {"sum":{"seconds":0.01},"streams":[{"bytes":0},{"bytes":0}]}]}"#;
         let throughput = parse(both, 4).unwrap();
         assert_eq!(throughput.gbit_per_s, 3.0);
         assert_eq!((throughput.retransmits, throughput.streams), (9, 8));
-        assert_eq!(throughput.stalled, 1);
+        assert_eq!((throughput.stalled, throughput.still_seconds), (1, 3));
     }
 
     #[test]
@@ -272,6 +282,7 @@ mod tests {
             gbit_per_s,
             retransmits: 3,
             stalled: 0,
+            still_seconds: 0,
         };
         let tcp = |v4, v6| {
             let each = [("ipv4", v4), ("ipv6", v6)];

@@ -1,22 +1,25 @@
 //! A cluster that changes under load: numbered UDP over many flows and TCP, both ways at once, while
-//! gateways join, drain, weigh more and die.
+//! gateways join, drain, weigh more, die and return.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use serde::Serialize;
 
 use super::flood;
 use super::iperf::{self, Load, Tcp, Way};
 use super::window::Window;
-use crate::{Change, Lab, Outcome, Site};
+use crate::{Change, Lab, Outcome, Process, Site, Table};
 
-/// How long the slowest answer to a step may reach beyond its end.
+/// How long the slowest packet of a step may be on its way after the step's end.
 const AFTERMATH: Duration = Duration::from_millis(1500);
+/// A dead gateway is given up after half a second, a returned one starts first.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often the demuxes are asked how far they are: rarely enough to be no load.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What is sent, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -31,21 +34,37 @@ pub struct Plan {
     pub interval: u32,
 }
 
-/// Something that is done to the cluster of each VPC.
+/// Something that is done to the clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// A planned change, first in VPC 1, then in VPC 2.
     Change(Change),
     /// The gateway with this number in VPC 1 dies by SIGKILL.
     Kill(u8),
+    /// It is started again, and gets its buckets back.
+    Return(u8),
+}
+
+impl Act {
+    /// Its name in the report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Change(Change::Add(_)) => "add",
+            Self::Change(Change::Drain(_)) => "drain",
+            Self::Change(Change::Remove(_)) => "remove",
+            Self::Change(Change::Weight(..)) => "weight",
+            Self::Kill(_) => "kill",
+            Self::Return(_) => "return",
+        }
+    }
 }
 
 /// What a step did to the load.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
-    /// `quiet`, `add`, `drain`, `remove`, `weight` or `kill`.
+    /// `quiet`, `add`, `drain`, `remove`, `weight`, `kill` or `return`.
     pub name: &'static str,
-    /// What the demuxes of VPC 1 and VPC 2 say of a planned change.
+    /// What it did at the demuxes of VPC 1 and VPC 2.
     pub outcomes: Option<[Outcome; 2]>,
     /// Seconds from its begin to the end of what is judged.
     pub seconds: f64,
@@ -71,86 +90,115 @@ struct Done {
 }
 
 /// Loads the cluster and takes the steps, one each interval.
+///
+/// # Errors
+/// The load does not run, or a demux refuses a step.
 pub fn run(lab: &Lab, plan: Plan, acts: &[Act]) -> Result<Rescale> {
     let begun = Instant::now();
-    let stop = AtomicBool::new(false);
-    let (one, two) = (Site::host(1, 1), Site::host(2, 1));
     let load = Load {
         streams: plan.streams,
-        duration: plan.interval * (acts.len() as u32 + 2),
+        duration: plan.interval * (acts.len() as u32 + 1) + 1,
         window: Some(plan.window),
     };
-    thread::scope(|scope| {
-        let there = scope.spawn(|| flood::run(lab, (one, two), plan.flood, begun, &stop));
-        let back = scope.spawn(|| flood::run(lab, (two, one), plan.flood, begun, &stop));
-        let tcp =
-            scope.spawn(|| iperf::run(lab, Site::host(1, 2), Site::host(2, 2), load, Way::Both));
-        let done = steps(lab, plan, acts, begun);
-        let tcp = joined(tcp);
-        stop.store(true, Ordering::Relaxed);
-        let (there, back) = (joined(there), joined(back));
-        let (done, there, back) = (done?, there?, back?);
-        let steps = done.into_iter().map(|step| Step {
-            name: step.name,
-            outcomes: step.outcomes,
-            seconds: (step.window.end - step.window.start) as f64 / 1e9,
-            there: Window::of(&there, &step.window),
-            back: Window::of(&back, &step.window),
-        });
-        Ok(Rescale {
-            steps: steps.collect(),
-            tcp: tcp?,
+    // They live until the last packet has crossed.
+    let mut revived = Vec::new();
+    let ((done, tcp), [there, back]) = flood::around(lab, plan.flood, begun, || {
+        thread::scope(|scope| {
+            let (from, to) = (Site::host(1, 2), Site::host(2, 2));
+            let tcp = scope.spawn(move || iperf::run(lab, from, to, load, Way::Both));
+            let done = steps(lab, plan, acts, begun, &mut revived);
+            let tcp = tcp
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((done?, tcp?))
         })
+    })?;
+    let steps = done.into_iter().map(|step| Step {
+        name: step.name,
+        outcomes: step.outcomes,
+        seconds: (step.window.end - step.window.start) as f64 / 1e9,
+        there: Window::of(&there, &step.window),
+        back: Window::of(&back, &step.window),
+    });
+    Ok(Rescale {
+        steps: steps.collect(),
+        tcp,
     })
 }
 
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-fn steps(lab: &Lab, plan: Plan, acts: &[Act], begun: Instant) -> Result<Vec<Done>> {
+fn steps(
+    lab: &Lab,
+    plan: Plan,
+    acts: &[Act],
+    begun: Instant,
+    revived: &mut Vec<Process>,
+) -> Result<Vec<Done>> {
     let interval = Duration::from_secs(plan.interval.into());
     let at = || begun.elapsed().as_nanos() as u64;
-    // The first interval is for connections to open and caches to warm.
+    // The first half is for connections to open and caches to warm.
     thread::sleep(interval / 2);
-    let mut done = Vec::new();
     let start = at();
     thread::sleep(interval / 2);
-    done.push(Done {
+    let mut done = vec![Done {
         name: "quiet",
         outcomes: None,
         window: start..at(),
-    });
+    }];
     for (number, act) in (1..).zip(acts) {
         thread::sleep((begun + interval * number).saturating_duration_since(Instant::now()));
         let start = at();
-        let (name, outcomes) = take(lab, *act)?;
-        let rest = interval.saturating_sub(Duration::from_nanos(at() - start));
-        thread::sleep(AFTERMATH.min(rest));
+        let outcomes = take(lab, *act, revived)?;
+        thread::sleep(AFTERMATH);
         done.push(Done {
-            name,
-            outcomes,
+            name: act.name(),
+            outcomes: Some(outcomes),
             window: start..at(),
         });
     }
     Ok(done)
 }
 
-fn take(lab: &Lab, act: Act) -> Result<(&'static str, Option<[Outcome; 2]>)> {
-    let change = match act {
-        Act::Change(change) => change,
-        Act::Kill(number) => {
-            lab.signal_role(Site::gateway(1, number), Signal::KILL)?;
-            return Ok(("kill", None));
+fn take(lab: &Lab, act: Act, revived: &mut Vec<Process>) -> Result<[Outcome; 2]> {
+    let number = match act {
+        Act::Change(change) => return lab.change_both(change),
+        Act::Kill(number) | Act::Return(number) => number,
+    };
+    let site = Site::gateway(1, number);
+    let before = tables(lab)?;
+    let begun = Instant::now();
+    if act == Act::Kill(number) {
+        lab.signal_role(site, Signal::KILL)?;
+    } else {
+        revived.push(lab.revive(site)?);
+    }
+    let goes = act == Act::Kill(number);
+    let after = loop {
+        let now = tables(lab)?;
+        if now.iter().all(|table| (table.buckets(number) == 0) == goes) {
+            break now;
         }
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "gateway-{number} of VPC 1 did not {} within {PATIENCE:?}: {now:?}",
+            act.name()
+        );
+        thread::sleep(LOOK);
     };
-    let name = match change {
-        Change::Add(_) => "add",
-        Change::Drain(_) => "drain",
-        Change::Remove(_) => "remove",
-        Change::Weight(..) => "weight",
-    };
-    Ok((name, Some(lab.change_both(change)?)))
+    let elapsed_ms = begun.elapsed().as_millis() as u64;
+    Ok([0, 1].map(|vpc| {
+        let (before, after): (&Table, &Table) = (&before[vpc], &after[vpc]);
+        Outcome {
+            epoch: after.epoch,
+            moved_idle: after.moved.idle - before.moved.idle,
+            moved_by_barrier: after.moved.barrier - before.moved.barrier,
+            minimum: before.buckets(number).max(after.buckets(number)),
+            held: after.held.packets - before.held.packets,
+            dropped: after.held.dropped - before.held.dropped,
+            elapsed_ms,
+        }
+    }))
+}
+
+fn tables(lab: &Lab) -> Result<[Table; 2]> {
+    Ok([lab.table(1)?, lab.table(2)?])
 }
