@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use causeway_lab::measure::laws;
+use causeway_lab::measure::probe::{self, Probe};
 use causeway_lab::{Lab, Options, Process, Site};
 
 /// Labs share the machine's cores: one at a time in a test binary, or they measure each other.
@@ -77,6 +79,37 @@ pub fn output(lab: &Lab, site: Site, program: &str, arguments: &[&str]) -> Resul
     command.args(arguments);
     let process: Process = lab.spawn(site, program, &command)?;
     process.finish(std::time::Duration::from_secs(10))
+}
+
+/// Probes the way from VPC 1 to VPC 2, once neighbours are resolved.
+///
+/// # Errors
+/// Where the probe cannot be sent.
+pub fn crosses(lab: &Lab) -> Result<Probe> {
+    let few = probe::Plan {
+        packets_per_flow: 20,
+        rate: 5_000,
+        ..probe::Plan::default()
+    };
+    let probe = || probe::run(lab, Site::host(1, 1), Site::host(2, 1), &few);
+    probe()?;
+    probe()
+}
+
+/// Stops all roles and holds their last words to the laws.
+///
+/// # Errors
+/// A law that is broken.
+pub fn ends_in_order(lab: &mut Lab) -> Result<()> {
+    let finals = lab.stop_roles();
+    for fact in [
+        laws::clean_end(&finals),
+        laws::counters(&finals),
+        laws::frames_home(&finals),
+    ] {
+        ensure!(fact.holds, "{fact:?}");
+    }
+    Ok(())
 }
 
 /// Whether an XDP program is attached to the NIC of a machine.

@@ -4,20 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{has_xdp, laid_out, options, running};
-use causeway_lab::measure::{laws, probe};
+use causeway_e2e_tests::{crosses, ends_in_order, has_xdp, laid_out, options, running};
 use causeway_lab::{Family, Inner, Lab, Options, Placement, Site};
-
-fn crosses(lab: &Lab) -> Result<probe::Probe> {
-    let plan = probe::Plan {
-        packets_per_flow: 20,
-        rate: 5_000,
-        ..probe::Plan::default()
-    };
-    // The first round resolves neighbours.
-    probe::run(lab, Site::host(1, 1), Site::host(2, 1), &plan)?;
-    probe::run(lab, Site::host(1, 1), Site::host(2, 1), &plan)
-}
 
 /// What `ip` says inside a machine of the lab.
 fn ip(lab: &Lab, site: Site, line: &str) -> Result<String> {
@@ -89,15 +77,7 @@ fn carries_again(outer: Family) -> Result<()> {
         let fact = crosses(&lab)?.fact("probe");
         ensure!(fact.holds, "after {site}: {fact:?}");
     }
-    let finals = lab.stop_roles();
-    for fact in [
-        laws::clean_end(&finals),
-        laws::counters(&finals),
-        laws::frames_home(&finals),
-    ] {
-        ensure!(fact.holds, "{fact:?}");
-    }
-    Ok(())
+    ends_in_order(&mut lab)
 }
 
 /// A host was replaced while its gateway was away: the kernel still has the old MAC address, and

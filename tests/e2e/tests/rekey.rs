@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{options, running};
+use causeway_e2e_tests::{crosses, options, running};
 use causeway_lab::measure::survey::Plan;
 use causeway_lab::measure::{laws, probe, rekey};
 use causeway_lab::{Options, Placement, Site};
@@ -127,14 +127,6 @@ fn a_killed_sender_goes_on_behind_its_numbers() -> Result<()> {
         ..options()?
     })?;
     let near = Site::gateway(1, 1);
-    let crosses = |lab: &causeway_lab::Lab| {
-        let few = probe::Plan {
-            packets_per_flow: 20,
-            rate: 5_000,
-            ..probe::Plan::default()
-        };
-        probe::run(lab, Site::host(1, 1), Site::host(2, 1), &few)
-    };
     crosses(&lab)?;
     lab.rekey(1, 1, 1, Duration::ZERO)?;
     for _ in 0..3 {
@@ -143,7 +135,6 @@ fn a_killed_sender_goes_on_behind_its_numbers() -> Result<()> {
         // A socket that a killed process left is no obstacle.
         lab.start_role(near)?;
         lab.switch_sa(1, 1, 1)?;
-        crosses(&lab)?;
     }
     let probe = crosses(&lab)?;
     ensure!(probe.fact("probe").holds, "{probe:?}");

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{laid_out, options, output};
-use causeway_lab::measure::{laws, probe};
+use causeway_e2e_tests::{crosses, ends_in_order, laid_out, options, output};
 use causeway_lab::{Options, Site};
 
 /// Lines of a tunnel, the same on both sides.
@@ -29,10 +28,7 @@ fn settings_hold_on_the_wire() -> Result<()> {
         std::fs::write(&file, text.replacen("encapsulation =", &with, 1))?;
     }
     lab.start_roles()?;
-    let plan = probe::Plan::default();
-    // The first round resolves neighbours.
-    probe::run(&lab, Site::host(1, 1), Site::host(2, 1), &plan)?;
-    let fact = probe::run(&lab, Site::host(1, 1), Site::host(2, 1), &plan)?.fact("probe");
+    let fact = crosses(&lab)?.fact("probe");
     ensure!(fact.holds, "{fact:?}");
 
     // The hosts are quiet now; the tunnels are not.
@@ -56,13 +52,5 @@ fn settings_hold_on_the_wire() -> Result<()> {
         ensure!(Instant::now() < deadline, "no dummy arrives: {worker:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
-    let finals = lab.stop_roles();
-    for fact in [
-        laws::clean_end(&finals),
-        laws::counters(&finals),
-        laws::frames_home(&finals),
-    ] {
-        ensure!(fact.holds, "{fact:?}");
-    }
-    Ok(())
+    ends_in_order(&mut lab)
 }

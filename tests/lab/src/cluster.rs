@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,6 +14,9 @@ use crate::{Lab, Site, config};
 
 /// A change has limits of its own, which are shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a demux is asked how far it is: rarely enough to be no load.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// A change of a cluster. Gateways count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Table {
     pub epoch: u64,
     /// What tells it from other tables.
     pub digest: String,
+    /// The epoch to which the change under way leads.
+    pub changing_to: Option<u64>,
     /// How the peer's stands to it: `same`, `ahead`, `behind`, `differs`, `unheard`.
     pub peer: String,
     /// Its gateway pairs.
@@ -141,12 +147,22 @@ impl Lab {
         }
     }
 
-    /// Makes a change in both VPCs, one after the other.
+    /// Makes a change in both VPCs, one after the other, and waits until each demux has heard that the
+    /// other has made it: before that the next one is refused.
     ///
     /// # Errors
     /// As [`Lab::change`].
     pub fn change_both(&self, change: Change) -> Result<[Outcome; 2]> {
-        Ok([self.change(1, change)?, self.change(2, change)?])
+        let outcomes = [self.change(1, change)?, self.change(2, change)?];
+        let done = Instant::now();
+        while self.table(1)?.peer != "same" || self.table(2)?.peer != "same" {
+            ensure!(
+                done.elapsed() < PATIENCE,
+                "the demuxes do not hear that both made {change:?}"
+            );
+            thread::sleep(LOOK);
+        }
+        Ok(outcomes)
     }
 
     /// The table of a demux's peering, as in `causeway local gateway list --json`.

@@ -12,14 +12,13 @@ use serde::Serialize;
 use super::flood;
 use super::iperf::{self, Load, Tcp, Way};
 use super::window::Window;
+use crate::cluster::LOOK;
 use crate::{Change, Lab, Outcome, Process, Site, Table};
 
 /// How long the slowest packet of a step may be on its way after the step's end.
 const AFTERMATH: Duration = Duration::from_millis(1500);
 /// A dead gateway is given up after half a second, a returned one starts first.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often the demuxes are asked how far they are: rarely enough to be no load.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What is sent, and for how long.
 #[derive(Clone, Copy, Debug)]

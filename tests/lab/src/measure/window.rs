@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::flood::Record;
 
+/// Packets that take longer count as this long: a minute.
+const LONGEST_NS: u64 = 60_000_000_000;
+
 /// One direction's packets of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Window {
@@ -35,7 +38,8 @@ impl Window {
         let mut seen: Vec<Vec<u32>> = record.sent.iter().map(|sent| vec![0; sent.len()]).collect();
         let mut next: Vec<u32> = vec![0; record.sent.len()];
         let mut last: Vec<Option<u64>> = vec![None; record.sent.len()];
-        let mut times = Histogram::<u64>::new(3).unwrap_or_else(|_| unreachable!("3 digits"));
+        let mut times = Histogram::<u64>::new_with_max(LONGEST_NS, 3)
+            .unwrap_or_else(|_| unreachable!("fixed bounds, 3 digits"));
         let mut silence = 0;
         for arrival in &record.arrivals {
             let flow = usize::from(arrival.flow);
@@ -108,6 +112,7 @@ mod tests {
             (all.sent, all.lost, all.reordered, all.duplicated),
             (5, 1, 1, 1)
         );
+        assert_eq!((all.p50_us, all.p99_us), (0.005, 0.016));
         let early = Window::of(&record, &(0..10));
         assert_eq!(
             (early.sent, early.lost, early.reordered, early.duplicated),
