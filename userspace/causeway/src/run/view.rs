@@ -49,12 +49,12 @@ struct State {
     pauses: Vec<Pause>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Pause {
     time: Duration,
-    /// Whether any of its buckets ever moved so: the program knows one time for all peerings, which
-    /// one whose peer is silent should not make endless for the others.
-    used: bool,
+    /// Its buckets that may move so. The program knows one time for all peerings: the longest of
+    /// those that have any, so that none is moved by another's, and none waits for one that moves nothing.
+    moving: BucketSet,
 }
 
 impl View {
@@ -250,19 +250,23 @@ impl Steer for View {
 }
 
 impl State {
+    fn settled(&mut self, peering: u32, buckets: impl IntoIterator<Item = u32>) {
+        let moving = &mut self.pauses[peering as usize].moving;
+        buckets.into_iter().for_each(|bucket| moving.remove(bucket));
+    }
+
     fn set_skew(&mut self) -> anyhow::Result<()> {
-        let used = self.pauses.iter().filter(|pause| pause.used);
-        let longest = used.map(|pause| pause.time).max();
+        let moving = self.pauses.iter().filter(|pause| !pause.moving.is_empty());
+        let longest = moving.map(|pause| pause.time).max();
         Ok(self.program.set_skew(longest.unwrap_or_default())?)
     }
 }
 
 impl Buckets for View {
     fn assign(&self, peering: u32, buckets: &BucketSet, gateway: u32) -> anyhow::Result<()> {
-        Ok(self
-            .lock()
-            .program
-            .assign(peering, buckets.iter(), gateway)?)
+        let mut state = self.lock();
+        state.settled(peering, buckets.iter());
+        Ok(state.program.assign(peering, buckets.iter(), gateway)?)
     }
 
     fn assign_when_idle(
@@ -272,16 +276,26 @@ impl Buckets for View {
         gateway: u32,
     ) -> anyhow::Result<()> {
         let mut state = self.lock();
-        if !std::mem::replace(&mut state.pauses[peering as usize].used, true) {
-            state.set_skew()?;
-        }
+        let moving = &mut state.pauses[peering as usize].moving;
+        buckets.iter().for_each(|bucket| moving.insert(bucket));
+        // Before the first of them can move.
+        state.set_skew()?;
         let program = &mut state.program;
-        Ok(program.assign_when_idle(peering, buckets.iter(), gateway)?)
+        program.assign_when_idle(peering, buckets.iter(), gateway)?;
+        // Those that stay where they are do not move.
+        let settled = program.settle(peering, buckets.iter())?;
+        state.settled(peering, settled);
+        Ok(())
     }
 
     fn settle(&self, peering: u32, buckets: &BucketSet) -> anyhow::Result<BucketSet> {
-        let settled = self.lock().program.settle(peering, buckets.iter())?;
-        Ok(settled.into_iter().collect())
+        let mut state = self.lock();
+        let settled: BucketSet = {
+            let settled = state.program.settle(peering, buckets.iter())?;
+            settled.into_iter().collect()
+        };
+        state.settled(peering, settled.iter());
+        Ok(settled)
     }
 
     fn set_skew(&self, peering: u32, skew: Duration) -> anyhow::Result<()> {
