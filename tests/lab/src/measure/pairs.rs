@@ -22,6 +22,9 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 pub struct FlowPath {
     /// Requests that were answered.
     pub answered: u64,
+    /// Packets steered to each gateway by the demux of VPC 1 and by that of VPC 2. The words of
+    /// demuxes to each other are not steered, but sealed and opened like other packets.
+    pub steered: [Vec<u64>; 2],
     /// Packets sealed by each gateway, in VPC 1 and in VPC 2.
     pub sealed: [Vec<u64>; 2],
     /// Packets opened by each gateway, in VPC 1 and in VPC 2.
@@ -32,24 +35,27 @@ impl FlowPath {
     /// The one gateway, from 0, that moved every packet of the flow on both
     /// sides and both ways; none if there were several, or different ones.
     pub fn gateway(&self) -> Option<usize> {
-        let counters = || self.sealed.iter().chain(&self.opened);
-        let gateway = self.sealed[0].iter().position(|packets| *packets > 0)?;
-        let alone = counters().all(|counter| {
-            counter.iter().enumerate().all(|(index, packets)| {
-                if index == gateway {
-                    *packets >= self.answered
-                } else {
-                    *packets == 0
-                }
-            })
-        });
+        let gateway = self.steered[0].iter().position(|packets| *packets > 0)?;
+        let at_least = |counter: &Vec<u64>| {
+            counter
+                .get(gateway)
+                .is_some_and(|packets| *packets >= self.answered)
+        };
+        let elsewhere = |counter: &Vec<u64>| {
+            let mut packets = counter.iter().enumerate();
+            packets.any(|(index, packets)| index != gateway && *packets > 0)
+        };
+        let alone =
+            self.steered.iter().all(|steered| !elsewhere(steered)) && self.counters().all(at_least);
         (alone && self.answered > 0).then_some(gateway)
     }
 
+    fn counters(&self) -> impl Iterator<Item = &Vec<u64>> {
+        self.steered.iter().chain(&self.sealed).chain(&self.opened)
+    }
+
     fn complete(&self) -> bool {
-        self.sealed
-            .iter()
-            .chain(&self.opened)
+        self.counters()
             .all(|counter| counter.iter().sum::<u64>() >= self.answered)
     }
 }
@@ -87,12 +93,24 @@ fn trace(lab: &Lab, from: Site, to: Site, flow: u16) -> Result<FlowPath> {
     }
 }
 
-fn counters(lab: &Lab) -> Result<[Vec<Worker>; 2]> {
-    Ok([lab.workers(1)?, lab.workers(2)?])
+/// What each gateway of a VPC was given by its demux, and what its worker did, in their order.
+type Counters = [Vec<(u64, Worker)>; 2];
+
+fn counters(lab: &Lab) -> Result<Counters> {
+    let of = |vpc| -> Result<Vec<(u64, Worker)>> {
+        let counts = lab.status(Site::demux(vpc))?.steering.gateways;
+        let steered = |worker: &Worker| {
+            let its = counts.iter().find(|count| count.name == worker.gateway);
+            its.map_or(0, |count| count.packets)
+        };
+        let workers = lab.workers(vpc)?.into_iter();
+        Ok(workers.map(|worker| (steered(&worker), worker)).collect())
+    };
+    Ok([of(1)?, of(2)?])
 }
 
-fn difference(answered: u64, before: &[Vec<Worker>; 2], after: &[Vec<Worker>; 2]) -> FlowPath {
-    let moved = |count: fn(&Worker) -> u64| {
+fn difference(answered: u64, before: &Counters, after: &Counters) -> FlowPath {
+    let moved = |count: fn(&(u64, Worker)) -> u64| {
         [0, 1].map(|vpc| {
             let pairs = before[vpc].iter().zip(&after[vpc]);
             pairs
@@ -102,8 +120,9 @@ fn difference(answered: u64, before: &[Vec<Worker>; 2], after: &[Vec<Worker>; 2]
     };
     FlowPath {
         answered,
-        sealed: moved(|worker| worker.sealed.packets),
-        opened: moved(|worker| worker.opened.packets),
+        steered: moved(|(steered, _)| *steered),
+        sealed: moved(|(_, worker)| worker.sealed.packets),
+        opened: moved(|(_, worker)| worker.opened.packets),
     }
 }
 
@@ -133,8 +152,10 @@ mod tests {
     fn path() -> FlowPath {
         FlowPath {
             answered: 10,
-            sealed: [vec![0, 10], vec![0, 10]],
-            opened: [vec![0, 10], vec![0, 10]],
+            steered: [vec![0, 10], vec![0, 10]],
+            // The demuxes speak to each other through all pairs.
+            sealed: [vec![2, 11], vec![1, 12]],
+            opened: [vec![1, 12], vec![2, 11]],
         }
     }
 
@@ -143,12 +164,14 @@ mod tests {
         assert_eq!(path().gateway(), Some(1));
         assert!(fact(&[path()]).holds);
         let mut back_elsewhere = path();
-        back_elsewhere.sealed[1] = vec![10, 0];
+        back_elsewhere.steered[1] = vec![10, 0];
         let mut split = path();
-        split.opened[0] = vec![1, 10];
+        split.steered[0] = vec![1, 9];
+        let mut lost = path();
+        lost.opened[0] = vec![1, 9];
         let mut silent = path();
         silent.answered = 0;
-        for path in [back_elsewhere, split, silent] {
+        for path in [back_elsewhere, split, lost, silent] {
             assert_eq!(path.gateway(), None, "{path:?}");
             assert!(!fact(&[path]).holds);
         }
