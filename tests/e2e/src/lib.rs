@@ -4,11 +4,15 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use causeway_lab::measure::laws;
 use causeway_lab::measure::probe::{self, Probe};
 use causeway_lab::{Lab, Options, Process, Site};
+
+/// No wait for a lab's roles is longer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Labs share the machine's cores: one at a time in a test binary, or they measure each other.
 static TURN: Mutex<()> = Mutex::new(());
@@ -78,7 +82,7 @@ pub fn output(lab: &Lab, site: Site, program: &str, arguments: &[&str]) -> Resul
     let mut command = Command::new(program);
     command.args(arguments);
     let process: Process = lab.spawn(site, program, &command)?;
-    process.finish(std::time::Duration::from_secs(10))
+    process.finish(Duration::from_secs(10))
 }
 
 /// Probes the way from VPC 1 to VPC 2, once neighbours are resolved.
@@ -108,6 +112,32 @@ pub fn ends_in_order(lab: &mut Lab) -> Result<()> {
         laws::frames_home(&finals),
     ] {
         ensure!(fact.holds, "{fact:?}");
+    }
+    Ok(())
+}
+
+/// What `causeway local` says at a VPC's demux, and whether it did what it was told.
+///
+/// # Errors
+/// Where it cannot be started.
+pub fn local(lab: &Lab, vpc: u8, words: &[&str]) -> Result<(bool, String)> {
+    let socket = lab.folder().join(format!("v{vpc}-demux/control.sock"));
+    let mut command = Command::new(&lab.options().causeway);
+    command.args(["local", "--socket"]).arg(socket).args(words);
+    let output = command.output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8(said)?))
+}
+
+/// Waits until something is so.
+///
+/// # Errors
+/// It does not become so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so()? {
+        ensure!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
