@@ -230,7 +230,9 @@ impl Default for Rescale {
         Self {
             state: None,
             probe_interval: Duration::from_millis(50),
-            dead_after: Duration::from_millis(500),
+            // Longer than any standstill that a worker may come back from, and short enough for a
+            // flow to be heard again within a second.
+            dead_after: Duration::from_millis(400),
             hold_packets: 4096,
             hold_time: Duration::from_secs(1),
             at_limit: AtLimit::Drop,

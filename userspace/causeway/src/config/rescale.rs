@@ -24,6 +24,9 @@ const DEAD_AFTER: RangeInclusive<u64> = 20..=10_000;
 const HOLD_PACKETS: RangeInclusive<u64> = 64..=65_536;
 /// In milliseconds.
 const HOLD_TIMES: RangeInclusive<u64> = 10..=10_000;
+/// A worker comes back from a standstill of up to 250 ms as if nothing had been; both of a pair may have
+/// one, and work off what they find.
+const TWO_STANDSTILLS: Duration = Duration::from_millis(600);
 /// In milliseconds.
 const IDLE_TIMES: RangeInclusive<u64> = 0..=10_000;
 const BATCHES: RangeInclusive<u64> = 1..=BUCKETS as u64;
@@ -60,6 +63,20 @@ pub(super) fn convert(written: &file::Rescale, report: &mut Report<'_>) -> Resca
                 "{} ms is less than two probes of {} ms; one lost packet would be a gateway's death",
                 dead_after.as_millis(),
                 probe_interval.as_millis()
+            ),
+        );
+    }
+    if let Some(at) = &written.hold_time
+        && hold_time < TWO_STANDSTILLS
+    {
+        report.warn(
+            at.span(),
+            "rescale.hold-time",
+            format_args!(
+                "{} ms is less than {}: a gateway pair that stands still and goes on may be given up \
+                 too early, and packets reordered",
+                hold_time.as_millis(),
+                TWO_STANDSTILLS.as_millis()
             ),
         );
     }

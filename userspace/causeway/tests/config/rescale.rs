@@ -53,6 +53,11 @@ fn everything_can_be_written() {
         "name = \"gateway-2\"\nweight = 64\n",
     );
     let config = load(directory.path(), &text).unwrap();
+    let warning = config.warnings()[0].to_string();
+    assert!(
+        warning.contains("rescale.hold-time: 250 ms is less than 600"),
+        "{warning}"
+    );
     let plan = config.plan();
     assert_eq!(
         plan.rescale,
