@@ -17,6 +17,9 @@ use crate::{Change, Lab, Outcome, Process, Site, Table};
 
 /// How long the slowest packet of a step may be on its way after the step's end.
 const AFTERMATH: Duration = Duration::from_millis(1500);
+/// Nothing moves any more if nothing did for so long: longer than a change waits for idle buckets, and
+/// than a barrier takes.
+const REST: Duration = Duration::from_millis(300);
 /// A dead gateway is given up after half a second, a returned one starts first.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -184,6 +187,7 @@ fn take(lab: &Lab, act: Act, revived: &mut Vec<Process>) -> Result<[Outcome; 2]>
         thread::sleep(LOOK);
     };
     let elapsed_ms = begun.elapsed().as_millis() as u64;
+    let after = at_rest(lab, after)?;
     Ok([0, 1].map(|vpc| {
         let (before, after): (&Table, &Table) = (&before[vpc], &after[vpc]);
         Outcome {
@@ -196,6 +200,29 @@ fn take(lab: &Lab, act: Act, revived: &mut Vec<Process>) -> Result<[Outcome; 2]>
             elapsed_ms,
         }
     }))
+}
+
+/// The tables once nothing moves any more: the first bucket that moves is not the last, and what is
+/// told of a move follows it.
+fn at_rest(lab: &Lab, mut seen: [Table; 2]) -> Result<[Table; 2]> {
+    let told = |tables: &[Table; 2]| {
+        tables
+            .each_ref()
+            .map(|table| (table.moved.idle, table.moved.barrier, table.held.packets))
+    };
+    let begun = Instant::now();
+    loop {
+        thread::sleep(REST);
+        let now = tables(lab)?;
+        if told(&now) == told(&seen) {
+            return Ok(now);
+        }
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "buckets still move after {PATIENCE:?}: {now:?}"
+        );
+        seen = now;
+    }
 }
 
 fn tables(lab: &Lab) -> Result<[Table; 2]> {
