@@ -26,7 +26,7 @@ pub use frame::XdpFrame;
 pub use monitor::{Monitor, Stats};
 pub use options::{CopyMode, CopyPreference, FrameSize, OpenOptions};
 
-use crate::{Device, Waker, wake::sleep_on};
+use crate::{Device, Level, Occupancy, Waker, wake::sleep_on};
 use port::{Port, Transmitter};
 
 /// How long a worker sleeps while the kernel has not finished its transmissions, of which no
@@ -156,6 +156,20 @@ impl Device for AfXdp {
 
     fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    fn occupancy(&mut self) -> Occupancy {
+        let mut receive = Level::default();
+        let mut fill = Level::default();
+        for port in &mut self.ports {
+            receive += port.unread();
+            fill += port.pool.ready();
+        }
+        Occupancy {
+            receive,
+            fill,
+            transmit: self.transmitter.level(),
+        }
     }
 
     fn frames_total(&self) -> usize {

@@ -10,6 +10,33 @@ use crate::Waker;
 /// that does not answer.
 pub const STANDSTILL: Duration = Duration::from_millis(250);
 
+/// How full a device's rings are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Packets that wait unread.
+    pub receive: Level,
+    /// Frames that stand ready to receive into, on queues that several devices share for all of them.
+    pub fill: Level,
+    /// Packets that wait to be sent.
+    pub transmit: Level,
+}
+
+/// How full one ring is, or several together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    /// What stands in it.
+    pub entries: usize,
+    /// The most that could.
+    pub room: usize,
+}
+
+impl std::ops::AddAssign for Level {
+    fn add_assign(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.room += other.room;
+    }
+}
+
 /// A burst-oriented packet device, owned by one worker.
 ///
 /// A round of the worker is: [`receive`](Device::receive), work, [`transmit`](Device::transmit),
@@ -68,6 +95,10 @@ pub trait Device {
 
     /// A handle that ends this device's [`Device::wait`] from any thread.
     fn waker(&self) -> Waker;
+
+    /// How full the rings are at this moment. Costs a few loads from lines that the kernel writes: for a look now
+    /// and then.
+    fn occupancy(&mut self) -> Occupancy;
 
     /// How many frames this device works with. Those that receive may be common to several
     /// devices, and each counts them.

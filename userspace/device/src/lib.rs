@@ -12,6 +12,6 @@ mod wake;
 pub use afxdp::{
     AfXdp, CopyMode, CopyPreference, FrameSize, Monitor, OpenError, OpenOptions, Stats, XdpFrame,
 };
-pub use device::{Device, STANDSTILL};
+pub use device::{Device, Level, Occupancy, STANDSTILL};
 pub use memory::{Memory, MemoryFrame};
 pub use wake::Waker;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Device, Waker};
+use crate::{Device, Level, Occupancy, Waker};
 
 /// A packet buffer of one [`Memory`] end.
 #[derive(Debug)]
@@ -250,6 +250,16 @@ impl Device for Memory {
 
     fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    fn occupancy(&mut self) -> Occupancy {
+        let here = lock(&self.here);
+        let level = |entries, room| Level { entries, room };
+        Occupancy {
+            receive: level(here.receive.len(), self.ring),
+            fill: level(here.fill.len(), self.frames / 2),
+            transmit: level(self.sent.len(), self.ring),
+        }
     }
 
     fn frames_total(&self) -> usize {

@@ -2,10 +2,13 @@
 
 use std::ops::{Index, IndexMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use causeway_esp::Stage;
 use causeway_steering::Drop;
 use crossbeam::utils::CachePadded;
+
+use crate::profile::{Cells, Profile};
 
 /// Inner packets of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,8 +96,12 @@ pub struct Totals {
     pub drops: Drops,
     /// Rounds of the loop.
     pub rounds: u64,
+    /// Those in which nothing moved.
+    pub empty_rounds: u64,
     /// Times that the worker slept and woke.
     pub wakeups: u64,
+    /// How long it slept.
+    pub asleep: Duration,
     /// SAs that came and went.
     pub sas: Changes,
 }
@@ -124,7 +131,7 @@ impl Changes {
     }
 }
 
-const SCALARS: usize = 21;
+const SCALARS: usize = 23;
 const CELLS: usize = SCALARS + Drop::COUNT;
 
 impl Totals {
@@ -158,6 +165,8 @@ impl Totals {
             self.holds,
             self.holds_expired,
             self.standstills,
+            self.empty_rounds,
+            self.asleep.as_nanos() as u64,
         ]);
         drops.copy_from_slice(&self.drops.0);
         cells
@@ -194,6 +203,8 @@ impl Totals {
             holds: cells[18],
             holds_expired: cells[19],
             standstills: cells[20],
+            empty_rounds: cells[21],
+            asleep: Duration::from_nanos(cells[22]),
             drops,
         }
     }
@@ -205,6 +216,7 @@ impl Totals {
 #[derive(Debug)]
 pub struct Counters {
     cells: CachePadded<[AtomicU64; CELLS]>,
+    pub(crate) profile: Cells,
     sequences: Box<[AtomicU64]>,
     paths: Box<[AtomicU64]>,
 }
@@ -213,6 +225,7 @@ impl Counters {
     pub(crate) fn new(tunnels: usize) -> Self {
         Self {
             cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
+            profile: Cells::new(),
             sequences: (0..tunnels).map(|_| AtomicU64::new(u64::MAX)).collect(),
             paths: (0..tunnels).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -221,6 +234,11 @@ impl Counters {
     /// The counts as last published.
     pub fn totals(&self) -> Totals {
         Totals::from_cells(std::array::from_fn(|i| self.cells[i].load(Relaxed)))
+    }
+
+    /// Where the worker's time went, as last published.
+    pub fn profile(&self) -> Profile {
+        self.profile.read()
     }
 
     /// For each tunnel, in the order of the configuration, how many sequence numbers its outbound

@@ -5,7 +5,7 @@
 //! (a packet's path), `runs` (packets of one SA); `seal` with `icmp`, `fragment` and `mss`, or
 //! `open`; `deliver` (next hop and Ethernet header),
 //! `waiting` (for a MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`]
-//! (channels to the control thread), [`Counters`], `run` (commands, sleep, drain), and the SAs:
+//! (channels to the control thread), [`Counters`], `stages` and `profile` (where the time goes), `run` (commands, sleep, drain), and the SAs:
 //! `tunnel` has the one that sends, `inbound` those that receive, which come and go by [`Command`].
 //! `path` keeps what `too_big` reads of a path's MTU, `dummy` sends where a tunnel is quiet.
 //!
@@ -32,6 +32,7 @@ mod mss;
 mod open;
 mod path;
 mod prefix;
+mod profile;
 mod rate;
 mod receive;
 mod reply;
@@ -39,6 +40,7 @@ mod run;
 mod runs;
 mod sa;
 mod seal;
+mod stages;
 mod standstill;
 mod too_big;
 mod tunnel;
@@ -52,9 +54,11 @@ pub use control::{Audit, Bound, Command, Control, Direction, Event, Gone, Limit}
 pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use hold::{Hold, Holds, Released};
 pub use latency::histogram;
+pub use profile::{Bursts, Profile, Rings, Room};
 pub use reply::{Refused, Reply};
 pub use run::Finished;
 pub use sa::{Meter, Metered};
+pub use stages::{Share, Stage, Stages};
 pub use too_big::TooBig;
 pub use tunnel::Tunnel;
 pub use word::Word;

@@ -15,6 +15,7 @@ use crate::control::{Audit, Event};
 use crate::deliver::Way;
 use crate::mss;
 use crate::runs::{Opening, ToOpen};
+use crate::stages::Stage;
 use crate::worker::Worker;
 
 /// An inner packet that may go on, and its length.
@@ -45,6 +46,8 @@ impl<D: Device> Worker<D> {
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
         let mut run = std::mem::take(&mut self.opening);
         let tunnel = self.open_run(&mut run, frames, spi, now);
+        let count = run.len();
+        self.timer.lap(Stage::Open, count);
         for packet in run.drain(..) {
             let frame = &frames[packet.place];
             let at = packet.esp.start;
@@ -75,6 +78,7 @@ impl<D: Device> Worker<D> {
             }
         }
         self.opening = run;
+        self.timer.lap(Stage::Deliver, count);
     }
 
     /// Opens them by the SA of their SPI, and tells whose it is, or why they are not opened.

@@ -8,6 +8,7 @@ use causeway_steering::Drop;
 
 use crate::classify::{Class, classify};
 use crate::runs::Run;
+use crate::stages::Stage;
 use crate::worker::Worker;
 
 impl<D: Device> Worker<D> {
@@ -26,7 +27,13 @@ impl<D: Device> Worker<D> {
         }
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
         let mut frames = std::mem::take(&mut self.received);
+        self.timer.lap(Stage::Control, 0);
         let count = self.device.receive(&mut frames, most);
+        self.timer.lap(Stage::Receive, count);
+        if count > 0 {
+            self.port.counters.profile.burst(count);
+            self.timer.look(count, || self.device.occupancy());
+        }
         self.totals.received += count as u64;
         if self.pulse.is_late(now) {
             self.totals.drops[Drop::StoodStill] += count as u64;
@@ -41,6 +48,7 @@ impl<D: Device> Worker<D> {
                 self.keep(&mut frames);
             }
         }
+        self.timer.lap(Stage::Forward, count);
         self.received = frames;
         let empty = count == 0 && most > 0;
         self.totals.sas.retired += self.inbound.depart(empty, self.totals.received);
@@ -97,6 +105,9 @@ impl<D: Device> Worker<D> {
 
     /// Finishes the packets of the run, in their order.
     pub(crate) fn end_run(&mut self, frames: &mut [D::Frame], now: Instant) {
+        if self.run.is_some() {
+            self.timer.lap(Stage::Forward, 0);
+        }
         match self.run.take() {
             Some(Run::Seal { tunnel }) => self.seal(frames, tunnel, now),
             Some(Run::Open { spi }) => self.open(frames, spi, now),

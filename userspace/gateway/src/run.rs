@@ -172,7 +172,9 @@ impl<D: Device> Worker<D> {
             let sooner = [self.shortest_interval(), self.behind.patience()];
             sooner.into_iter().flatten().fold(longest, Duration::min)
         };
+        let before = Instant::now();
         self.device.wait(timeout);
+        self.totals.asleep += before.elapsed();
         self.totals.wakeups += 1;
     }
 

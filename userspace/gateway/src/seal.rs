@@ -15,6 +15,7 @@ use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
 use crate::runs::{Sealing, ToSeal};
+use crate::stages::Stage;
 use crate::worker::Worker;
 
 /// Where TTL and header checksum stand in an IPv4 header.
@@ -101,6 +102,7 @@ impl<D: Device> Worker<D> {
         };
         let count = sealing.run.len();
         lane.outbound.sa.seal_burst(count, &mut sealing);
+        self.timer.lap(Stage::Seal, count);
         for packet in run.drain(..) {
             let Some(out) = packet.out else {
                 self.totals.drops[Drop::NoFrame] += 1;
@@ -118,6 +120,7 @@ impl<D: Device> Worker<D> {
             }
         }
         self.sealing = run;
+        self.timer.lap(Stage::Deliver, count);
     }
 
     /// Seals a packet that the tunnel does not carry whole, behind all those of the run.
@@ -137,12 +140,14 @@ impl<D: Device> Worker<D> {
         let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
         let cut = Fragments::new(packet, max).ok_or(Drop::Ipv4Malformed)?;
         self.admit(hop, cut.count())?;
+        self.timer.lap(Stage::Forward, 0);
         if let Err(reason) = self.seal_pieces(frame, headers, &cut, tunnel) {
             for (piece, _) in self.pieces.drain(..) {
                 self.device.release(piece);
             }
             return Err(reason);
         }
+        self.timer.lap(Stage::Seal, 1);
         self.totals.sealed.add(headers.total);
         // Taken out as above.
         let mut pieces = std::mem::take(&mut self.pieces);
@@ -156,6 +161,7 @@ impl<D: Device> Worker<D> {
             self.deliver(piece, length, origin, Way::own(peer, hop), now);
         }
         self.pieces = pieces;
+        self.timer.lap(Stage::Deliver, 1);
         Ok(())
     }
 

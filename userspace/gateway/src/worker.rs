@@ -26,6 +26,7 @@ use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
 use crate::reply::Reply;
 use crate::runs::{Run, ToOpen, ToSeal};
+use crate::stages::{Stage, Timer};
 use crate::standstill::Pulse;
 use crate::tunnel::{self, Lane};
 use crate::waiting::Waiting;
@@ -86,6 +87,7 @@ pub struct Worker<D: Device> {
     pub(crate) icmp_tokens: TokenBucket,
     pub(crate) audit_tokens: TokenBucket,
     pub(crate) totals: Totals,
+    pub(crate) timer: Timer,
     pub(crate) latency: Histogram<u64>,
 }
 
@@ -180,6 +182,7 @@ impl<D: Device> Worker<D> {
             icmp_tokens: rate::icmp(now),
             audit_tokens: rate::audit(now),
             totals: Totals::default(),
+            timer: Timer::new(),
             latency: crate::latency::histogram(),
             device,
         };
@@ -194,6 +197,7 @@ impl<D: Device> Worker<D> {
     /// One batch: receives, works, transmits, and puts everything back in its place. Returns how
     /// many packets it moved; 0 means that there was nothing to do.
     pub fn round(&mut self, now: Instant) -> usize {
+        self.timer.begin();
         self.review(now);
         if !self.holds.is_empty() {
             self.expire_holds(now);
@@ -210,16 +214,25 @@ impl<D: Device> Worker<D> {
             // The last moment at which it can be known that it is late.
             self.has_stood_still(Instant::now());
         }
+        self.timer.lap(Stage::Control, received);
         let sent = self
             .backlog
             .transmit(&mut self.device, &mut self.totals, &mut self.latency);
+        self.timer.lap(Stage::Transmit, sent);
         self.tell();
         for frame in self.received.drain(..) {
             self.device.release(frame);
         }
         self.device.maintain();
+        self.timer.lap(Stage::Maintain, received);
         self.totals.rounds += 1;
+        self.totals.empty_rounds += u64::from(received + sent == 0);
         self.publish();
+        self.timer.lap(Stage::Publish, received);
+        if self.timer.end(received) {
+            let (stages, rings) = (&self.timer.stages, &self.timer.rings);
+            self.port.counters.profile.publish(stages, rings);
+        }
         received + sent
     }
 

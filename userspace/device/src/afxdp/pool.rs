@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, Umem};
 
 use super::partition::Partition;
+use crate::Level;
 
 /// Completions that are taken from the ring at a time.
 const BATCH: usize = 64;
@@ -64,6 +65,17 @@ impl Pool {
             Ok(rings) => Some(rings),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+impl Pool {
+    /// Frames that stand ready to receive into.
+    pub(super) fn ready(&self) -> Level {
+        let free = self.lock().fill.nb_free_exact();
+        Level {
+            entries: (self.partition.fill_ring() - free) as usize,
+            room: self.partition.receive as usize,
         }
     }
 }

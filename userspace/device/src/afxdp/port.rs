@@ -15,7 +15,7 @@ use super::{
     frame::XdpFrame,
     pool::{Pool, Rings},
 };
-use crate::STANDSTILL;
+use crate::{Level, STANDSTILL};
 
 /// Octets of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -75,6 +75,14 @@ impl Port {
         // SAFETY: as in `receive`; each frame goes to the list of those released.
         let count = unsafe { self.receive.consume(&mut self.scratch) };
         self.returned.extend_from_slice(&self.scratch[..count]);
+    }
+
+    /// Packets in the receive ring.
+    pub(super) fn unread(&mut self) -> Level {
+        Level {
+            entries: self.receive.nb_avail_exact() as usize,
+            room: self.scratch.len(),
+        }
     }
 
     /// Received frames in the worker's hands.
@@ -256,6 +264,14 @@ impl Transmitter {
             return 0;
         }
         self.pool.partition.transmit_ring() - self.ring.nb_free_exact()
+    }
+
+    /// How full the transmit ring is: a worker can fill it with its own frames only.
+    pub(super) fn level(&mut self) -> Level {
+        Level {
+            entries: self.waiting() as usize,
+            room: self.pool.partition.quota as usize,
+        }
     }
 
     /// Fetches completed frames, those of other workers into their lists.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_device::{AfXdp, Device, OpenOptions, XdpFrame};
+use causeway_device::{AfXdp, Device, Level, Occupancy, OpenOptions, XdpFrame};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
@@ -220,6 +220,41 @@ fn a_worker_that_ends_leaves_its_unread_frames_to_the_others() {
         assert_eq!(held.len(), 384);
         held.into_iter().for_each(|frame| last.release(frame));
         assert!(last.drain(Duration::from_secs(1)));
+    });
+}
+
+#[test]
+fn rings_tell_how_full_they_are() {
+    with_veth(1, || {
+        let wire = Wire::open();
+        let (_redirect, mut devices) = open(OpenOptions {
+            frames_per_queue: 512,
+            ring_size: 64,
+            ..OpenOptions::new(NIC)
+        });
+        let device = &mut devices[0];
+        // It transmits with 64, so 448 receive.
+        let level = |entries, room| Level { entries, room };
+        let occupancy = |unread, ready| Occupancy {
+            receive: level(unread, 64),
+            fill: level(ready, 448),
+            transmit: level(0, 64),
+        };
+        let becomes = |device: &mut AfXdp, expected: Occupancy| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while device.occupancy() != expected {
+                assert!(Instant::now() < deadline, "{:?}", device.occupancy());
+            }
+        };
+        becomes(device, occupancy(0, 448));
+        send(&wire, 0, 0..10);
+        becomes(device, occupancy(10, 438));
+        let mut received = Vec::with_capacity(BURST);
+        assert_eq!(device.receive(&mut received, 4), 4);
+        becomes(device, occupancy(6, 438));
+        received.drain(..).for_each(|frame| device.release(frame));
+        device.maintain();
+        becomes(device, occupancy(6, 442));
     });
 }
 

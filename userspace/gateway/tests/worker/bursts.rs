@@ -164,6 +164,7 @@ fn outcome(mut side: Side, frames: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Event>, Tot
     let audits = audits.collect();
     let totals = Totals {
         rounds: 0,
+        empty_rounds: 0,
         ..side.finish()
     };
     (out, audits, totals)

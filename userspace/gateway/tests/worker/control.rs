@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use causeway_device::{Device, memory};
+use causeway_device::{Device, Occupancy, memory};
 use causeway_gateway::{Audit, Command, Event, Gone, Worker, WorkerConfig, WorkerError, histogram};
 use causeway_steering::Drop;
 
@@ -225,6 +225,9 @@ impl Device for Stuck {
     }
     fn waker(&self) -> causeway_device::Waker {
         self.0.waker()
+    }
+    fn occupancy(&mut self) -> Occupancy {
+        self.0.occupancy()
     }
     fn frames_total(&self) -> usize {
         self.0.frames_total()

@@ -14,6 +14,7 @@ mod neighbours;
 mod out;
 mod packet;
 mod path;
+mod profile;
 mod rekey;
 mod settings;
 mod side;
