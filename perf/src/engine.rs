@@ -5,11 +5,11 @@
 //! where single figures waver.
 
 mod bare;
-mod figures;
+pub mod figures;
 mod goals;
 mod report;
-mod subject;
-mod workload;
+pub mod subject;
+pub mod workload;
 
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ struct Document {
 /// Measures, prints and writes.
 pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
-    let core = pin(args.core)?;
+    let core = machine::pin(args.core)?;
     let load_before = machine::load();
     for missing in Backend::ALL
         .map(Backend::available)
@@ -100,21 +100,6 @@ pub fn run(args: &Args) -> Result<()> {
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
-}
-
-fn pin(wanted: Option<usize>) -> Result<usize> {
-    let cores = core_affinity::get_core_ids().context("the cores of this machine are unknown")?;
-    let core = match wanted {
-        Some(id) => cores.into_iter().find(|core| core.id == id),
-        None => cores.into_iter().next_back(),
-    };
-    let core = core.context("there is no such core, or it is not open to this process")?;
-    ensure!(
-        core_affinity::set_for_current(core),
-        "cannot pin to core {}",
-        core.id
-    );
-    Ok(core.id)
 }
 
 fn measure(

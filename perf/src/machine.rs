@@ -1,7 +1,10 @@
 //! What the figures were measured on.
 
 use std::fs;
+use std::time::Duration;
 
+use anyhow::{Context, Result, ensure};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 /// The machine, as far as figures hang on it.
@@ -37,4 +40,26 @@ impl Machine {
 pub fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()
+}
+
+/// Binds this thread to a core, the last one unless told otherwise, and returns its number.
+pub fn pin(wanted: Option<usize>) -> Result<usize> {
+    let cores = core_affinity::get_core_ids().context("the cores of this machine are unknown")?;
+    let core = match wanted {
+        Some(id) => cores.into_iter().find(|core| core.id == id),
+        None => cores.into_iter().next_back(),
+    };
+    let core = core.context("there is no such core, or it is not open to this process")?;
+    ensure!(
+        core_affinity::set_for_current(core),
+        "cannot pin to core {}",
+        core.id
+    );
+    Ok(core.id)
+}
+
+/// Time that this thread has had a core, so that whoever shares the core does not count.
+pub fn thread_time() -> Result<Duration> {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).context("the thread's clock is before its start")
 }

@@ -3,6 +3,7 @@
 mod buckets;
 mod engine;
 mod machine;
+mod path;
 mod rescale;
 mod steering;
 
@@ -23,6 +24,8 @@ enum Measurement {
     Buckets(buckets::Args),
     /// Seals and opens on one core, without a NIC: each cipher, backend and size
     Engine(engine::Args),
+    /// Runs a whole worker on one core over a device in memory: what a packet costs, and where
+    Path(path::Args),
     /// Changes a cluster under full load, in the lab: what is lost, reordered, silent
     Rescale(rescale::Args),
     /// Runs the XDP program over each kind of packet, in the kernel but without a NIC
@@ -33,6 +36,7 @@ fn main() -> Result<()> {
     match Perf::parse().command {
         Measurement::Buckets(args) => buckets::run(&args),
         Measurement::Engine(args) => engine::run(&args),
+        Measurement::Path(args) => path::run(&args),
         Measurement::Rescale(args) => rescale::run(&args),
         Measurement::Steering(args) => steering::run(&args),
     }

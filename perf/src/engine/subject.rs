@@ -9,11 +9,11 @@ use causeway_esp::{
     OpenBurst, OpenError, Opened, OutboundConfig, OutboundSa, Outer, SealBurst, SealError,
     Sequence, Spi, ToOpen, ToSeal,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 use super::bare::{Bare, ICV_LEN};
 use super::figures::Direction;
 use super::workload::Frames;
+use crate::machine::thread_time;
 
 /// Bytes from the outer IP header to the ESP header, over UDP.
 const ESP_AT: usize = 20 + 8;
@@ -73,12 +73,6 @@ impl Subject {
         ensure!(refused == 0, "{refused} packets were refused");
         Ok(time)
     }
-}
-
-/// Time that this thread has had a core, so that whoever shares the core does not count.
-fn thread_time() -> Result<Duration> {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).context("the thread's clock is before its start")
 }
 
 /// The frames as one burst, with how many packets were refused.

@@ -37,7 +37,7 @@ impl Workload {
     ];
 
     /// Length of the n-th packet in bytes.
-    fn len(self, n: usize) -> usize {
+    pub fn len(self, n: usize) -> usize {
         match self {
             Workload::Size(len) => len,
             Workload::Imix => IMIX[n % IMIX.len()],

@@ -18,7 +18,11 @@ use rustix::{
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// A waker, for a device that is not of this crate.
+    ///
+    /// # Errors
+    /// If the process cannot have one more file descriptor.
+    pub fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
         Ok(Self(Arc::new(fd)))
     }

@@ -1,0 +1,185 @@
+//! A point as it is measured: a worker, its ring, its load.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use causeway_esp::Opened;
+use causeway_gateway::{Control, Worker};
+
+use super::aead::clock;
+use super::load::{self, ETHERNET, Load};
+use super::points::{PACKETS, Point};
+use super::ring::{Ends, Parts, Ring};
+use crate::engine::figures::{Direction, median};
+use crate::machine::thread_time;
+
+/// A worker between the frames that it receives and those that it sends.
+pub struct Bench<'a> {
+    point: Point,
+    worker: Worker<Ring<'a>>,
+    control: Control,
+    ends: Rc<RefCell<Ends<'a>>>,
+    load: Load,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(point: Point, memory: &mut Parts<'a>) -> Result<Bench<'a>> {
+        let (ring, ends) = Ring::new(memory, point.packets(), point.packets())
+            .context("a descriptor to wake the worker by")?;
+        let (worker, control) = Worker::new(load::config(point)?, ring)?;
+        Ok(Bench {
+            point,
+            worker,
+            control,
+            ends,
+            load: Load::new(point)?,
+        })
+    }
+
+    pub fn point(&self) -> Point {
+        self.point
+    }
+
+    /// Nanoseconds per packet.
+    pub fn round(&mut self) -> Result<f64> {
+        let pieces = (PACKETS / self.point.packets()).max(1);
+        let times = (0..pieces).map(|_| {
+            self.refill(|_, _| {})?;
+            Ok(self.run()?.as_nanos() as f64 / self.point.packets() as f64)
+        });
+        Ok(median(times.collect::<Result<_>>()?))
+    }
+
+    /// Holds what comes out against what went in, octet by octet.
+    pub fn check(&mut self) -> Result<()> {
+        let mut expected = Vec::new();
+        self.refill(|packet, tunnel| expected.push((tunnel, packet.to_vec())))?;
+        self.ends.borrow_mut().keeps = true;
+        self.run()?;
+        let mut ends = self.ends.borrow_mut();
+        ends.keeps = false;
+        let sent = ends.sent.iter().map(|frame| &frame.packet()[ETHERNET..]);
+        let mut came = match self.point.direction {
+            Direction::Open => sent.map(<[u8]>::to_vec).collect(),
+            Direction::Seal => {
+                expected
+                    .iter_mut()
+                    .for_each(|(_, packet)| load::forwarded(packet));
+                opened(self.point, sent)?
+            }
+        };
+        let mut expected: Vec<_> = expected.into_iter().map(|(_, packet)| packet).collect();
+        // Packets of different SAs may overtake each other.
+        for packets in [&mut expected, &mut came] {
+            packets.sort_by_key(|packet| load::number(packet));
+        }
+        ensure!(came == expected, "what came out is not what went in");
+        drop(ends);
+        // Brings the frames home.
+        self.worker.round(Instant::now());
+        Ok(())
+    }
+
+    /// Lets new packets arrive.
+    fn refill(&mut self, mut seen: impl FnMut(&[u8], usize)) -> Result<()> {
+        let mut ends = self.ends.borrow_mut();
+        let ends = &mut *ends;
+        for mut frame in ends.done.drain(..) {
+            let (packet, tunnel) = self.load.fill(&mut frame)?;
+            seen(packet, tunnel);
+            ends.ready.push_back(frame);
+        }
+        Ok(())
+    }
+
+    /// Works them off, as the worker's own loop does.
+    fn run(&mut self) -> Result<Duration> {
+        let before = self.control.counters.totals();
+        let start = thread_time()?;
+        for _ in 0..self.point.packets().div_ceil(self.point.batch) {
+            self.worker.obey();
+            self.worker.round(Instant::now());
+        }
+        let time = thread_time()?.saturating_sub(start);
+        let after = self.control.counters.totals();
+        if after.sent - before.sent != self.point.packets() as u64 {
+            let drops: Vec<_> = after.drops.iter().filter(|&(_, count)| count > 0).collect();
+            bail!(
+                "expected {} packets to be sent, got {}; dropped: {drops:?}",
+                self.point.packets(),
+                after.sent - before.sent
+            );
+        }
+        Ok(time.saturating_sub(clock()?))
+    }
+}
+
+/// What the peers make of sealed packets.
+fn opened<'a>(point: Point, sent: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
+    let mut sas = HashMap::new();
+    sent.map(|packet| {
+        let tunnel = u32::from_be_bytes(packet[16..20].try_into()?) - load::peer(0).to_bits();
+        let sa = match sas.entry(tunnel) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(load::inbound(point.cipher, tunnel as usize)?),
+        };
+        let mut out = vec![0; packet.len()];
+        match sa.open(&packet[28..], packet[1], &mut out)? {
+            Opened::Packet { len } => Ok(out[..len].to_vec()),
+            Opened::Dummy => bail!("a dummy packet"),
+        }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::points::{Place, groups};
+    use crate::path::ring::Memory;
+
+    /// Every kind of point, with the fewest packets: frames in L2.
+    #[test]
+    fn what_comes_out_is_what_went_in_and_all_frames_come_home() -> Result<()> {
+        let mut memory = Memory::default();
+        for point in groups(false).into_iter().flat_map(|group| group.points) {
+            if point.place != Place::L2 || point.sas > 100 {
+                continue;
+            }
+            let mut parts = memory.parts([point.frames()].into_iter());
+            let mut bench = Bench::new(point, &mut parts)?;
+            bench.check().with_context(|| format!("{point:?}"))?;
+            bench.refill(|_, _| {})?;
+            bench.run()?;
+            let ends = bench.ends.borrow();
+            assert_eq!(ends.done.len(), point.packets(), "{point:?}");
+            assert!(ends.ready.is_empty() && ends.sent.is_empty(), "{point:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_packet_that_is_damaged_on_the_way_is_seen() -> Result<()> {
+        let mut memory = Memory::default();
+        for point in &groups(false)[0].points {
+            let mut parts = memory.parts([point.frames()].into_iter());
+            let mut bench = Bench::new(*point, &mut parts)?;
+            bench.refill(|_, _| {})?;
+            let last = bench.ends.borrow().ready[0].len - 1;
+            bench.ends.borrow_mut().ready[0].room[last] ^= 1;
+            match point.direction {
+                // The worker cannot know better.
+                Direction::Seal => drop(bench.run()?),
+                Direction::Open => {
+                    let error = bench.run().expect_err("a forged packet").to_string();
+                    assert!(error.contains("AuthenticationFailed, 1"), "{error}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

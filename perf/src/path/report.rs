@@ -1,0 +1,107 @@
+//! The report on the terminal.
+
+use std::fmt::Write;
+
+use super::Document;
+use super::figures::Cell;
+use super::goals::on;
+
+/// The whole report.
+pub fn text(document: &Document) -> String {
+    let mut text = head(document);
+    for cells in document.figures.chunk_by(alike) {
+        table(&mut text, cells);
+    }
+    peer(&mut text, document);
+    goals(&mut text, document);
+    text
+}
+
+/// Whether two figures stand in one table.
+fn alike(one: &Cell, other: &Cell) -> bool {
+    (one.axis, one.frames, one.cipher, one.order)
+        == (other.axis, other.frames, other.cipher, other.order)
+}
+
+fn head(document: &Document) -> String {
+    let machine = &document.machine;
+    let load = document
+        .load
+        .map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
+    format!(
+        "{}, {} cores, kernel {}; load average {} before, {} after; core {}\n\
+         median of {} rounds; ns of the thread's own time per packet, in brackets the fastest and the slowest round\n",
+        machine.cpu,
+        machine.cores,
+        machine.kernel,
+        load[0],
+        load[1],
+        document.core,
+        document.rounds,
+    )
+}
+
+fn table(text: &mut String, cells: &[Cell]) {
+    let place = match cells[0].frames {
+        super::points::Place::L2 => "frames in L2",
+        super::points::Place::Beyond => "frames beyond L2",
+    };
+    let _ = writeln!(
+        text,
+        "\n{place:<52}{:>24}{:>8}{:>8}{:>8}{:>8}",
+        "ns", "Mpps", "Gbit/s", "AEAD", "other"
+    );
+    for cell in cells {
+        let ns = format!("{:.1} [{:.1}-{:.1}]", cell.ns, cell.ns_min, cell.ns_max);
+        let _ = writeln!(
+            text,
+            "{:<52}{ns:>24}{:>8.2}{:>8.1}{:>8.1}{:>8.1}",
+            on(cell),
+            cell.mpps,
+            cell.gbit_per_s,
+            cell.aead_ns,
+            cell.other_ns
+        );
+    }
+}
+
+fn peer(text: &mut String, document: &Document) {
+    if document.peer.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\nbeside DPDK's ipsec-secgw with intel-ipsec-mb over memory rings, Mpps\n{:<40}{:>8}{:>8}{:>8}",
+        "", "peer", "ours", "ratio"
+    );
+    for row in &document.peer {
+        let on = format!("{} {} {:?}", row.cipher, row.size, row.direction).to_lowercase();
+        let _ = writeln!(
+            text,
+            "{on:<40}{:>8.1}{:>8.2}{:>8.2}",
+            row.peer_mpps, row.mpps, row.ratio
+        );
+    }
+}
+
+fn goals(text: &mut String, document: &Document) {
+    let _ = writeln!(text, "\ngoals");
+    for goals in document.goals.chunk_by(|a, b| a.name == b.name) {
+        let held = goals.iter().filter(|goal| goal.holds).count();
+        let _ = writeln!(
+            text,
+            "{}: holds for {held} of {}",
+            goals[0].name,
+            goals.len()
+        );
+        for goal in goals {
+            let verdict = if goal.holds { "held  " } else { "missed" };
+            let bound = if goal.at_least { "at least" } else { "at most" };
+            let _ = writeln!(
+                text,
+                "  {verdict}  {}: {:.2} {}, {bound} {:.2}",
+                goal.on, goal.measured, goal.unit, goal.limit
+            );
+        }
+    }
+}

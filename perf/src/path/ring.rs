@@ -1,0 +1,182 @@
+//! A device that copies nothing: frames whose content is ready are handed over, as by DPDK's rings in memory.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+use causeway_device::{Device, Waker};
+
+/// Octets of a frame, as AF_XDP's are by default; frames begin on pages.
+const FRAME_LEN: usize = 4096;
+/// Where a packet starts in its frame: behind the headroom of XDP.
+const HEADROOM: usize = 256;
+
+/// Frames of all devices of a group.
+#[derive(Default)]
+pub struct Memory(Vec<u8>);
+
+impl Memory {
+    /// Cuts off one part for each count of frames, one after the other.
+    pub fn parts(&mut self, counts: impl Iterator<Item = usize>) -> Parts<'_> {
+        let needed = counts.sum::<usize>() * FRAME_LEN + FRAME_LEN;
+        if self.0.len() < needed {
+            self.0 = vec![0xee; needed];
+        }
+        let before = self.0.as_ptr().align_offset(FRAME_LEN);
+        Parts(&mut self.0[before..])
+    }
+}
+
+/// Memory that is not given away yet.
+pub struct Parts<'a>(&'a mut [u8]);
+
+impl<'a> Parts<'a> {
+    fn take(&mut self, count: usize) -> impl Iterator<Item = Frame<'a>> + use<'a> {
+        let (part, rest) = mem::take(&mut self.0).split_at_mut(count * FRAME_LEN);
+        self.0 = rest;
+        part.chunks_exact_mut(FRAME_LEN).map(|frame| Frame {
+            room: &mut frame[HEADROOM..],
+            len: 0,
+            received: false,
+        })
+    }
+}
+
+/// A packet buffer.
+pub struct Frame<'a> {
+    pub room: &'a mut [u8],
+    pub len: usize,
+    received: bool,
+}
+
+impl Frame<'_> {
+    /// The packet in it.
+    pub fn packet(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+}
+
+/// What the harness and the device hand to each other.
+#[derive(Default)]
+pub struct Ends<'a> {
+    /// Packets that arrive.
+    pub ready: VecDeque<Frame<'a>>,
+    /// Frames whose packets were worked off, in the order of their arrival.
+    pub done: Vec<Frame<'a>>,
+    /// Packets that were transmitted.
+    pub sent: Vec<Frame<'a>>,
+    /// Whether they stay there to be looked at, instead of coming home at once.
+    pub keeps: bool,
+}
+
+/// The worker's side. What it does for each packet it does in lists of its own; what it shares with the harness is
+/// looked at once a burst.
+pub struct Ring<'a> {
+    ends: Rc<RefCell<Ends<'a>>>,
+    released: Vec<Frame<'a>>,
+    /// First in, first out, so that each frame is written as seldom as can be.
+    free: VecDeque<Frame<'a>>,
+    frames: usize,
+    waker: Waker,
+}
+
+impl<'a> Ring<'a> {
+    /// A device that receives from `inward` frames and has `outward` to transmit, and the harness's side of it.
+    pub fn new(
+        memory: &mut Parts<'a>,
+        inward: usize,
+        outward: usize,
+    ) -> std::io::Result<(Ring<'a>, Rc<RefCell<Ends<'a>>>)> {
+        let received = memory.take(inward).map(|frame| Frame {
+            received: true,
+            ..frame
+        });
+        let ends = Rc::new(RefCell::new(Ends {
+            done: received.collect(),
+            sent: Vec::with_capacity(outward),
+            ready: VecDeque::with_capacity(inward),
+            keeps: false,
+        }));
+        let ring = Ring {
+            ends: ends.clone(),
+            released: Vec::with_capacity(inward),
+            free: memory.take(outward).collect(),
+            frames: inward + outward,
+            waker: Waker::new()?,
+        };
+        Ok((ring, ends))
+    }
+}
+
+impl<'a> Device for Ring<'a> {
+    type Frame = Frame<'a>;
+
+    fn receive(&mut self, into: &mut Vec<Frame<'a>>, max: usize) -> usize {
+        let mut ends = self.ends.borrow_mut();
+        let count = ends.ready.len().min(max);
+        into.extend(ends.ready.drain(..count));
+        count
+    }
+
+    fn allocate(&mut self) -> Option<Frame<'a>> {
+        self.free.pop_front()
+    }
+
+    fn bytes<'f>(&'f self, frame: &'f Frame<'a>) -> &'f [u8] {
+        frame.packet()
+    }
+
+    fn room<'f>(&'f self, frame: &'f mut Frame<'a>) -> &'f mut [u8] {
+        frame.room
+    }
+
+    fn set_len(&self, frame: &mut Frame<'a>, len: usize) {
+        frame.len = len;
+    }
+
+    fn transmit(&mut self, from: &mut Vec<Frame<'a>>) -> usize {
+        let count = from.len();
+        self.ends.borrow_mut().sent.append(from);
+        count
+    }
+
+    fn forsake(&mut self) {}
+
+    fn release(&mut self, frame: Frame<'a>) {
+        if frame.received {
+            self.released.push(frame);
+        } else {
+            self.free.push_back(frame);
+        }
+    }
+
+    fn maintain(&mut self) {
+        let mut ends = self.ends.borrow_mut();
+        ends.done.append(&mut self.released);
+        if !ends.keeps {
+            self.free.extend(ends.sent.drain(..));
+        }
+    }
+
+    fn wait(&mut self, _timeout: Duration) {}
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    fn frames_total(&self) -> usize {
+        self.frames
+    }
+
+    fn frames_home(&self) -> usize {
+        let ends = self.ends.borrow();
+        self.free.len() + ends.ready.len() + ends.done.len()
+    }
+
+    fn drain(&mut self, _timeout: Duration) -> bool {
+        self.maintain();
+        self.frames_home() == self.frames
+    }
+}
