@@ -43,15 +43,16 @@ impl Family {
         }
         match self.kind {
             Kind::Counter => name + "_total",
-            Kind::Gauge => name,
+            Kind::Gauge | Kind::Histogram => name,
         }
     }
 
-    /// `counter` or `gauge`.
+    /// `counter`, `gauge` or `histogram`.
     pub fn kind(&self) -> &'static str {
         match self.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         }
     }
 
@@ -70,6 +71,7 @@ impl Family {
 enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 /// Where a family's samples come from.
@@ -146,24 +148,33 @@ impl Sample {
             value: Value::Whole(value),
         }
     }
+
+    fn seconds<const N: usize>(labels: [&str; N], nanoseconds: u64) -> Self {
+        Self {
+            labels: labels.map(str::to_owned).to_vec(),
+            value: Value::Real(nanoseconds as f64 / 1e9),
+        }
+    }
 }
 
 enum Value {
     Whole(u64),
     Real(f64),
+    /// The sum of all, and by class the largest value in it and how many.
+    Histogram(u64, Vec<(f64, u64)>),
 }
 
 impl Value {
     fn encode(&self, kind: Kind, metric: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        match (kind, self) {
-            (Kind::Counter, Self::Whole(value)) => {
-                metric.encode_counter::<NoLabelSet, _, u64>(value, None)
+        match (self, kind) {
+            (Self::Histogram(sum, classes), _) => {
+                let count = classes.iter().map(|(_, count)| count).sum();
+                metric.encode_histogram::<NoLabelSet>(*sum as f64, count, classes, None)
             }
-            (Kind::Counter, Self::Real(value)) => {
-                metric.encode_counter::<NoLabelSet, _, u64>(value, None)
-            }
-            (Kind::Gauge, Self::Whole(value)) => metric.encode_gauge(value),
-            (Kind::Gauge, Self::Real(value)) => metric.encode_gauge(value),
+            (Self::Whole(value), Kind::Gauge) => metric.encode_gauge(value),
+            (Self::Real(value), Kind::Gauge) => metric.encode_gauge(value),
+            (Self::Whole(value), _) => metric.encode_counter::<NoLabelSet, _, u64>(value, None),
+            (Self::Real(value), _) => metric.encode_counter::<NoLabelSet, _, u64>(value, None),
         }
     }
 }
@@ -190,6 +201,7 @@ impl Collector for Snapshot {
             let kind = match family.kind {
                 Kind::Counter => MetricType::Counter,
                 Kind::Gauge => MetricType::Gauge,
+                Kind::Histogram => MetricType::Histogram,
             };
             let mut metric =
                 encoder.encode_descriptor(family.name, family.help, unit.as_ref(), kind)?;

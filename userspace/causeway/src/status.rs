@@ -4,12 +4,14 @@
 //! nanoseconds. The keys of `drops` and `punts` are reasons that occurred; those that did not are
 //! left out.
 
+mod profile;
 mod tables;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use profile::{Burst, Ring, Rings, Rounds, Stage};
 pub use tables::{AtStart, Changes, Held, Moved, Pair, PairState, PeerTable, Table};
 
 /// Packets by the name of the reason they ended in.
@@ -189,6 +191,18 @@ pub struct Worker {
     pub latency_ns: Latency,
     /// The UMEM's frames.
     pub frames: Frames,
+    /// The rounds of its loop.
+    #[serde(default)]
+    pub rounds: Rounds,
+    /// How many packets came at once, by class of length.
+    #[serde(default)]
+    pub bursts: Vec<Burst>,
+    /// What its time went into, in the order of a round.
+    #[serde(default)]
+    pub stages: Vec<Stage>,
+    /// How full its rings were.
+    #[serde(default)]
+    pub rings: Rings,
 }
 
 /// A worker's share of one peering.

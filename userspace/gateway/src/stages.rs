@@ -14,26 +14,18 @@ use crate::profile::Rings;
 /// that comes in powers of two.
 const EVERY: u32 = 31;
 
-/// A part of the worker's round, in the order in which a packet meets them.
+/// A part of the worker's round, in their order there; [`Stage::help`] says what happens in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "Stage::help says what each is")]
 pub enum Stage {
-    /// What concerns no single packet: lifetimes, holds, dummies, next hops that are asked for.
     Control,
-    /// Takes a burst from the receive rings.
     Receive,
-    /// Parses, and looks up the tunnel, the selectors and the holds.
     Forward,
-    /// Encrypts, outer headers included.
     Seal,
-    /// Looks up the SA and decrypts.
     Open,
-    /// Looks at what was decrypted, finds the next hop and writes the Ethernet header.
     Deliver,
-    /// Hands over to the transmit ring, and has the kernel send.
     Transmit,
-    /// Gives frames back, refills the rings.
     Maintain,
-    /// Publishes the counters.
     Publish,
 }
 
@@ -63,6 +55,25 @@ impl Stage {
             Self::Transmit => "transmit",
             Self::Maintain => "maintain",
             Self::Publish => "publish",
+        }
+    }
+
+    /// What happens in it.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Control => {
+                "What concerns no single packet: lifetimes, holds, dummies, next hops that are asked for."
+            }
+            Self::Receive => "Takes a burst from the receive rings.",
+            Self::Forward => "Parses, and looks up the tunnel, the selectors and the holds.",
+            Self::Seal => "Encrypts, outer headers included.",
+            Self::Open => "Looks up the SA and decrypts.",
+            Self::Deliver => {
+                "Looks at what was decrypted, finds the next hop, writes the Ethernet header."
+            }
+            Self::Transmit => "Hands over to the transmit ring, and has the kernel send.",
+            Self::Maintain => "Gives frames back and refills the rings.",
+            Self::Publish => "Publishes the counters.",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The list of all metrics, by whom they tell of.
 
+mod profile;
 mod steering;
 mod tables;
 mod workers;
@@ -12,9 +13,14 @@ const SECONDS: Option<&str> = Some("seconds");
 
 /// All metrics.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    [steering::FAMILIES, tables::FAMILIES, workers::FAMILIES]
-        .into_iter()
-        .flatten()
+    [
+        steering::FAMILIES,
+        tables::FAMILIES,
+        workers::FAMILIES,
+        profile::FAMILIES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 const fn counter(
@@ -43,6 +49,19 @@ const fn gauge(
 ) -> Family {
     Family {
         kind: Kind::Gauge,
+        ..counter(name, unit, labels, help, source)
+    }
+}
+
+const fn histogram(
+    name: &'static str,
+    unit: Option<&'static str>,
+    labels: &'static [&'static str],
+    help: &'static str,
+    source: Source,
+) -> Family {
+    Family {
+        kind: Kind::Histogram,
         ..counter(name, unit, labels, help, source)
     }
 }

@@ -76,10 +76,7 @@ pub(super) fn latency(worker: &status::Worker) -> Vec<Sample> {
     ];
     quantiles
         .into_iter()
-        .map(|(quantile, nanoseconds)| Sample {
-            labels: vec![quantile.to_owned()],
-            value: Value::Real(nanoseconds as f64 / 1e9),
-        })
+        .map(|(quantile, nanoseconds)| Sample::seconds([quantile], nanoseconds))
         .collect()
 }
 
@@ -107,9 +104,45 @@ pub(super) fn state(pair: &status::Pair) -> Vec<Sample> {
 }
 
 pub(super) fn round_trip(pair: &status::Pair) -> Vec<Sample> {
-    let sample = |nanoseconds| Sample {
-        labels: Vec::new(),
-        value: Value::Real(nanoseconds as f64 / 1e9),
+    let round_trip = pair.round_trip_ns.into_iter();
+    round_trip
+        .map(|nanoseconds| Sample::seconds([], nanoseconds))
+        .collect()
+}
+
+pub(super) fn asleep(worker: &status::Worker) -> Vec<Sample> {
+    vec![Sample::seconds([], worker.rounds.asleep_ns)]
+}
+
+pub(super) fn bursts(worker: &status::Worker) -> Vec<Sample> {
+    let classes = worker.bursts.iter();
+    let class = |burst: &status::Burst| {
+        let most = burst.most.map_or(f64::INFINITY, |most| most as f64);
+        (most, burst.count)
     };
-    pair.round_trip_ns.map(sample).into_iter().collect()
+    vec![Sample {
+        labels: Vec::new(),
+        value: Value::Histogram(worker.received, classes.map(class).collect()),
+    }]
+}
+
+pub(super) fn by_stage(worker: &status::Worker, count: fn(&status::Stage) -> u64) -> Vec<Sample> {
+    let stages = worker.stages.iter();
+    stages
+        .map(|stage| Sample::of([&stage.stage], count(stage)))
+        .collect()
+}
+
+pub(super) fn stage_seconds(worker: &status::Worker) -> Vec<Sample> {
+    let stages = worker.stages.iter();
+    stages
+        .map(|stage| Sample::seconds([&stage.stage], stage.ns))
+        .collect()
+}
+
+pub(super) fn by_ring(worker: &status::Worker, count: fn(&status::Ring) -> u64) -> Vec<Sample> {
+    let rings = worker.rings.named();
+    rings
+        .map(|(name, ring)| Sample::of([name], count(&ring)))
+        .into()
 }

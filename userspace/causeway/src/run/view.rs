@@ -1,5 +1,7 @@
 //! What status and metrics see of a running role.
 
+mod profile;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -346,6 +348,7 @@ fn worker(
 ) -> status::Worker {
     let stats = seat.monitor.stats();
     let sequences = seat.control.counters.sequences_remaining();
+    let measured = seat.control.counters.profile();
     let kernel_drops = [
         ("rx-ring-full", stats.rx_ring_full),
         ("fill-ring-empty", stats.rx_dropped),
@@ -408,6 +411,15 @@ fn worker(
             total: total as u64,
             home: home as u64,
         },
+        rounds: status::Rounds {
+            all: totals.rounds,
+            empty: totals.empty_rounds,
+            sleeps: totals.wakeups,
+            asleep_ns: totals.asleep.as_nanos() as u64,
+        },
+        bursts: profile::bursts(&measured.bursts),
+        stages: profile::stages(&measured.stages),
+        rings: profile::rings(&measured.rings),
     }
 }
 

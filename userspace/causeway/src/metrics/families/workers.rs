@@ -7,7 +7,7 @@ use crate::metrics::samples::{by_reason, drops, latency, least_of_sas, path_mtu,
 use crate::status::KERNEL_DROPS;
 
 /// The labels of a worker's metric.
-const WORKER: &[&str] = &["gateway", "worker"];
+pub const WORKER: &[&str] = &["gateway", "worker"];
 /// Those of a worker's share of a peering.
 const TUNNEL: &[&str] = &["gateway", "worker", "peer"];
 
