@@ -6,7 +6,7 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use causeway_device::{Device, Waker};
+use causeway_device::{Device, Level, Occupancy, Waker};
 
 /// Octets of a frame, as AF_XDP's are by default; frames begin on pages.
 const FRAME_LEN: usize = 4096;
@@ -164,6 +164,19 @@ impl<'a> Device for Ring<'a> {
 
     fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    fn occupancy(&mut self) -> Occupancy {
+        let ends = self.ends.borrow();
+        let level = |entries| Level {
+            entries,
+            room: self.frames,
+        };
+        Occupancy {
+            receive: level(ends.ready.len()),
+            fill: level(ends.done.len()),
+            transmit: level(ends.sent.len()),
+        }
     }
 
     fn frames_total(&self) -> usize {
