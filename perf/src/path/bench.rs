@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use causeway_esp::Opened;
-use causeway_gateway::{Control, Worker};
+use causeway_gateway::{Control, Stage, Worker};
 
 use super::aead::clock;
 use super::load::{self, ETHERNET, Load};
@@ -24,6 +24,15 @@ pub struct Bench<'a> {
     control: Control,
     ends: Rc<RefCell<Ends<'a>>>,
     load: Load,
+}
+
+/// What a packet cost in a round.
+#[derive(Clone, Copy)]
+pub struct Round {
+    pub ns: f64,
+    /// In the order of [`Stage::ALL`], as the worker itself tells it: the mean of the bursts that it timed, with its
+    /// reading of the clock. Not a number for a stage that no packet met.
+    pub stages: [f64; Stage::ALL.len()],
 }
 
 impl<'a> Bench<'a> {
@@ -44,14 +53,22 @@ impl<'a> Bench<'a> {
         self.point
     }
 
-    /// Nanoseconds per packet.
-    pub fn round(&mut self) -> Result<f64> {
+    /// Nanoseconds per packet, of the whole and by stage.
+    pub fn round(&mut self) -> Result<Round> {
+        let before = self.control.counters.profile().stages;
         let pieces = (PACKETS / self.point.packets()).max(1);
         let times = (0..pieces).map(|_| {
             self.refill(|_, _| {})?;
             Ok(self.run()?.as_nanos() as f64 / self.point.packets() as f64)
         });
-        Ok(median(times.collect::<Result<_>>()?))
+        let ns = median(times.collect::<Result<_>>()?);
+        let after = self.control.counters.profile().stages;
+        let stages = Stage::ALL.map(|stage| {
+            let (before, after) = (before[stage], after[stage]);
+            let time = after.nanoseconds - before.nanoseconds;
+            time as f64 / (after.packets - before.packets) as f64
+        });
+        Ok(Round { ns, stages })
     }
 
     /// Holds what comes out against what went in, octet by octet.

@@ -1,7 +1,11 @@
 //! Samples by point and round, and what is made of them.
 
+use std::collections::BTreeMap;
+
+use causeway_gateway::Stage;
 use serde::Serialize;
 
+use super::bench::Round;
 use super::points::{Axis, Order, Place, Point};
 use crate::engine::figures::{Direction, median};
 
@@ -12,7 +16,7 @@ pub struct Figures(Vec<Samples>);
 struct Samples {
     point: Point,
     /// The worker, and the bare AEAD of the same round.
-    ns: Vec<(f64, f64)>,
+    rounds: Vec<(Round, f64)>,
 }
 
 impl Figures {
@@ -20,18 +24,16 @@ impl Figures {
     pub fn begin(&mut self, points: &[Point]) {
         let empty = |&point: &Point| Samples {
             point,
-            ns: Vec::new(),
+            rounds: Vec::new(),
         };
         self.0.extend(points.iter().map(empty));
     }
 
-    /// Notes a round of a point: the worker's nanoseconds per packet, and the bare AEAD's.
-    pub fn add(&mut self, point: Point, worker: f64, aead: f64) {
+    /// Notes a round of a point, and the bare AEAD's nanoseconds per packet.
+    pub fn add(&mut self, point: Point, worker: Round, aead: f64) {
         let known = self.0.iter_mut().find(|samples| samples.point == point);
-        known
-            .expect("a point that was begun")
-            .ns
-            .push((worker, aead));
+        let rounds = &mut known.expect("a point that was begun").rounds;
+        rounds.push((worker, aead));
     }
 
     /// A figure for each point, in the order in which they were begun.
@@ -42,8 +44,15 @@ impl Figures {
 
 impl Samples {
     fn cell(&self) -> Cell {
-        let of = |what: fn(&(f64, f64)) -> f64| self.ns.iter().map(what);
-        let workers = || of(|sample| sample.0);
+        let of = |what: fn(&(Round, f64)) -> f64| self.rounds.iter().map(what);
+        let workers = || of(|(worker, _)| worker.ns);
+        let stages = Stage::ALL.into_iter().zip(0..).map(|(stage, place)| {
+            let times = self.rounds.iter().map(|(worker, _)| worker.stages[place]);
+            (
+                stage.name(),
+                median(times.filter(|time| !time.is_nan()).collect()),
+            )
+        });
         let ns = median(workers().collect());
         let point = self.point;
         Cell {
@@ -61,8 +70,9 @@ impl Samples {
             ns_max: workers().fold(0.0, f64::max),
             mpps: 1e3 / ns,
             gbit_per_s: point.workload.mean_len() * 8.0 / ns,
-            aead_ns: median(of(|sample| sample.1).collect()),
-            other_ns: median(of(|sample| sample.0 - sample.1).collect()),
+            aead_ns: median(of(|(_, aead)| *aead).collect()),
+            other_ns: median(of(|(worker, aead)| worker.ns - aead).collect()),
+            stages: stages.filter(|(_, ns)| !ns.is_nan()).collect(),
         }
     }
 }
@@ -94,4 +104,6 @@ pub struct Cell {
     pub aead_ns: f64,
     /// All that is not the AEAD: the median difference within a round.
     pub other_ns: f64,
+    /// Nanoseconds per packet by stage, by the worker's own clock: medians of the rounds.
+    pub stages: BTreeMap<&'static str, f64>,
 }

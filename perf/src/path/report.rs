@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use causeway_gateway::Stage;
+
 use super::Document;
 use super::figures::Cell;
 use super::goals::on;
@@ -11,6 +13,7 @@ pub fn text(document: &Document) -> String {
     let mut text = head(document);
     for cells in document.figures.chunk_by(alike) {
         table(&mut text, cells);
+        stages(&mut text, cells);
     }
     peer(&mut text, document);
     goals(&mut text, document);
@@ -62,6 +65,23 @@ fn table(text: &mut String, cells: &[Cell]) {
             cell.aead_ns,
             cell.other_ns
         );
+    }
+}
+
+fn stages(text: &mut String, cells: &[Cell]) {
+    let _ = write!(text, "\n{:<52}", "ns by stage");
+    for stage in Stage::ALL {
+        let _ = write!(text, "{:>10}", stage.name());
+    }
+    let _ = writeln!(text);
+    for cell in cells {
+        let _ = write!(text, "{:<52}", on(cell));
+        for stage in Stage::ALL {
+            let ns = cell.stages.get(stage.name());
+            let ns = ns.map_or_else(String::new, |ns| format!("{ns:.1}"));
+            let _ = write!(text, "{ns:>10}");
+        }
+        let _ = writeln!(text);
     }
 }
 
