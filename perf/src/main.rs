@@ -1,6 +1,7 @@
 //! Measures Causeway: `cargo xtask perf <command>`.
 
 mod buckets;
+mod curve;
 mod engine;
 mod machine;
 mod path;
@@ -22,6 +23,8 @@ struct Perf {
 enum Measurement {
     /// Counts what a cluster's change moves: the bucket table beside modulo, hash-threshold and Maglev
     Buckets(buckets::Args),
+    /// Measures throughput against the number of gateways, in the lab: beside its limits and the reference
+    Curve(curve::Args),
     /// Seals and opens on one core, without a NIC: each cipher, backend and size
     Engine(engine::Args),
     /// Runs a whole worker on one core over a device in memory: what a packet costs, and where
@@ -35,6 +38,7 @@ enum Measurement {
 fn main() -> Result<()> {
     match Perf::parse().command {
         Measurement::Buckets(args) => buckets::run(&args),
+        Measurement::Curve(args) => curve::run(&args),
         Measurement::Engine(args) => engine::run(&args),
         Measurement::Path(args) => path::run(&args),
         Measurement::Rescale(args) => rescale::run(&args),

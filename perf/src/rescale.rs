@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use causeway_lab::measure::flood;
-use causeway_lab::measure::iperf::Tcp;
+use causeway_lab::measure::iperf::{Tcp, Way};
 use causeway_lab::measure::rescale::{Act, Plan, Rescale, Step, run as measure};
 use causeway_lab::{Change, Lab, Options, Outcome, Placement};
 use serde::Serialize;
@@ -113,6 +113,8 @@ pub fn run(args: &Args) -> Result<()> {
             flows: args.flows,
             busy_flows: args.flows / 50,
             rate: args.rate.unwrap_or(FIRST_RATE),
+            size: flood::SMALL,
+            way: Way::Both,
         },
         streams: args.streams,
         window: args.window,

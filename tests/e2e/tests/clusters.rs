@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{crosses, laid_out, local, options, until};
-use causeway_lab::measure::flood::{self, Plan};
+use causeway_lab::measure::flood::{self, Plan, SMALL};
+use causeway_lab::measure::iperf::Way;
 use causeway_lab::measure::window::Window;
 use causeway_lab::{Family, Lab, Options, Site};
 
@@ -14,6 +15,8 @@ const FLOOD: Plan = Plan {
     flows: 64,
     busy_flows: 4,
     rate: 1_000,
+    size: SMALL,
+    way: Way::Both,
 };
 /// Longer than a flood, in nanoseconds.
 const LONG: u64 = 600_000_000_000;

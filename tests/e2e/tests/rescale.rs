@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{crosses, laid_out, options, running};
-use causeway_lab::measure::flood::{self, Plan};
+use causeway_lab::measure::flood::{self, Plan, SMALL};
+use causeway_lab::measure::iperf::Way;
 use causeway_lab::measure::window::Window;
 use causeway_lab::{Change, Lab, Options, Outcome, Placement, Site, Table};
 use rustix::process::Signal;
@@ -17,6 +18,8 @@ const THIN: Plan = Plan {
     flows: 200,
     busy_flows: 8,
     rate: 1_000,
+    size: SMALL,
+    way: Way::Both,
 };
 
 /// Floods while `work` is done; tells what became of the packets of each direction from then on.

@@ -24,6 +24,7 @@ mod fact;
 mod http;
 mod interrupt;
 mod lab;
+mod limits;
 pub mod measure;
 mod netns;
 mod options;
@@ -40,6 +41,7 @@ mod wiring;
 pub use cluster::{Change, Held, Moved, Outcome, Pair, Table};
 pub use fact::Fact;
 pub use lab::{Final, Lab};
+pub use limits::{Limited, Limits};
 pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};
 pub use process::Process;
 pub use status::{

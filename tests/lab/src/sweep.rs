@@ -34,7 +34,7 @@ pub fn remove(id: &str) -> Result<()> {
             .iter()
             .map(|name| format!("netns delete {name}"))
             .collect();
-        tool::ip_batch(None, &lines)?;
+        tool::batch("ip", None, &lines)?;
     }
     owner::release(id)
 }

@@ -1,4 +1,4 @@
-//! The system's tools that the lab runs: `ip` and `ethtool`.
+//! The system's tools that the lab runs: `ip`, `tc` and `ethtool`.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 /// The tools the lab needs and the Debian package that brings each.
-const TOOLS: [(&str, &str); 4] = [
+const TOOLS: [(&str, &str); 5] = [
     ("ip", "iproute2"),
+    ("tc", "iproute2"),
     ("ethtool", "ethtool"),
     ("iperf3", "iperf3"),
     ("tcpdump", "tcpdump"),
@@ -44,9 +45,9 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Gives `ip` a list of commands in one go, inside a namespace if one is named.
-pub fn ip_batch(namespace: Option<&str>, lines: &[String]) -> Result<()> {
-    let mut command = Command::new("ip");
+/// Gives `ip` or `tc` a list of commands in one go, inside a namespace if one is named.
+pub fn batch(tool: &str, namespace: Option<&str>, lines: &[String]) -> Result<()> {
+    let mut command = Command::new(tool);
     if let Some(namespace) = namespace {
         command.args(["-n", namespace]);
     }
@@ -56,15 +57,15 @@ pub fn ip_batch(namespace: Option<&str>, lines: &[String]) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot start `ip`")?;
-    let mut input = child.stdin.take().context("`ip` has no standard input")?;
+        .with_context(|| format!("cannot start `{tool}`"))?;
+    let mut input = child.stdin.take().context("it has no standard input")?;
     // A batch that stops early closes the pipe; its own message, below, tells why.
     let _ = input.write_all((lines.join("\n") + "\n").as_bytes());
     drop(input);
     let output = child.wait_with_output()?;
     ensure!(
         output.status.success(),
-        "`ip -batch` failed in {}: {}\nthe batch was:\n{}",
+        "`{tool} -batch` failed in {}: {}\nthe batch was:\n{}",
         namespace.unwrap_or("the machine's own namespace"),
         String::from_utf8_lossy(&output.stderr).trim(),
         lines.join("\n")

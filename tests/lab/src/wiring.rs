@@ -23,14 +23,14 @@ pub fn build(options: &Options, id: &str) -> Result<()> {
             .iter()
             .map(|site| format!("netns add {}", site.namespace(id)))
             .collect();
-        tool::ip_batch(None, &lines)?;
+        tool::batch("ip", None, &lines)?;
     }
     for site in &sites {
         netns::enter(&site.namespace(id), || set_kernel(options, *site))?;
     }
     for vpc in [1, 2] {
         let switch = Site::switch(vpc).namespace(id);
-        tool::ip_batch(Some(&switch), &switch_lines(options, id, vpc))?;
+        tool::batch("ip", Some(&switch), &switch_lines(options, id, vpc))?;
     }
     if options.outer == Family::Ipv4 && options.has(Family::Ipv6) {
         for vpc in [1, 2] {
@@ -42,7 +42,7 @@ pub fn build(options: &Options, id: &str) -> Result<()> {
             Node::Switch => trunk_lines(options, site.vpc),
             _ => member_lines(options, *site),
         };
-        tool::ip_batch(Some(&site.namespace(id)), &lines)?;
+        tool::batch("ip", Some(&site.namespace(id)), &lines)?;
     }
     set_offloads(&sites, id)?;
     match options.placement {

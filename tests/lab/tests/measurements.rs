@@ -41,6 +41,8 @@ const SMALL: probe::Plan = probe::Plan {
 const LOAD: iperf::Load = iperf::Load {
     streams: 2,
     duration: 1,
+    warm_up: 0,
+    congestion: None,
     window: None,
 };
 

@@ -10,19 +10,53 @@ use anyhow::{Context, Result};
 
 use super::FLOOD_PORT;
 use super::echo::{self, TICK};
+use super::iperf::Way;
 use super::marker::{LENGTH, Marker};
 use crate::{Lab, Site};
 
 /// Marker, flow (2 octets), number (4), time of sending (8).
 const HEADER: usize = LENGTH + 14;
-/// UDP payload in octets: a small packet.
-const PAYLOAD: usize = 160;
+/// The headers of an inner packet: IPv4 and UDP.
+const HEADERS: u16 = 28;
+/// Octets of the packets of a mix, as often as each comes in it: 7 small ones, 4 middle ones, 1 large one.
+const IMIX: [u16; 12] = [64, 576, 64, 64, 576, 64, 1408, 64, 576, 64, 64, 576];
 const FIRST_SOURCE_PORT: u16 = 30_000;
 /// What comes late, or a second time, still counts.
 const QUIET: Duration = Duration::from_millis(500);
 /// A sender that fell behind catches up by at most so many packets at once; more would test the
 /// ring of a veth, which holds 256.
 const BURST: u32 = 16;
+
+/// How large the packets are, with their headers as IPv4 has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// All of so many octets, at least [`Size::LEAST`].
+    Fixed(u16),
+    /// The simple Internet mix: 7 packets of 64 octets, 4 of 576, 1 of 1408.
+    Imix,
+}
+
+impl Size {
+    /// Room for what is written into a packet.
+    pub const LEAST: u16 = HEADERS + HEADER as u16;
+
+    /// The octets of the packet that is sent as number `number` of all.
+    pub fn of(self, number: u64) -> u16 {
+        match self {
+            Self::Fixed(size) => size.max(Self::LEAST),
+            Self::Imix => IMIX[(number % IMIX.len() as u64) as usize],
+        }
+    }
+
+    /// The mean.
+    pub fn mean(self) -> f64 {
+        let sizes = (0..IMIX.len() as u64).map(|number| f64::from(self.of(number)));
+        sizes.sum::<f64>() / IMIX.len() as f64
+    }
+}
+
+/// Packets that cost little to carry.
+pub const SMALL: Size = Size::Fixed(188);
 
 /// The load of one direction.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +68,10 @@ pub struct Plan {
     pub busy_flows: u16,
     /// Packets per second, all flows together.
     pub rate: u32,
+    /// Their size.
+    pub size: Size,
+    /// Who sends.
+    pub way: Way,
 }
 
 /// A packet that arrived. Times are nanoseconds since the flood began.
@@ -67,8 +105,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Floods both ways between the first hosts while `work` is done: the record of what VPC 1 sent, and
-/// of what VPC 2 sent. Their times count from `begun`.
+/// Floods between the first hosts while `work` is done: the record of what VPC 1 sent, and of what
+/// VPC 2 sent, empty where it does not send. Their times count from `begun`.
 ///
 /// # Errors
 /// Sockets, or `work`'s own.
@@ -82,18 +120,19 @@ pub fn around<T>(
     let (one, two) = (Site::host(1, 1), Site::host(2, 1));
     thread::scope(|scope| {
         let running = Stop(&stop);
-        let floods = [(one, two), (two, one)].map(|ends| {
-            scope.spawn({
-                let stop = &stop;
-                move || run(lab, ends, plan, begun, stop)
-            })
+        let ways = [(Way::There, (one, two)), (Way::Back, (two, one))];
+        let floods = ways.map(|(way, ends)| {
+            let stop = &stop;
+            let sends = plan.way == way || plan.way == Way::Both;
+            sends.then(|| scope.spawn(move || run(lab, ends, plan, begun, stop)))
         });
         let done = work();
         drop(running);
-        let [there, back] = floods.map(|flood| {
-            flood
+        let [there, back] = floods.map(|flood| match flood {
+            Some(flood) => flood
                 .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => Ok(Record::default()),
         });
         Ok((done?, [there?, back?]))
     })
@@ -135,12 +174,13 @@ fn send(
     stop: &AtomicBool,
 ) -> Result<Vec<Vec<u64>>> {
     let gap = Duration::from_secs(1) / plan.rate.max(1);
-    let mut payload = vec![0; PAYLOAD];
+    let mut payload = vec![0; usize::from(u16::MAX)];
     payload[..LENGTH].copy_from_slice(marker.bytes());
     let mut sent = vec![Vec::new(); senders.len()];
     let (busy, calm) = (usize::from(plan.busy_flows), senders.len());
     let mut turns = [0..busy, busy..calm].map(Iterator::cycle);
     let mut due = Instant::now();
+    let mut all = 0;
     while !stop.load(Ordering::Relaxed) {
         for turn in &mut turns {
             let Some(flow) = turn.next() else { continue };
@@ -156,8 +196,10 @@ fn send(
             let number = sent[flow].len() as u32;
             payload[LENGTH + 2..LENGTH + 6].copy_from_slice(&number.to_be_bytes());
             payload[LENGTH + 6..HEADER].copy_from_slice(&at.to_be_bytes());
+            let length = usize::from(plan.size.of(all) - HEADERS);
+            all += 1;
             senders[flow]
-                .send(&payload)
+                .send(&payload[..length])
                 .with_context(|| format!("cannot send packet {number} of flow {flow}"))?;
             sent[flow].push(at);
         }
@@ -173,7 +215,7 @@ fn receive(
 ) -> Result<Vec<Arrival>> {
     socket.set_read_timeout(Some(TICK))?;
     let mut arrivals = Vec::with_capacity(1 << 20);
-    let mut buffer = [0; PAYLOAD + 1];
+    let mut buffer = vec![0; usize::from(u16::MAX)];
     let mut last = Instant::now();
     loop {
         match socket.recv(&mut buffer) {

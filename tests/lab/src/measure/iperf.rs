@@ -81,8 +81,12 @@ impl Tcp {
 pub struct Load {
     /// TCP connections.
     pub streams: u16,
-    /// Seconds.
+    /// Seconds, without the warm-up.
     pub duration: u32,
+    /// Seconds at first that do not count.
+    pub warm_up: u32,
+    /// TCP's congestion control; absent: the machine's own.
+    pub congestion: Option<&'static str>,
     /// Octets that all connections together have on their way at most; absent: as
     /// many as TCP finds good, which is as many as the queues take and more.
     pub window: Option<u32>,
@@ -159,7 +163,11 @@ fn one(
         .args(["-J", "--connect-timeout", "5000"])
         .args(["-c", &address])
         .args(["-P", &load.streams.to_string()])
-        .args(["-t", &load.duration.to_string()]);
+        .args(["-t", &load.duration.to_string()])
+        .args(["-O", &load.warm_up.to_string()]);
+    if let Some(congestion) = load.congestion {
+        client.args(["-C", congestion]);
+    }
     if let Some(window) = load.window {
         client.args(["-w", &window.to_string()]);
     }
@@ -172,7 +180,7 @@ fn one(
             client.arg("--bidir");
         }
     }
-    let limit = Duration::from_secs(load.duration.into()) + SLACK;
+    let limit = Duration::from_secs((load.warm_up + load.duration).into()) + SLACK;
     let report = lab
         .spawn(from, &format!("iperf3-{family}"), &client)?
         .finish(limit)?;

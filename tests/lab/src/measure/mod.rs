@@ -5,6 +5,7 @@
 
 pub mod busy;
 pub mod capture;
+pub mod clock;
 pub mod echo;
 pub mod flood;
 pub mod frame;
@@ -21,6 +22,7 @@ pub mod rescale;
 pub mod stream;
 pub mod survey;
 pub mod tally;
+pub mod transfer;
 pub mod window;
 
 /// Requests of the pair check go here.

@@ -66,6 +66,8 @@ pub fn run(lab: &Lab, plan: &Plan, every: u32) -> Result<Rekey> {
     let load = Load {
         streams: plan.streams,
         duration: plan.duration,
+        warm_up: 0,
+        congestion: None,
         window: Some(WINDOW),
     };
     let stop = AtomicBool::new(false);

@@ -100,6 +100,8 @@ pub fn run(lab: &Lab, plan: Plan, acts: &[Act]) -> Result<Rescale> {
     let load = Load {
         streams: plan.streams,
         duration: plan.interval * (acts.len() as u32 + 1) + 1,
+        warm_up: 0,
+        congestion: None,
         window: Some(plan.window),
     };
     // They live until the last packet has crossed.

@@ -36,6 +36,8 @@ impl Plan {
         Load {
             streams: self.streams,
             duration: self.duration,
+            warm_up: 0,
+            congestion: None,
             window: None,
         }
     }

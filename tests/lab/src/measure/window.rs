@@ -34,13 +34,46 @@ impl Window {
     /// What happened to the packets that were sent in `window`, in nanoseconds since the flood
     /// began.
     pub fn of(record: &Record, window: &Range<u64>) -> Self {
-        let mut figures = Self::default();
+        Passage::of(record, window).figures()
+    }
+}
+
+/// Packets of one window or several, with all their times.
+#[derive(Clone, Debug)]
+pub struct Passage {
+    /// [`Window::sent`].
+    pub sent: u64,
+    /// [`Window::lost`].
+    pub lost: u64,
+    /// [`Window::reordered`].
+    pub reordered: u64,
+    /// [`Window::duplicated`].
+    pub duplicated: u64,
+    silence: u64,
+    times: Histogram<u64>,
+}
+
+impl Default for Passage {
+    fn default() -> Self {
+        Self {
+            sent: 0,
+            lost: 0,
+            reordered: 0,
+            duplicated: 0,
+            silence: 0,
+            times: Histogram::new_with_max(LONGEST_NS, 3)
+                .unwrap_or_else(|_| unreachable!("fixed bounds, 3 digits")),
+        }
+    }
+}
+
+impl Passage {
+    /// As [`Window::of`].
+    pub fn of(record: &Record, window: &Range<u64>) -> Self {
+        let mut passage = Self::default();
         let mut seen: Vec<Vec<u32>> = record.sent.iter().map(|sent| vec![0; sent.len()]).collect();
         let mut next: Vec<u32> = vec![0; record.sent.len()];
         let mut last: Vec<Option<u64>> = vec![None; record.sent.len()];
-        let mut times = Histogram::<u64>::new_with_max(LONGEST_NS, 3)
-            .unwrap_or_else(|_| unreachable!("fixed bounds, 3 digits"));
-        let mut silence = 0;
         for arrival in &record.arrivals {
             let flow = usize::from(arrival.flow);
             let late = arrival.number < next[flow];
@@ -49,24 +82,25 @@ impl Window {
             *times_seen += 1;
             let again = *times_seen > 1;
             if window.contains(&arrival.sent) {
-                figures.duplicated += u64::from(again);
-                figures.reordered += u64::from(late && !again);
+                passage.duplicated += u64::from(again);
+                passage.reordered += u64::from(late && !again);
                 if !again {
-                    times.saturating_record(arrival.arrived.saturating_sub(arrival.sent));
+                    let time = arrival.arrived.saturating_sub(arrival.sent);
+                    passage.times.saturating_record(time);
                 }
             }
             let before = last[flow]
                 .replace(arrival.arrived)
                 .unwrap_or(arrival.arrived);
             if arrival.arrived > window.start && before < window.end {
-                silence = silence.max(arrival.arrived - before);
+                passage.silence = passage.silence.max(arrival.arrived - before);
             }
         }
         for (sent, seen) in record.sent.iter().zip(&seen) {
             for (at, times) in sent.iter().zip(seen) {
                 if window.contains(at) {
-                    figures.sent += 1;
-                    figures.lost += u64::from(*times == 0);
+                    passage.sent += 1;
+                    passage.lost += u64::from(*times == 0);
                 }
             }
         }
@@ -75,13 +109,38 @@ impl Window {
             let sends = sent.iter().any(|at| window.contains(at));
             let heard = last.unwrap_or(sent.first().copied().unwrap_or(window.end));
             if sends && heard < window.end {
-                silence = silence.max(window.end - heard.max(sent[0]));
+                passage.silence = passage.silence.max(window.end - heard.max(sent[0]));
             }
         }
-        figures.silence_ms = silence as f64 / 1e6;
-        figures.p50_us = times.value_at_quantile(0.5) as f64 / 1e3;
-        figures.p99_us = times.value_at_quantile(0.99) as f64 / 1e3;
-        figures
+        passage
+    }
+
+    /// Takes another direction's or window's packets in.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.duplicated += other.duplicated;
+        self.silence = self.silence.max(other.silence);
+        self.times += &other.times;
+    }
+
+    /// The time that this part of the packets, 0 to 1, took at most, in microseconds.
+    pub fn quantile_us(&self, part: f64) -> f64 {
+        self.times.value_at_quantile(part) as f64 / 1e3
+    }
+
+    /// What is told of a window.
+    pub fn figures(&self) -> Window {
+        Window {
+            sent: self.sent,
+            lost: self.lost,
+            reordered: self.reordered,
+            duplicated: self.duplicated,
+            silence_ms: self.silence as f64 / 1e6,
+            p50_us: self.quantile_us(0.5),
+            p99_us: self.quantile_us(0.99),
+        }
     }
 }
 

@@ -1,0 +1,255 @@
+//! `curve`: throughput against the number of gateways, through the whole lab.
+
+mod csv;
+pub mod document;
+mod goodput;
+mod plan;
+mod point;
+mod progress;
+mod reference;
+mod scale;
+mod table;
+
+use std::fs;
+use std::path::Path as FilePath;
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use causeway_lab::measure::transfer;
+use causeway_lab::{Encapsulation, Inner, Lab, Options};
+
+use self::document::{Caps, Document, Failure, Goal, Plan, Point, Series, VERSION};
+pub use self::plan::{Args, Direction, Path};
+use self::plan::{Mode, name};
+use self::progress::Progress;
+use self::reference::Reference;
+use crate::machine::{self, Machine};
+
+/// The part of the ideal that TCP gets at least.
+const EFFICIENCY_GOAL: f64 = 0.95;
+/// Seconds of the run that finds the scale.
+const TRIAL: u32 = 3;
+/// Seconds that a lab takes, and each gateway of both VPCs more; what a run takes beside its own seconds.
+const LAB: f64 = 3.0;
+const GATEWAY: f64 = 1.0;
+const AROUND: f64 = 1.5;
+
+/// Measures, prints and writes.
+pub fn run(args: &Args) -> Result<()> {
+    let modes = match args.mode {
+        Mode::Capped => vec![Mode::Capped],
+        Mode::Uncapped => vec![Mode::Uncapped],
+        Mode::Both => vec![Mode::Capped, Mode::Uncapped],
+    };
+    let mut progress = Progress::new(expected(args, modes.len()));
+    let began = SystemTime::now();
+    let load = machine::load();
+    let mut curves = Vec::new();
+    for mode in modes {
+        let caps = match mode {
+            Mode::Capped => Some(caps(args, &mut progress)?),
+            _ => None,
+        };
+        curves.push(Series {
+            mode: name(mode),
+            caps,
+            points: Vec::new(),
+            failures: Vec::new(),
+        });
+    }
+    let mut document = Document {
+        version: VERSION,
+        machine: Machine::this(),
+        commit: commit(),
+        began: humantime::format_rfc3339_seconds(began).to_string(),
+        load: [load, None],
+        plan: asked_for(args),
+        curves,
+        goals: Vec::new(),
+    };
+    for &gateways in &args.gateways.0 {
+        count(args, gateways, &mut document.curves, &mut progress);
+        document.load[1] = machine::load();
+        document.goals = goals(&document);
+        // A measurement that is interrupted leaves what it has.
+        if let Some(folder) = &args.out {
+            write(&document, folder)?;
+        }
+    }
+    print!("{}", table::text(&document));
+    Ok(())
+}
+
+/// Measures one number of gateways for every curve; what fails is told there.
+fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progress) {
+    progress.say(&format!("{gateways} gateways: laying out two VPCs"));
+    let lab = lay_out(args, gateways);
+    progress.done(lab_seconds(gateways));
+    for series in curves {
+        let measured = match &lab {
+            Ok(lab) => point::measure(lab, args, series.caps.as_ref(), |run| {
+                progress.done(run_seconds(args));
+                progress.say(&format!(
+                    "{gateways} gateways, {}: {:.1} Mbit/s",
+                    series.mode,
+                    point::tcp_mbit(run)
+                ));
+            }),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        match measured {
+            Ok(point) => series.points.push(point),
+            Err(error) => {
+                let error = format!("{error:#}");
+                progress.say(&format!("{gateways} gateways, {}: {error}", series.mode));
+                series.failures.push(Failure { gateways, error });
+            }
+        }
+    }
+}
+
+fn lay_out(args: &Args, gateways: u8) -> Result<Lab> {
+    let mut lab = Lab::new(Options {
+        gateways,
+        placement: args.placement,
+        cipher: args.cipher,
+        encapsulation: match args.path {
+            Path::Peering => Encapsulation::Esp,
+            Path::Internet => Encapsulation::Udp,
+        },
+        inner: Inner::Ipv4,
+        ..Options::new(
+            std::path::absolute(&args.causeway)?,
+            std::path::absolute(&args.object)?,
+        )
+    })?;
+    lab.start_roles()?;
+    Ok(lab)
+}
+
+/// The limits; where none is asked for, a run with all gateways finds what this machine carries.
+fn caps(args: &Args, progress: &mut Progress) -> Result<Caps> {
+    let reference = Reference::row(args.path, args.direction);
+    let most = args.gateways.0.last().copied().unwrap_or(1);
+    scale::caps(&reference, args.cap_gateway, args.cap_vpc, || {
+        progress.say(&format!("finding the scale with {most} gateways"));
+        let lab = lay_out(args, most)?;
+        let mut plan = point::load(args);
+        plan.tcp.duration = TRIAL;
+        let moved = point::tcp_mbit(&transfer::run(&lab, &plan)?);
+        progress.done(trial_seconds(args));
+        progress.say(&format!(
+            "this machine moves {moved:.1} Mbit/s without limits"
+        ));
+        Ok(moved)
+    })
+}
+
+fn lab_seconds(gateways: u8) -> f64 {
+    LAB + GATEWAY * f64::from(gateways)
+}
+
+fn run_seconds(args: &Args) -> f64 {
+    f64::from(args.warm_up + args.duration) + AROUND
+}
+
+fn trial_seconds(args: &Args) -> f64 {
+    let most = args.gateways.0.last().copied().unwrap_or(1);
+    lab_seconds(most) + f64::from(args.warm_up + TRIAL) + AROUND
+}
+
+fn expected(args: &Args, curves: usize) -> f64 {
+    let runs = curves as f64 * f64::from(args.repeat);
+    let points = args.gateways.0.iter();
+    let points = points.map(|&gateways| lab_seconds(gateways) + runs * run_seconds(args));
+    let finds_scale =
+        args.mode != Mode::Uncapped && args.cap_gateway.is_none() && args.cap_vpc.is_none();
+    let trial = if finds_scale {
+        trial_seconds(args)
+    } else {
+        0.0
+    };
+    trial + points.sum::<f64>()
+}
+
+fn asked_for(args: &Args) -> Plan {
+    Plan {
+        gateways: args.gateways.0.clone(),
+        direction: name(args.direction),
+        path: name(args.path),
+        placement: args.placement.to_string(),
+        cipher: args.cipher.to_string(),
+        duration: args.duration,
+        warm_up: args.warm_up,
+        repeat: args.repeat,
+        streams: args.streams,
+        udp_size: point::size_name(args.udp_size),
+        udp_rate: args.udp_rate,
+        delay_ms: 0.0,
+    }
+}
+
+/// The commit of the working tree, marked where it has changes.
+fn commit() -> Option<String> {
+    let describe = ["describe", "--always", "--dirty", "--abbrev=12"];
+    let output = Command::new("git").args(describe).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let commit = text.trim();
+    (output.status.success() && !commit.is_empty()).then(|| commit.to_owned())
+}
+
+fn goals(document: &Document) -> Vec<Goal> {
+    let points = |capped: bool| {
+        let curves = document.curves.iter();
+        let wanted = curves.filter(move |series| series.caps.is_some() == capped);
+        wanted.flat_map(|series| &series.points)
+    };
+    let mut goals = Vec::new();
+    let worst = points(true)
+        .filter_map(|point| Some((point.efficiency?, point)))
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((efficiency, point)) = worst {
+        goals.push(Goal {
+            goal: "capped: at least 95 % of min(n x gateway, VPC) with every number of gateways"
+                .to_owned(),
+            held: efficiency >= EFFICIENCY_GOAL,
+            figure: format!(
+                "{:.1} % with {} gateways is the least",
+                efficiency * 100.0,
+                point.gateways
+            ),
+        });
+    }
+    let all: Vec<&Point> = points(true).chain(points(false)).collect();
+    if !all.is_empty() {
+        let sum = |of: fn(&Point) -> u64| all.iter().map(|point| of(point)).sum::<u64>();
+        let (reordered, duplicated) = (sum(|p| p.udp.reordered), sum(|p| p.udp.duplicated));
+        goals.push(Goal {
+            goal: "no numbered packet is reordered or duplicated".to_owned(),
+            held: reordered + duplicated == 0,
+            figure: format!(
+                "{} sent, {} lost, {reordered} reordered, {duplicated} duplicated",
+                sum(|p| p.udp.sent),
+                sum(|p| p.udp.lost)
+            ),
+        });
+    }
+    let failed: usize = document.curves.iter().map(|s| s.failures.len()).sum();
+    goals.push(Goal {
+        goal: "every point is measured".to_owned(),
+        held: failed == 0,
+        figure: format!("{failed} of {} failed", all.len() + failed),
+    });
+    goals
+}
+
+fn write(document: &Document, folder: &FilePath) -> Result<()> {
+    let file = |name: &str, content: Vec<u8>| {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+    };
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    file("curve.json", serde_json::to_vec_pretty(document)?)?;
+    file("curve.csv", csv::text(document)?)
+}

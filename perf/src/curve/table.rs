@@ -1,0 +1,92 @@
+//! The table in the terminal.
+
+use std::fmt::Write as _;
+
+use super::document::{Caps, Document, Point, Series};
+
+/// The whole, for people.
+pub fn text(document: &Document) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for series in &document.curves {
+        let _ = write!(text, "{}", table(series));
+    }
+    for goal in &document.goals {
+        let word = if goal.held { "held" } else { "missed" };
+        let _ = writeln!(text, "{word}: {}: {}", goal.goal, goal.figure);
+    }
+    text
+}
+
+fn table(series: &Series) -> String {
+    let mut text = format!("\n{}\n", title(series));
+    let _ = writeln!(
+        text,
+        "{:>3}{:>10}{:>17}{:>8}{:>7}{:>10}{:>7}{:>8}{:>7}{:>9}{:>9}{:>9}{:>12}{:>6}",
+        "gw",
+        "Mbit/s",
+        "min..max",
+        "ideal",
+        "eff %",
+        "reference",
+        "eff %",
+        "retrans",
+        "lost",
+        "p50 us",
+        "p99 us",
+        "drops",
+        "share",
+        "idle"
+    );
+    for point in &series.points {
+        let _ = writeln!(text, "{}", line(point));
+    }
+    for failure in &series.failures {
+        let _ = writeln!(text, "{:>3} failed: {}", failure.gateways, failure.error);
+    }
+    text
+}
+
+fn title(series: &Series) -> String {
+    match &series.caps {
+        None => format!("{}: what this machine moves", series.mode),
+        Some(Caps {
+            reference_gateway_mbit,
+            reference_vpc_mbit,
+            scale,
+            gateway_mbit,
+            vpc_mbit,
+        }) => format!(
+            "{}: a gateway {gateway_mbit:.1} Mbit/s, the VPC {vpc_mbit:.1} Mbit/s: the reference's \
+             {reference_gateway_mbit} and {reference_vpc_mbit}, scaled down by {scale:.1}",
+            series.mode
+        ),
+    }
+}
+
+fn line(point: &Point) -> String {
+    let number = |value: Option<f64>, places: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.places$}"))
+    };
+    let percent = |value: Option<f64>| number(value.map(|value| value * 100.0), 1);
+    let tcp = &point.tcp_mbit;
+    let least = point.shares.iter().copied().fold(1.0, f64::min) * 100.0;
+    let most = point.shares.iter().copied().fold(0.0, f64::max) * 100.0;
+    format!(
+        "{:>3}{:>10.1}{:>17}{:>8}{:>7}{:>10}{:>7}{:>8}{:>7}{:>9.0}{:>9.0}{:>9}{:>12}{:>6}",
+        point.gateways,
+        tcp.median,
+        format!("{:.1}..{:.1}", tcp.min, tcp.max),
+        number(point.ideal_mbit, 1),
+        percent(point.efficiency),
+        number(point.reference_mbit, 0),
+        percent(point.reference_efficiency),
+        point.retransmits,
+        point.udp.lost,
+        point.udp.p50_us,
+        point.udp.p99_us,
+        point.drops.values().sum::<u64>(),
+        format!("{least:.0}..{most:.0} %"),
+        percent(point.time.get("idle").copied()),
+    )
+}
