@@ -18,4 +18,5 @@ pub mod run;
 pub mod sequence;
 pub mod state;
 pub mod status;
+pub mod tune;
 pub mod wire;

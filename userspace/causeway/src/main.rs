@@ -10,6 +10,7 @@ use causeway::config::Config;
 use causeway::explain::Explain;
 use causeway::local::Local;
 use causeway::status::Role;
+use causeway::tune::Tune;
 use causeway::{key, run, sequence};
 use causeway_esp::Cipher;
 use clap::{Args, Parser, Subcommand};
@@ -32,6 +33,7 @@ Examples:
   causeway key steering /etc/causeway/steering.key
   causeway key new --cipher aes-256-gcm /etc/causeway/outbound.key
   causeway check --config /etc/causeway/gateway.toml --role gateway
+  causeway tune --check --config /etc/causeway/gateway.toml
   causeway gateway --config /etc/causeway/gateway.toml
   causeway local sa list
   causeway local gateway list
@@ -57,6 +59,11 @@ enum Command {
     /// Names all that is wrong with the file, its key files and this host, each with its line. Missing
     /// privileges are warnings, so that any user who can read the keys can ask.
     Check(Check),
+    /// Tell what the host should change for a role to be fast, with the command for each; docs/tune.md.
+    ///
+    /// Looks at CPU frequency and idle states, NUMA, isolated cores, interrupts, and the NIC's queues,
+    /// rings, offloads and MTU against the configuration's workers and cores.
+    Tune(Tune),
     /// Make key files, readable by their owner only. An existing file is never overwritten.
     #[command(subcommand)]
     Key(Key),
@@ -139,6 +146,15 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(explain) => {
             explain.execute().await?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Tune(tune) => {
+            let (text, good) = tune.execute().await?;
+            say(&text)?;
+            Ok(if good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
         Command::Local(local) => say(&local.execute()?),
         Command::Key(Key::New { cipher, file }) => {

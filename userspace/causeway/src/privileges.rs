@@ -121,6 +121,11 @@ impl System {
         missing
     }
 
+    /// How much memory this process may lock, in bytes; `None`: any.
+    pub fn lockable(&self) -> Option<u64> {
+        self.memlock.filter(|_| !self.has(CAP_IPC_LOCK))
+    }
+
     fn has(&self, capability: u32) -> bool {
         self.capabilities >> capability & 1 == 1
     }

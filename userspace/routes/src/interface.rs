@@ -1,14 +1,12 @@
 use std::net::IpAddr;
 
-use ethtool::{EthtoolAttr, EthtoolChannelAttr};
-use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 
 use crate::error::RoutesError;
-use crate::{messages, netlink};
+use crate::{hardware, messages, netlink};
 
 /// What the kernel says about a NIC, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,26 +168,6 @@ fn name_of(link: &LinkMessage) -> Option<&str> {
 /// IFLA_NUM_RX_QUEUES will not do: it counts what was allocated. A veth made without
 /// `numrxqueues` allocates one queue per CPU and uses one; a NIC may have been told `ethtool -L`.
 async fn queues_in_use(name: &str) -> Option<(u32, u32)> {
-    let (connection, mut handle, _unsolicited) = ethtool::new_connection().ok()?;
-    let answer = async {
-        let mut answers = Box::pin(handle.channel().get(Some(name)).execute().await.ok()?);
-        answers.try_next().await.ok()?
-    };
-    let answer = tokio::select! {
-        answer = answer => answer?,
-        () = connection => return None,
-    };
-    let (mut rx, mut tx) = (0, 0);
-    for attribute in &answer.payload.nlas {
-        match attribute {
-            EthtoolAttr::Channel(EthtoolChannelAttr::RxCount(count)) => rx += count,
-            EthtoolAttr::Channel(EthtoolChannelAttr::TxCount(count)) => tx += count,
-            EthtoolAttr::Channel(EthtoolChannelAttr::CombinedCount(count)) => {
-                rx += count;
-                tx += count;
-            }
-            _ => {}
-        }
-    }
+    let (rx, tx) = hardware::channels(name).await?.in_use();
     (rx > 0 && tx > 0).then_some((rx, tx))
 }

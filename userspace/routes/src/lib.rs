@@ -13,6 +13,7 @@
 
 mod error;
 mod family;
+mod hardware;
 mod interface;
 mod messages;
 mod mirror;
@@ -23,6 +24,7 @@ mod snapshot;
 mod watcher;
 
 pub use error::RoutesError;
+pub use hardware::{Channels, Count, Hardware, Offload, Rings, hardware};
 pub use interface::{Interface, interface, is_link_local, tx_dropped};
 pub use snapshot::{Lookup, Route, Snapshot};
 pub use watcher::Watcher;

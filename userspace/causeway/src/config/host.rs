@@ -97,7 +97,7 @@ fn nic(file: &File, plan: &Plan, up: bool, mtu: u32, rx_queues: u32, report: &mu
             ),
         );
     }
-    let (least, needed) = smallest(plan);
+    let (least, needed) = tunnel_need(plan);
     if mtu < needed {
         report.refuse(
             at.clone(),
@@ -120,8 +120,8 @@ fn nic(file: &File, plan: &Plan, up: bool, mtu: u32, rx_queues: u32, report: &mu
     }
 }
 
-/// The packet that the tunnels must carry, and the MTU that it needs.
-fn smallest(plan: &Plan) -> (u32, u32) {
+/// The packet that the tunnels must carry at least, and the MTU that it needs, in bytes.
+pub fn tunnel_need(plan: &Plan) -> (u32, u32) {
     let mut prefixes = plan
         .peerings
         .iter()

@@ -21,7 +21,7 @@ mod tunnels;
 use std::path::Path;
 
 pub use error::{ConfigError, Problem};
-pub use host::{HostFacts, MAX_MTU, NicFacts};
+pub use host::{HostFacts, MAX_MTU, NicFacts, tunnel_need};
 pub use plan::{
     Encapsulation, Gateway, Nic, NicMode, Peering, Plan, Rescale, Sa, Settings, SteeringKey,
     Tunnel, Worker,

@@ -21,6 +21,8 @@ use crate::sequence::Reservation;
 /// Frames of a queue's UMEM for each worker, half of them to receive.
 const FRAMES_PER_WORKER: u32 = 4096;
 const RING_SIZE: u32 = 2048;
+/// Bytes; the device takes smaller frames where the MTU lets it.
+const LARGEST_FRAME: u32 = 4096;
 /// What the control thread allows beyond the time that it gave to the workers.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -74,9 +76,7 @@ pub fn prepare(
     let devices = AfXdp::open(OpenOptions {
         queues: queues(nic),
         workers: count,
-        // What a worker holds is missing to those that receive.
-        frames_per_queue: FRAMES_PER_WORKER * (count as u32 + 1)
-            + plan.rescale.hold_packets as u32 * count as u32,
+        frames_per_queue: frames_per_queue(plan, count),
         frame_size: FrameSize::Auto,
         ring_size: RING_SIZE,
         copy: CopyPreference::Auto,
@@ -140,6 +140,21 @@ pub fn prepare(
         });
     }
     Ok((ready, Sas::new(posts, book)))
+}
+
+fn frames_per_queue(plan: &Plan, workers: usize) -> u32 {
+    // What a worker holds is missing to those that receive.
+    FRAMES_PER_WORKER * (workers as u32 + 1) + plan.rescale.hold_packets as u32 * workers as u32
+}
+
+/// Bytes of packet buffers that the plan's workers take at most.
+pub fn most_umem_bytes(plan: &Plan, nic: &Interface) -> u64 {
+    let workers = plan.workers().count();
+    if workers == 0 {
+        return 0;
+    }
+    let frames = u64::from(frames_per_queue(plan, workers)) * u64::from(queues(nic));
+    frames * u64::from(LARGEST_FRAME)
 }
 
 /// The two SAs of a tunnel at `place`, the outbound one with its first numbers reserved.

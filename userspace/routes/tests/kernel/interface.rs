@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::namespaces::{NEAR_MAC, NIC, Pair};
-use causeway_routes::{RoutesError, interface, is_link_local, tx_dropped};
+use causeway_routes::{Hardware, RoutesError, hardware, interface, is_link_local, tx_dropped};
 
 #[test]
 fn a_nic_is_described_as_it_was_made() {
@@ -106,5 +106,27 @@ fn frames_the_nic_refused_are_counted() {
         }
         let after = tx_dropped(index).await.unwrap();
         assert!(after >= before + 5, "{before} before, {after} after");
+    });
+}
+
+#[test]
+fn a_driver_tells_its_queues_and_offloads() {
+    let pair = Pair::new();
+    pair.near("link add many numrxqueues 3 numtxqueues 2 type veth peer name few");
+    pair.ethtool("-K many rx-vlan-hw-parse off");
+    pair.run(async || {
+        let many = hardware("many").await;
+        let channels = many.channels.unwrap();
+        assert_eq!(channels.in_use(), (3, 2));
+        assert_eq!((channels.rx.most, channels.tx.most), (3, 2));
+        let off = many.offload("rx-vlan-hw-parse").unwrap();
+        assert!(!off.on && !off.fixed, "{off:?}");
+        let on = hardware("few").await;
+        assert!(on.offload("rx-vlan-hw-parse").unwrap().on);
+        let fixed = many.offload("rx-lro").unwrap();
+        assert!(!fixed.on && fixed.fixed, "{fixed:?}");
+        // A veth has no rings.
+        assert_eq!(many.rings, None);
+        assert_eq!(hardware("eth7").await, Hardware::default());
     });
 }

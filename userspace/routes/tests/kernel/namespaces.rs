@@ -77,6 +77,14 @@ impl Pair {
         ip(&self.far, arguments)
     }
 
+    /// Runs ethtool in the near namespace.
+    pub fn ethtool(&self, arguments: &str) {
+        let words = ["netns", "exec", &self.near, "ethtool"].into_iter();
+        run(&words
+            .chain(arguments.split_whitespace())
+            .collect::<Vec<_>>());
+    }
+
     /// Sets one of the near NIC's ARP parameters (arp(7)).
     pub fn arp(&self, parameter: &str, value: &str) {
         self.sysctl(&format!("net.ipv4.neigh.{NIC}.{parameter}={value}"));

@@ -1,0 +1,174 @@
+//! A made-up host.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use causeway::tune::scene::{Nic, Seat};
+use causeway::tune::{Finding, Host, Scene, examine};
+use causeway_routes::{Channels, Count, Hardware, Offload, Rings};
+
+use crate::support::Directory;
+
+/// Files below a directory of the test's own.
+pub struct Tree(Directory);
+
+impl Tree {
+    /// A machine of four cores in two physical ones, (0, 2) and (1, 3), with a NIC of two queues, all
+    /// as it should be for a worker on each of the cores 2 and 3, but for what a test changes.
+    pub fn good() -> Self {
+        let tree = Self(Directory::new());
+        tree.file("/proc/cpuinfo", "flags\t\t: fpu vme\n");
+        tree.file("/proc/cmdline", "ro quiet\n");
+        tree.file("/proc/sys/net/core/bpf_jit_enable", "1\n");
+        tree.file("/proc/sys/net/core/bpf_jit_harden", "0\n");
+        tree.file("/proc/sys/kernel/bpf_stats_enabled", "0\n");
+        tree.file("/proc/1/comm", "systemd\n");
+        let table = "      CPU0 CPU1 CPU2 CPU3\n \
+             40:  1 0 0 0  PCI-MSIX-0000:03:00.0  0-edge  eth0-TxRx-0\n \
+             41:  0 1 0 0  PCI-MSIX-0000:03:00.0  1-edge  eth0-TxRx-1\n \
+             42:  0 0 0 0  PCI-MSIX-0000:03:00.0  2-edge  eth0-mgmnt\n \
+             50:  0 0 9 9  PCI-MSIX-0000:04:00.0  0-edge  eth00-TxRx-0\n\
+             LOC: 5 5 5 5  Local timer interrupts\n";
+        tree.file("/proc/interrupts", table);
+        for (interrupt, core) in [(40, "0"), (41, "1"), (42, "0-3"), (50, "2-3")] {
+            tree.file(
+                &format!("/proc/irq/{interrupt}/smp_affinity_list"),
+                &format!("{core}\n"),
+            );
+        }
+        let cpu = "/sys/devices/system/cpu";
+        tree.file(&format!("{cpu}/online"), "0-3\n");
+        tree.file(&format!("{cpu}/isolated"), "\n");
+        tree.file(&format!("{cpu}/nohz_full"), "(null)\n");
+        tree.file(&format!("{cpu}/vulnerabilities/mds"), "Not affected\n");
+        tree.file(
+            &format!("{cpu}/vulnerabilities/spectre_v2"),
+            "Mitigation: Retpolines\n",
+        );
+        for core in 0..4 {
+            let folder = format!("{cpu}/cpu{core}");
+            tree.file(
+                &format!("{folder}/topology/thread_siblings_list"),
+                &format!("{core}\n"),
+            );
+            tree.file(
+                &format!("{folder}/cpufreq/scaling_governor"),
+                "performance\n",
+            );
+            let governors = "performance powersave\n";
+            tree.file(
+                &format!("{folder}/cpufreq/scaling_available_governors"),
+                governors,
+            );
+            for (state, name, latency, disable) in
+                [(0, "POLL", 0, 0), (1, "C1", 2, 0), (2, "C6", 133, 1)]
+            {
+                let state = format!("{folder}/cpuidle/state{state}");
+                tree.file(&format!("{state}/name"), &format!("{name}\n"));
+                tree.file(&format!("{state}/latency"), &format!("{latency}\n"));
+                tree.file(&format!("{state}/disable"), &format!("{disable}\n"));
+            }
+        }
+        let clock = "/sys/devices/system/clocksource/clocksource0";
+        tree.file(&format!("{clock}/current_clocksource"), "tsc\n");
+        tree.file(
+            &format!("{clock}/available_clocksource"),
+            "tsc hpet acpi_pm\n",
+        );
+        tree.file("/sys/devices/system/node/node0/cpulist", "0-3\n");
+        let nic = "/sys/class/net/eth0";
+        tree.file(&format!("{nic}/ifindex"), "7\n");
+        tree.file(&format!("{nic}/napi_defer_hard_irqs"), "0\n");
+        tree.file(&format!("{nic}/gro_flush_timeout"), "0\n");
+        tree.file(&format!("{nic}/device/numa_node"), "0\n");
+        tree.link(&format!("{nic}/device/driver"), "../../drivers/ixgbe");
+        tree
+    }
+
+    /// Writes a file, and makes its directories.
+    pub fn file(&self, path: &str, text: &str) {
+        let path = self.place(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn link(&self, path: &str, target: &str) {
+        let path = self.place(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&path);
+        symlink(target, path).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.place(path))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.place(path)).unwrap();
+    }
+
+    pub fn place(&self, path: &str) -> PathBuf {
+        self.0.file(path.trim_start_matches('/'))
+    }
+
+    /// The scene with workers on the cores 2 and 3 that sleep when idle.
+    pub fn scene(&self) -> Scene {
+        let count = |current, most| Count { current, most };
+        let offloads = ["rx-lro", "rx-gro-hw", "rx-vlan-hw-parse", "rx-gro"];
+        let seat = |core| Seat {
+            name: format!("worker {core} of gateway-1"),
+            core: Some(core),
+            spins: false,
+        };
+        Scene {
+            host: Host::at(self.0.path()),
+            nic: Nic {
+                name: "eth0".to_owned(),
+                index: 7,
+                mtu: 1500,
+                rx_queues: 2,
+                hardware: Hardware {
+                    channels: Some(Channels {
+                        combined: count(2, 8),
+                        ..Channels::default()
+                    }),
+                    rings: Some(Rings {
+                        rx: count(2048, 4096),
+                        tx: count(2048, 4096),
+                    }),
+                    offloads: offloads
+                        .map(|name| Offload {
+                            name: name.to_owned(),
+                            on: name == "rx-gro",
+                            fixed: false,
+                        })
+                        .to_vec(),
+                },
+            },
+            workers: vec![seat(2), seat(3)],
+            least_mtu: 641,
+            umem: 100 << 20,
+            lockable: None,
+        }
+    }
+
+    /// The same with workers that spin.
+    pub fn spinning(&self) -> Scene {
+        let mut scene = self.scene();
+        for worker in &mut scene.workers {
+            worker.spins = true;
+        }
+        scene
+    }
+}
+
+/// The finding of one check.
+pub fn found(scene: &Scene, name: &str) -> Finding {
+    let findings = examine(scene);
+    let finding = findings.into_iter().find(|finding| finding.name == name);
+    finding.unwrap_or_else(|| panic!("there is no check {name}"))
+}
