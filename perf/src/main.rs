@@ -3,6 +3,7 @@
 mod buckets;
 mod curve;
 mod engine;
+mod gateway;
 mod machine;
 mod path;
 mod rescale;
@@ -29,6 +30,10 @@ enum Measurement {
     Engine(engine::Args),
     /// Runs a whole worker on one core over a device in memory: what a packet costs, and where
     Path(path::Args),
+    /// One gateway process on one core over AF_XDP, between a generator and a sink, beside a plain forwarder
+    Gateway(gateway::Args),
+    #[command(hide = true)]
+    GatewayForwarder(gateway::forwarder::Args),
     /// Changes a cluster under full load, in the lab: what is lost, reordered, silent
     Rescale(rescale::Args),
     /// Runs the XDP program over each kind of packet, in the kernel but without a NIC
@@ -41,6 +46,8 @@ fn main() -> Result<()> {
         Measurement::Curve(args) => curve::run(&args),
         Measurement::Engine(args) => engine::run(&args),
         Measurement::Path(args) => path::run(&args),
+        Measurement::Gateway(args) => gateway::run(&args),
+        Measurement::GatewayForwarder(args) => gateway::forwarder::run(&args),
         Measurement::Rescale(args) => rescale::run(&args),
         Measurement::Steering(args) => steering::run(&args),
     }

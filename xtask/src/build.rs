@@ -15,6 +15,8 @@ pub struct Built {
     pub causeway: PathBuf,
     /// The XDP program.
     pub xdp_object: PathBuf,
+    /// What the perf harness has in the kernel.
+    pub load_object: PathBuf,
 }
 
 /// Builds both halves. Cargo decides what there is to do.
@@ -33,6 +35,7 @@ pub fn both(workspace: &Workspace, toolchain: &Toolchain) -> Result<Built> {
     Ok(Built {
         causeway: workspace.causeway(),
         xdp_object: workspace.xdp_object(),
+        load_object: workspace.load_object(),
     })
 }
 
@@ -52,11 +55,9 @@ fn kernel_half(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
         .args(["-Zbuild-std=core", "--target", TARGET, "--target-dir"])
         .arg(workspace.ebpf_target());
     shell::run(&mut cargo)?;
-    let built = workspace
-        .ebpf_target()
-        .join(TARGET)
-        .join("release/causeway-xdp");
-    publish(&built, &workspace.xdp_object())
+    let built = workspace.ebpf_target().join(TARGET).join("release");
+    publish(&built.join("causeway-xdp"), &workspace.xdp_object())?;
+    publish(&built.join("causeway-load"), &workspace.load_object())
 }
 
 const TARGET: &str = "bpfel-unknown-none";

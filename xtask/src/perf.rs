@@ -15,6 +15,7 @@ pub fn run(workspace: &Workspace, built: &Built, arguments: &[OsString]) -> Resu
         .current_dir(workspace.root())
         .env("CAUSEWAY_BINARY", &built.causeway)
         .env("CAUSEWAY_XDP_OBJECT", &built.xdp_object)
+        .env("CAUSEWAY_LOAD_OBJECT", &built.load_object)
         .args([
             "run",
             "--release",

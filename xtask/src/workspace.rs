@@ -42,6 +42,11 @@ impl Workspace {
         self.target().join("causeway-xdp.o")
     }
 
+    /// What the perf harness has in the kernel, beside the XDP program.
+    pub fn load_object(&self) -> PathBuf {
+        self.target().join("causeway-load.o")
+    }
+
     /// The causeway binary, built for release.
     pub fn causeway(&self) -> PathBuf {
         self.target().join("release/causeway")

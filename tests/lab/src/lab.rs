@@ -9,18 +9,15 @@ use rustix::process::Signal;
 pub use crate::role::Final;
 use crate::role::Role;
 use crate::status::{Status, Worker};
-use crate::{
-    Options, Process, Site, config, interrupt, netns, owner, sweep, tool, topology, wiring,
-};
+use crate::{Ground, Options, Process, Site, config, netns, topology, wiring};
 
 /// Two VPCs and what runs in them. Dropping it removes everything.
 #[derive(Debug)]
 pub struct Lab {
-    id: String,
     options: Options,
     configured: bool,
     roles: Vec<Role>,
-    swept: Vec<String>,
+    ground: Ground,
 }
 
 impl Lab {
@@ -28,29 +25,19 @@ impl Lab {
     /// Needs root; the roles are not started yet.
     pub fn new(options: Options) -> Result<Self> {
         options.check()?;
-        tool::prerequisites()?;
-        let swept = sweep::leftovers()?;
-        interrupt::arm()?;
-        let id = {
-            let mut labs = interrupt::permit();
-            let id = owner::claim()?;
-            labs.insert(id.clone());
-            id
-        };
         let lab = Self {
-            id,
             options,
             configured: false,
             roles: Vec::new(),
-            swept,
+            ground: Ground::claim()?,
         };
-        wiring::build(&lab.options, &lab.id).context("cannot build the lab")?;
+        wiring::build(&lab.options, lab.id()).context("cannot build the lab")?;
         Ok(lab)
     }
 
     /// The part of all names that is this lab's own.
     pub fn id(&self) -> &str {
-        &self.id
+        self.ground.id()
     }
 
     /// What it was asked to be.
@@ -60,12 +47,12 @@ impl Lab {
 
     /// The leftovers that were removed before this lab was built.
     pub fn swept(&self) -> &[String] {
-        &self.swept
+        self.ground.swept()
     }
 
     /// Configuration, keys and logs, readable by root only.
     pub fn folder(&self) -> PathBuf {
-        owner::folder(&self.id)
+        self.ground.folder()
     }
 
     /// All machines of a VPC, its switch first.
@@ -85,7 +72,7 @@ impl Lab {
 
     /// The name under `/run/netns`.
     pub fn namespace(&self, site: Site) -> String {
-        site.namespace(&self.id)
+        site.namespace(self.id())
     }
 
     /// A role's configuration file. It is written when roles are first started.
@@ -128,7 +115,7 @@ impl Lab {
                 "{site} is no role of this lab"
             );
             if self.roles.iter().all(|role| role.site != site) {
-                started.push(Role::start(&self.options, &self.id, &self.folder(), site)?);
+                started.push(Role::start(&self.options, self.id(), &self.folder(), site)?);
             }
         }
         for role in &mut started {
@@ -271,12 +258,7 @@ pub(crate) fn in_order(workers: Vec<Worker>, gateways: u8) -> Result<Vec<Worker>
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // Killing comes before the sweep, which cannot reap our children.
+        // Killing comes before the ground's sweep, which cannot reap our children.
         self.roles.clear();
-        let mut labs = interrupt::permit();
-        if let Err(error) = sweep::remove(&self.id) {
-            eprintln!("lab {} could not be removed: {error:#}", self.id);
-        }
-        labs.remove(&self.id);
     }
 }

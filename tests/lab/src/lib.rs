@@ -21,6 +21,7 @@
 mod cluster;
 mod config;
 mod fact;
+mod ground;
 mod http;
 mod interrupt;
 mod lab;
@@ -40,6 +41,7 @@ mod wiring;
 
 pub use cluster::{Change, Held, Moved, Outcome, Pair, Table};
 pub use fact::Fact;
+pub use ground::Ground;
 pub use lab::{Final, Lab};
 pub use limits::{Limited, Limits};
 pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};

@@ -1,0 +1,85 @@
+//! The report on the terminal.
+
+use std::fmt::Write;
+
+use super::Document;
+
+/// The whole report. Writing to a String cannot fail.
+pub fn text(document: &Document) -> String {
+    let mut text = String::new();
+    let machine = &document.machine;
+    let load = document
+        .load
+        .map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
+    let _ = writeln!(
+        text,
+        "{}, {} cores, kernel {}; load average {} before, {} after\n\
+         {} on core {}, load on core {}; median of {} rounds of {} ms, in brackets the least and the most\n",
+        machine.cpu,
+        machine.cores,
+        machine.kernel,
+        load[0],
+        load[1],
+        document.cipher,
+        document.core,
+        document.load_core,
+        document.rounds,
+        document.window_ms,
+    );
+    let _ = writeln!(
+        text,
+        "{:>5} {:8}{:>20}{:>8}{:>9}{:>20}   core: user, kernel, idle, stolen",
+        "size", "", "Mpps", "Gbit/s", "offered", "over forwarder"
+    );
+    for cell in &document.figures {
+        let (mpps, ratio) = (&cell.mpps, &cell.over_forwarder);
+        let _ = writeln!(
+            text,
+            "{:>5} {:8}{:>20}{:>8.2}{:>9.2}{:>20}   {:.0}, {:.0}, {:.0}, {:.0} %",
+            cell.size,
+            cell.what,
+            format!("{:.3} [{:.3}-{:.3}]", mpps.median, mpps.min, mpps.max),
+            cell.gbit.median,
+            cell.offered_mpps.median,
+            format!("{:.2} [{:.2}-{:.2}]", ratio.median, ratio.min, ratio.max),
+            cell.core.user,
+            cell.core.kernel,
+            cell.core.idle,
+            cell.core.steal,
+        );
+    }
+    let _ = writeln!(text, "\nencrypting, Mpps offered -> delivered");
+    for rungs in document.ramp.chunk_by(|a, b| a.size == b.size) {
+        let steps = rungs
+            .iter()
+            .map(|rung| format!("{:.2} -> {:.2}", rung.offered_mpps, rung.delivered_mpps));
+        let steps: Vec<_> = steps.collect();
+        let _ = writeln!(text, "{:>5} {}", rungs[0].size, steps.join(", "));
+    }
+    let _ = writeln!(text, "\nsystem calls per packet");
+    for calls in &document.calls {
+        let _ = writeln!(
+            text,
+            "{:>5} {:8}{:>8.4}",
+            calls.size, calls.what, calls.per_packet
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\nidle: {:.2} % of a core\n",
+        document.idle.core_percent
+    );
+    let reasons = [
+        ("the worker", &document.drops),
+        ("the kernel before it", &document.kernel_drops),
+    ];
+    for (who, reasons) in reasons {
+        let _ = writeln!(text, "dropped by {who}: {reasons:?}");
+    }
+    text.push('\n');
+    for goal in &document.goals {
+        let verdict = if goal.held { "held  " } else { "MISSED" };
+        let _ = writeln!(text, "{verdict}  {}: {}", goal.goal, goal.figure);
+    }
+    text
+}
