@@ -3,6 +3,7 @@
 mod csv;
 pub mod document;
 mod goodput;
+mod html;
 mod plan;
 mod point;
 mod progress;
@@ -251,5 +252,6 @@ fn write(document: &Document, folder: &FilePath) -> Result<()> {
     };
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     file("curve.json", serde_json::to_vec_pretty(document)?)?;
-    file("curve.csv", csv::text(document)?)
+    file("curve.csv", csv::text(document)?)?;
+    file("curve.html", html::page(document).into_bytes())
 }

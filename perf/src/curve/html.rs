@@ -1,0 +1,90 @@
+//! The report as one page of HTML, which needs nothing but itself: no network, no script, no font.
+
+mod axis;
+mod chart;
+mod head;
+mod latency;
+mod layer;
+mod palette;
+mod section;
+mod shares;
+mod stacks;
+mod throughput;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::document::{Document, Point, Series};
+use layer::{Form, Layer};
+use palette::Colour;
+
+const STYLE: &str = include_str!("html/style.css");
+
+/// The page.
+pub fn page(document: &Document) -> String {
+    let dark = format!(
+        "@media (prefers-color-scheme: dark) {{\n{}}}\n",
+        palette::dark_rules()
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Throughput against gateway count" }
+                style { (PreEscaped(STYLE)) (PreEscaped(dark)) }
+            }
+            body {
+                main {
+                    (head::head(document))
+                    @for series in &document.curves { (curve(series)) }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn curve(series: &Series) -> Markup {
+    let sections = [
+        Some(throughput::throughput(series)),
+        throughput::efficiency(series),
+        Some(latency::latency(series)),
+        Some(shares::shares(series)),
+        Some(stacks::drops(series)),
+        Some(stacks::time(series)),
+    ];
+    let title = match series.mode.as_str() {
+        "capped" => "Capped: the reference's limits, held by the kernel",
+        "uncapped" => "Uncapped: what this machine moves",
+        other => other,
+    };
+    html! {
+        h2 { (title) }
+        @for failure in &series.failures {
+            p { strong .missed { "not measured" } " with " (failure.gateways) " gateways: " (failure.error) }
+        }
+        @for section in sections.iter().flatten() { (section.markup()) }
+    }
+}
+
+fn gateways(series: &Series) -> Vec<u8> {
+    series.points.iter().map(|point| point.gateways).collect()
+}
+
+fn count_of(point: &Point) -> f64 {
+    f64::from(point.gateways)
+}
+
+fn layer(name: impl Into<String>, colour: Colour, form: Form) -> Layer {
+    Layer {
+        name: name.into(),
+        colour,
+        form,
+    }
+}

@@ -1,0 +1,144 @@
+//! What is made of parts: drops by reason, the machine's time by what used it.
+
+use std::collections::BTreeMap;
+
+use crate::curve::document::{Point, Series};
+
+use super::axis::Scale;
+use super::chart::Chart;
+use super::layer::{Form, Layer};
+use super::palette::{Colour, IDLE, SERIES};
+use super::section::{Section, Table};
+use super::words::{count, mark, percent, percent_mark};
+use super::{count_of, gateways, layer};
+
+/// What has no work to do, in the machine's time.
+const IDLE_NAME: &str = "idle";
+
+/// Packets that were dropped, by reason.
+pub fn drops(series: &Series) -> Section {
+    let of = |point: &Point| -> BTreeMap<String, f64> {
+        let drops = point.drops.iter();
+        drops
+            .map(|(reason, packets)| (reason.clone(), *packets as f64))
+            .collect()
+    };
+    let names = by_size(series, of);
+    let mut table = Table::by_gateways(names.iter().map(String::as_str));
+    let total = series
+        .points
+        .iter()
+        .flat_map(|point| point.drops.values())
+        .fold(0, |sum: u64, packets| sum.saturating_add(*packets));
+    if total > 0 {
+        for point in &series.points {
+            let of = |name| count(point.drops.get(name).copied().unwrap_or(0));
+            table.row(point.gateways, names.iter().map(of));
+        }
+    }
+    Section {
+        id: format!("{}-drops", series.mode),
+        title: "Drops by reason".to_owned(),
+        note: "Packets that the XDP programs, the workers and the kernel's sockets dropped in all roles and runs; docs/metrics.md explains each reason."
+            .to_owned(),
+        description: format!("{} packets in all; the reasons are in the table.", count(total)),
+        chart: Chart {
+            y_name: "packets".to_owned(),
+            y_format: mark,
+            scale: Scale::FromZero,
+            gateways: gateways(series),
+            layers: stacked(series, &names, of),
+        },
+        nothing: "No packet was dropped.",
+        table,
+    }
+}
+
+/// Where the machine's time went.
+pub fn time(series: &Series) -> Section {
+    let of = |point: &Point| point.time.clone();
+    let mut names = by_size(series, of);
+    if let Some(idle) = names.iter().position(|name| name == IDLE_NAME) {
+        let idle = names.remove(idle);
+        names.push(idle);
+    }
+    let mut table = Table::by_gateways(names.iter().map(String::as_str));
+    if !names.is_empty() {
+        for point in &series.points {
+            let of = |name| percent(point.time.get(name).copied().unwrap_or(0.0));
+            table.row(point.gateways, names.iter().map(of));
+        }
+    }
+    let most = names
+        .first()
+        .map(|name| format!("Most of it went to {name}."));
+    Section {
+        id: format!("{}-time", series.mode),
+        title: "Where the machine's time goes".to_owned(),
+        note: "All cores together. Both VPCs, their gateways, and the programs that send and receive the load share them."
+            .to_owned(),
+        description: most.unwrap_or_default(),
+        chart: Chart {
+            y_name: "of the machine's time".to_owned(),
+            y_format: percent_mark,
+            scale: Scale::FromZero,
+            gateways: gateways(series),
+            layers: stacked(series, &names, of),
+        },
+        nothing: "Nobody asked the kernel.",
+        table,
+    }
+}
+
+/// All names, the one with the largest sum first.
+fn by_size(series: &Series, of: impl Fn(&Point) -> BTreeMap<String, f64>) -> Vec<String> {
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for (name, value) in series.points.iter().flat_map(of) {
+        *sums.entry(name).or_default() += value;
+    }
+    let mut names: Vec<_> = sums.into_iter().collect();
+    names.sort_by(|one, other| other.1.total_cmp(&one.1));
+    names.into_iter().map(|(name, _)| name).collect()
+}
+
+/// A layer for each name, from the bottom to the top; those that have no colour of their own share the last.
+fn stacked(
+    series: &Series,
+    names: &[String],
+    of: impl Fn(&Point) -> BTreeMap<String, f64>,
+) -> Vec<Layer> {
+    let (idle, busy): (Vec<_>, Vec<_>) = names.iter().partition(|name| *name == IDLE_NAME);
+    let own = match busy.len() <= SERIES.len() {
+        true => busy.len(),
+        false => SERIES.len() - 1,
+    };
+    let (own, others) = busy.split_at(own);
+    let mut groups: Vec<(String, Colour, Vec<&String>)> = Vec::new();
+    for (name, colour) in own.iter().zip(SERIES) {
+        groups.push(((*name).clone(), colour, vec![name]));
+    }
+    if !others.is_empty() {
+        let name = format!("{} others", others.len());
+        groups.push((name, SERIES[SERIES.len() - 1], others.to_vec()));
+    }
+    groups.extend(idle.iter().map(|name| ((*name).clone(), IDLE, vec![*name])));
+
+    let values: Vec<_> = series
+        .points
+        .iter()
+        .map(|point| (count_of(point), of(point)))
+        .collect();
+    let mut tops = vec![0.0; values.len()];
+    let mut layers = Vec::new();
+    for (name, colour, members) in groups {
+        let parts = values.iter().zip(&mut tops).map(|((x, values), top)| {
+            let height = members.iter().filter_map(|name| values.get(*name));
+            let from = *top;
+            *top += height.sum::<f64>();
+            (*x, from, *top)
+        });
+        let parts = Form::Bars(parts.collect());
+        layers.push(layer(name, colour, parts));
+    }
+    layers
+}
