@@ -1,6 +1,7 @@
 //! Measures Causeway: `cargo xtask perf <command>`.
 
 mod buckets;
+mod compare;
 mod curve;
 mod engine;
 mod gateway;
@@ -24,6 +25,8 @@ struct Perf {
 enum Measurement {
     /// Counts what a cluster's change moves: the bucket table beside modulo, hash-threshold and Maglev
     Buckets(buckets::Args),
+    /// Says what got better or worse between two JSON documents of one kind, beyond the noise
+    Compare(compare::Args),
     /// Measures throughput against the number of gateways, in the lab: beside its limits and the reference
     Curve(curve::Args),
     /// Seals and opens on one core, without a NIC: each cipher, backend and size
@@ -43,6 +46,7 @@ enum Measurement {
 fn main() -> Result<()> {
     match Perf::parse().command {
         Measurement::Buckets(args) => buckets::run(&args),
+        Measurement::Compare(args) => compare::run(&args),
         Measurement::Curve(args) => curve::run(&args),
         Measurement::Engine(args) => engine::run(&args),
         Measurement::Path(args) => path::run(&args),

@@ -1,0 +1,55 @@
+//! `perf engine`.
+
+use anyhow::Result;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Content, typed};
+use crate::compare::figure::{Figure, Sample};
+
+#[derive(Deserialize)]
+struct Document {
+    rounds: u32,
+    frames: usize,
+    frame_bytes: usize,
+    figures: Vec<Cell>,
+}
+
+#[derive(Deserialize)]
+struct Cell {
+    cipher: String,
+    size: String,
+    direction: String,
+    what: String,
+    backend: String,
+    ns: f64,
+    ns_min: f64,
+    ns_max: f64,
+}
+
+pub fn read(document: Value) -> Result<Content> {
+    let document: Document = typed(document)?;
+    let plan = vec![
+        ("frames", document.frames.to_string()),
+        ("bytes of a frame", document.frame_bytes.to_string()),
+    ];
+    let figure = |cell: Cell| {
+        let Cell {
+            cipher,
+            size,
+            direction,
+            what,
+            backend,
+            ..
+        } = &cell;
+        let key = format!("{what} {direction}, {cipher} by {backend}, {size}");
+        let sample = Sample::Extremes {
+            median: cell.ns,
+            min: cell.ns_min,
+            max: cell.ns_max,
+            runs: document.rounds,
+        };
+        Figure::ns(key, sample)
+    };
+    Ok((plan, document.figures.into_iter().map(figure).collect()))
+}

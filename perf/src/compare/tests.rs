@@ -1,0 +1,249 @@
+//! The laws of comparing, on documents of every kind.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::kind::{self, Measured};
+use super::report::Comparison;
+
+/// How a number of a document is changed, by the path of keys that leads to it.
+fn map(value: &mut Value, keys: &[&str], change: &mut impl FnMut(&mut Value)) {
+    match (keys, value) {
+        ([], value) => change(value),
+        (_, Value::Array(values)) => values.iter_mut().for_each(|value| map(value, keys, change)),
+        ([key, rest @ ..], value) => {
+            if let Some(value) = value.get_mut(*key) {
+                map(value, rest, change);
+            }
+        }
+    }
+}
+
+/// Where documents of each kind have their figures with a known noise.
+const FIGURES: [&[&str]; 8] = [
+    &["curves", "points", "tcp_mbit", "runs"],
+    &["figures", "ns"],
+    &["figures", "ns_min"],
+    &["figures", "ns_max"],
+    &["figures", "mpps", "runs"],
+    &["packets", "ns"],
+    &["packets", "spread"],
+    &["figures", "over_forwarder", "runs"],
+];
+
+fn scaled(document: &Value, factor: f64) -> Value {
+    let mut document = document.clone();
+    for keys in FIGURES {
+        map(&mut document, keys, &mut |value| {
+            let each = |value: &mut Value| *value = json!(value.as_f64().unwrap() * factor);
+            match value {
+                Value::Array(values) => values.iter_mut().for_each(each),
+                value => each(value),
+            }
+        });
+    }
+    document
+}
+
+fn head(kind: &str) -> Value {
+    json!({
+        "kind": kind,
+        "version": 1,
+        "machine": { "cpu": "a CPU", "cores": 2, "kernel": "6.18" },
+        "load": [0.1, 1.5],
+        "rounds": 9,
+    })
+}
+
+fn with(kind: &str, rest: Value) -> Value {
+    let mut document = head(kind);
+    let rest = rest.as_object().unwrap().clone();
+    document.as_object_mut().unwrap().extend(rest);
+    document
+}
+
+/// Documents of every kind with two figures each.
+fn documents() -> [Value; 5] {
+    let ns = json!({ "ns": 70.0, "ns_min": 69.0, "ns_max": 71.5 });
+    let cell = |more: Value| {
+        let mut cell = ns.clone();
+        cell.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        cell
+    };
+    let engine = |size| json!({ "cipher": "c", "size": size, "direction": "seal", "what": "esp", "backend": "b" });
+    let path = |batch| {
+        json!({
+            "axis": "batch", "cipher": "c", "size": "64", "direction": "seal", "frames": "l2",
+            "batch": batch, "sas": 1, "order": "bursts", "flows": 1,
+        })
+    };
+    let spread =
+        json!({ "median": 1.2, "min": 1.19, "max": 1.21, "runs": [1.2, 1.19, 1.21, 1.205, 1.195] });
+    let gateway =
+        |size| json!({ "size": size, "what": "encrypt", "mpps": spread, "over_forwarder": spread });
+    let timed = |what| json!({ "what": what, "ns": 58.0, "spread": [57.0, 59.5] });
+    let point = |gateways| {
+        json!({
+            "gateways": gateways, "tcp_mbit": spread, "ideal_mbit": null, "efficiency": null,
+            "reference_mbit": null, "reference_efficiency": null, "retransmits": 3,
+            "udp": {
+                "size": "imix", "sent": 9, "lost": 0, "reordered": 0, "duplicated": 0,
+                "p50_us": 1.0, "p90_us": 1.0, "p99_us": 1.0, "p999_us": 1.0, "max_us": 1.0,
+            },
+            "shares": [1.0], "drops": {}, "time": {},
+        })
+    };
+    [
+        with(
+            "curve",
+            json!({
+                "commit": "abc", "began": "now", "goals": [],
+                "plan": {
+                    "gateways": [1, 2], "direction": "both", "path": "peering", "placement": "remote",
+                    "cipher": "c", "udp_size": "imix", "udp_rate": 100, "delay_ms": 0.0, "duration": 5,
+                    "warm_up": 1, "repeat": 5, "streams": 8,
+                },
+                "curves": [{ "mode": "uncapped", "caps": null, "failures": [], "points": [point(1), point(2)] }],
+            }),
+        ),
+        with(
+            "engine",
+            json!({
+                "frames": 64, "frame_bytes": 4096, "figures": [cell(engine("64")), cell(engine("512"))],
+            }),
+        ),
+        with(
+            "path",
+            json!({ "figures": [cell(path(1)), cell(path(64))] }),
+        ),
+        with(
+            "gateway",
+            json!({
+                "cipher": "c", "window_ms": 1000, "figures": [gateway("64"), gateway("512")],
+                "calls": [{ "size": "64", "what": "encrypt", "per_packet": 0.05 }], "idle": { "core_percent": 0.4 },
+            }),
+        ),
+        with(
+            "steering",
+            json!({
+                "verified_instructions": 100, "translated_bytes": 10, "compiled_bytes": 20, "harness": timed("h"),
+                "packets": [timed("a"), timed("b")], "gateways": [], "prefixes": [],
+            }),
+        ),
+    ]
+}
+
+fn read(document: &Value) -> Measured {
+    kind::read(&document.to_string()).unwrap()
+}
+
+fn compared(before: &Value, after: &Value) -> (usize, usize) {
+    let comparison = Comparison::of(&read(before), &read(after)).unwrap();
+    (comparison.better(), comparison.worse())
+}
+
+/// The error of comparing, or of reading.
+fn refused(before: &Value, after: &Value) -> String {
+    let read = |document: &Value| kind::read(&document.to_string());
+    let error = match (read(before), read(after)) {
+        (Ok(before), Ok(after)) => Comparison::of(&before, &after).unwrap_err(),
+        (before, after) => before.and(after).unwrap_err(),
+    };
+    format!("{error:#}")
+}
+
+/// Figures of which more is better.
+fn rates(document: &Value) -> bool {
+    ["curve", "gateway"].contains(&document["kind"].as_str().unwrap())
+}
+
+proptest! {
+    /// With itself nothing changed; beyond the noise all of it did, and the other way round the other way.
+    #[test]
+    fn what_changes_is_found(factor in prop_oneof![0.1..0.94f64, 1.07..10.0f64]) {
+        for document in documents() {
+            prop_assert_eq!(compared(&document, &document), (0, 0));
+            let changed = scaled(&document, factor);
+            let (better, worse) = compared(&document, &changed);
+            let all = if document["kind"] == "gateway" { 4 } else { 2 };
+            let good = (factor > 1.0) == rates(&document);
+            prop_assert_eq!((better, worse), if good { (all, 0) } else { (0, all) });
+            prop_assert_eq!(compared(&changed, &document), (worse, better));
+        }
+    }
+
+    #[test]
+    fn what_is_within_the_noise_is_not_told(factor in 0.975..1.025f64) {
+        for document in documents() {
+            prop_assert_eq!(compared(&document, &scaled(&document, factor)), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_kind_is_known_by_its_keys_as_well() {
+    for document in documents() {
+        let mut silent = document.clone();
+        let mut with_keys = json!({ "load_core": 0, "peer": [] });
+        silent.as_object_mut().unwrap().remove("kind");
+        let key = ["load_core", "peer"][usize::from(document["kind"] == "path")];
+        if ["gateway", "path"].contains(&document["kind"].as_str().unwrap()) {
+            silent[key] = with_keys[key].take();
+        }
+        assert_eq!(read(&silent).kind, document["kind"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_with_the_reason() {
+    let [curve, engine, ..] = documents();
+    assert!(refused(&curve, &engine).contains("`perf curve` and the second of `perf engine`"));
+    let mut other = curve.clone();
+    other["plan"]["placement"] = json!("local");
+    other["plan"]["streams"] = json!(4);
+    let error = refused(&curve, &other);
+    assert!(
+        error.contains("placement was remote and is local; streams was 8 and is 4"),
+        "{error}"
+    );
+    let mut later = engine.clone();
+    later["version"] = json!(2);
+    assert!(refused(&engine, &later).contains("it is of version 2"));
+    let mut unknown = engine.clone();
+    unknown["kind"] = json!("astrology");
+    assert!(refused(&engine, &unknown).contains("\"astrology\"; expected a document of"));
+    let mut disjoint = engine.clone();
+    map(&mut disjoint, &["figures", "size"], &mut |size| {
+        *size = json!("9000")
+    });
+    assert!(refused(&engine, &disjoint).contains("no figure in common"));
+    assert!(kind::read("<html>").is_err());
+}
+
+#[test]
+fn what_differs_besides_is_told() {
+    let [curve, ..] = documents();
+    let mut other = curve.clone();
+    other["machine"]["cores"] = json!(64);
+    other["load"] = json!([7.0, 8.0]);
+    other["curves"][0]["points"][1]["udp"]["reordered"] = json!(2);
+    other["curves"][0]["points"][1]["udp"]["p99_us"] = json!(900.0);
+    other["curves"][0]["points"][0]["gateways"] = json!(7);
+    let text = Comparison::of(&read(&curve), &read(&other))
+        .unwrap()
+        .to_string();
+    for words in [
+        "not the same machine: a CPU, 2 cores, kernel 6.18 before, a CPU, 64 cores",
+        "load average 0.1 before the first, 7.0 before the second",
+        "worse:\n  uncapped, 2 gateways: UDP reordered",
+        "from 0",
+        "too few runs tell its noise:\n  uncapped, 2 gateways: UDP p99",
+        "only before: uncapped, 1 gateways: TCP;",
+        "only after: uncapped, 7 gateways: TCP;",
+        "0 better, 1 worse, 2 the same within the noise, 4 not judged",
+    ] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+}
