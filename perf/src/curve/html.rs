@@ -42,7 +42,7 @@ pub fn page(document: &Document) -> String {
             body {
                 main {
                     (head::head(document))
-                    @for series in &document.curves { (curve(series)) }
+                    @for series in &document.curves { (curve(series, &document.curves)) }
                 }
             }
         }
@@ -50,14 +50,14 @@ pub fn page(document: &Document) -> String {
     page.into_string()
 }
 
-fn curve(series: &Series) -> Markup {
+fn curve(series: &Series, curves: &[Series]) -> Markup {
     let sections = [
         Some(throughput::throughput(series)),
         throughput::efficiency(series),
         Some(latency::latency(series)),
         Some(shares::shares(series)),
-        Some(stacks::drops(series)),
-        Some(stacks::time(series)),
+        Some(stacks::drops(series, curves)),
+        Some(stacks::time(series, curves)),
     ];
     let title = match series.mode.as_str() {
         "capped" => "Capped: the reference's limits, held by the kernel",

@@ -88,7 +88,7 @@ pub struct Args {
     /// AEAD of the tunnels: aes-128-gcm, aes-256-gcm or chacha20-poly1305
     #[arg(long, default_value_t = Cipher::Aes128Gcm)]
     pub cipher: Cipher,
-    /// Also write curve.json and curve.csv into this folder, which is made if need be
+    /// Also write curve.json, curve.csv and curve.html into this folder, which is made if need be
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// The causeway binary

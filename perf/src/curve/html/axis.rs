@@ -5,12 +5,12 @@ use std::ops::Range;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 /// How an axis is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
     /// From zero on.
     FromZero,
-    /// Near the values: for what differs little.
-    Near,
+    /// Near the values, for what differs little; `least` wide, so that what differs by nothing does not seem to.
+    Near { least: f64 },
     /// Logarithmic.
     Log,
 }
@@ -27,6 +27,8 @@ pub struct Axis {
 const LARGEST: f64 = 1e15;
 /// Marks that an axis has at most, about.
 const MARKS: f64 = 7.0;
+/// Fewer than these are worth more digits on a logarithmic axis.
+const FEW: usize = 5;
 
 impl Axis {
     /// An axis on which `values` have their place.
@@ -39,7 +41,10 @@ impl Axis {
         let (low, high) = extremes.unwrap_or((1.0, 1.0));
         match scale {
             Scale::FromZero => Axis::linear(low.min(0.0), high),
-            Scale::Near => Axis::linear(low, high),
+            Scale::Near { least } => {
+                let more = (least - (high - low)).max(0.0) / 2.0;
+                Axis::linear(low - more, high + more)
+            }
             Scale::Log => Axis::logarithmic(low, high),
         }
     }
@@ -72,15 +77,23 @@ impl Axis {
     }
 
     fn logarithmic(low: f64, high: f64) -> Axis {
-        let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let all: Vec<(f64, bool)> = decades
-            .map(|decade| 10f64.powi(decade))
-            .flat_map(|power| [(power, true), (2.0 * power, false), (5.0 * power, false)])
-            .collect();
-        let first = all.iter().rposition(|(mark, _)| *mark <= low).unwrap_or(0);
-        let last = all.iter().position(|(mark, _)| *mark >= high);
-        let last = last.unwrap_or(all.len() - 1).max(first + 1);
-        let kept = &all[first..=last];
+        let all = |digits: &'static [u8]| {
+            let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+            let decade = |exponent: i32| {
+                let power = 10f64.powi(exponent);
+                let mark = move |digit: &u8| (f64::from(*digit) * power, *digit == 1);
+                digits.iter().map(mark)
+            };
+            let all: Vec<_> = decades.flat_map(decade).collect();
+            let first = all.iter().rposition(|(mark, _)| *mark <= low).unwrap_or(0);
+            let last = all.iter().position(|(mark, _)| *mark >= high);
+            let last = last.unwrap_or(all.len() - 1).max(first + 1);
+            all[first..=last].to_vec()
+        };
+        let mut kept = all(&[1, 2, 5]);
+        if kept.len() < FEW {
+            kept = all(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        }
         // Over many decades only their beginnings have room.
         let few = kept.len() as f64 <= 2.0 * MARKS;
         let marks = kept.iter().filter(|(_, decade)| few || *decade);
@@ -143,7 +156,11 @@ mod tests {
     use super::*;
 
     fn scale() -> impl Strategy<Value = Scale> {
-        prop_oneof![Just(Scale::FromZero), Just(Scale::Near), Just(Scale::Log)]
+        prop_oneof![
+            Just(Scale::FromZero),
+            Just(Scale::Near { least: 0.2 }),
+            Just(Scale::Log)
+        ]
     }
 
     proptest! {
@@ -173,6 +190,8 @@ mod tests {
         assert_eq!(parts.last(), Some(&1.0));
         let log = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
         assert_eq!(marks(Scale::Log, &[13.0, 420.0]), log);
+        let near = [20.0, 30.0, 40.0, 50.0, 60.0];
+        assert_eq!(marks(Scale::Log, &[28.0, 59.0]), near);
         assert_eq!(Axis::of_gateways(&[1, 3, 10]).marks, [1.0, 3.0, 10.0]);
     }
 }

@@ -56,7 +56,7 @@ fn limits(document: &Document) -> Markup {
                 }
                 @if let Some(caps) = capped {
                     li {
-                        "The capped curve shows that the system itself loses nothing on its way to limits which the kernel holds: "
+                        "The capped curve shows what the system itself takes away from limits which the kernel holds: "
                         (figure(caps.gateway_mbit)) " Mbit/s a gateway and " (figure(caps.vpc_mbit)) " Mbit/s a VPC"
                         @if caps.scale != 1.0 {
                             ", the reference's " (figure(caps.reference_gateway_mbit)) " and " (figure(caps.reference_vpc_mbit))
@@ -64,8 +64,11 @@ fn limits(document: &Document) -> Markup {
                         }
                         ". It does not say that a gateway reaches the reference's own figures."
                     }
+                    li {
+                        "The reference was measured by others, on other machines and another network. Its ideal is made of its own figures \
+                         (with one gateway, and where more gave no more), so it may be exceeded."
+                    }
                 }
-                li { "The reference was measured by others, on other machines and another network." }
                 @if let Some(load) = others {
                     li { strong { "Others used this machine at the same time" } ": the load average was " (number(load, 1)) " before the start." }
                 }

@@ -66,8 +66,8 @@ pub fn latency(series: &Series) -> Section {
     Section {
         id: format!("{}-latency", series.mode),
         title: "Latency of numbered UDP packets beside the TCP load".to_owned(),
-        note: "One way, from sending to arrival, read from one clock; the axis is logarithmic. \
-               A line says: such a part of the packets took at most so long."
+        note: "One way, from sending to arrival, read from one clock, with the queues that the TCP load fills before the \
+               limits or the cores; the axis is logarithmic. A line says: such a part of the packets took at most so long."
             .to_owned(),
         description: format!(
             "Microseconds that half and 99 % of the packets took at most: {}.",

@@ -51,7 +51,7 @@ pub fn shares(series: &Series) -> Section {
         chart: Chart {
             y_name: "of an even share".to_owned(),
             y_format: percent_mark,
-            scale: Scale::Near,
+            scale: Scale::Near { least: 0.2 },
             gateways: gateways(series),
             layers: vec![
                 layer("an even share", IDEAL, Form::Level(1.0)),

@@ -16,14 +16,14 @@ use super::{count_of, gateways, layer};
 const IDLE_NAME: &str = "idle";
 
 /// Packets that were dropped, by reason.
-pub fn drops(series: &Series) -> Section {
+pub fn drops(series: &Series, curves: &[Series]) -> Section {
     let of = |point: &Point| -> BTreeMap<String, f64> {
         let drops = point.drops.iter();
         drops
             .map(|(reason, packets)| (reason.clone(), *packets as f64))
             .collect()
     };
-    let names = by_size(series, of);
+    let names = by_size(curves, of);
     let mut table = Table::by_gateways(names.iter().map(String::as_str));
     let total = series
         .points
@@ -39,7 +39,8 @@ pub fn drops(series: &Series) -> Section {
     Section {
         id: format!("{}-drops", series.mode),
         title: "Drops by reason".to_owned(),
-        note: "Packets that the XDP programs, the workers and the kernel's sockets dropped in all roles and runs; docs/metrics.md explains each reason."
+        note: "Packets that the XDP programs, the workers and the kernel's sockets dropped in all roles and runs, as docs/metrics.md \
+               explains them; `limit` is what a cap's shaper dropped."
             .to_owned(),
         description: format!("{} packets in all; the reasons are in the table.", count(total)),
         chart: Chart {
@@ -55,9 +56,9 @@ pub fn drops(series: &Series) -> Section {
 }
 
 /// Where the machine's time went.
-pub fn time(series: &Series) -> Section {
+pub fn time(series: &Series, curves: &[Series]) -> Section {
     let of = |point: &Point| point.time.clone();
-    let mut names = by_size(series, of);
+    let mut names = by_size(curves, of);
     if let Some(idle) = names.iter().position(|name| name == IDLE_NAME) {
         let idle = names.remove(idle);
         names.push(idle);
@@ -90,10 +91,10 @@ pub fn time(series: &Series) -> Section {
     }
 }
 
-/// All names, the one with the largest sum first.
-fn by_size(series: &Series, of: impl Fn(&Point) -> BTreeMap<String, f64>) -> Vec<String> {
+/// All names, the one with the largest sum first; of all curves, so that a colour means the same in each.
+fn by_size(curves: &[Series], of: impl Fn(&Point) -> BTreeMap<String, f64>) -> Vec<String> {
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-    for (name, value) in series.points.iter().flat_map(of) {
+    for (name, value) in curves.iter().flat_map(|series| &series.points).flat_map(of) {
         *sums.entry(name).or_default() += value;
     }
     let mut names: Vec<_> = sums.into_iter().collect();
@@ -118,7 +119,7 @@ fn stacked(
         groups.push(((*name).clone(), colour, vec![name]));
     }
     if !others.is_empty() {
-        let name = format!("{} others", others.len());
+        let name = format!("{} smaller ones", others.len());
         groups.push((name, SERIES[SERIES.len() - 1], others.to_vec()));
     }
     groups.extend(idle.iter().map(|name| ((*name).clone(), IDLE, vec![*name])));
@@ -137,8 +138,10 @@ fn stacked(
             *top += height.sum::<f64>();
             (*x, from, *top)
         });
-        let parts = Form::Bars(parts.collect());
-        layers.push(layer(name, colour, parts));
+        let parts: Vec<_> = parts.collect();
+        if parts.iter().any(|(_, from, to)| from != to) {
+            layers.push(layer(name, colour, Form::Bars(parts)));
+        }
     }
     layers
 }

@@ -113,7 +113,7 @@ fn every_chart_has_words_and_a_table() {
     assert_eq!(page.matches("<table>").count(), 5 + 5);
     for words in [
         "1/12 of the reference",
-        "reference, on other machines, divided by 12",
+        "reference, on other machines, scaled to this ideal",
         "no-neighbour",
         "300",
     ] {

@@ -10,9 +10,9 @@ use super::section::{Section, Table};
 use super::words::{count, figure, mark, percent, percent_mark};
 use super::{count_of, gateways, layer};
 
-/// What the reference had, divided as its limits were; without limits nothing is comparable.
-fn reference(series: &Series, point: &Point) -> Option<f64> {
-    Some(point.reference_mbit? / series.caps.as_ref()?.scale)
+/// What the reference had of its own limits, held against those here.
+fn reference(point: &Point) -> Option<f64> {
+    Some(point.reference_efficiency? * point.ideal_mbit?)
 }
 
 /// Throughput against the number of gateways.
@@ -29,17 +29,14 @@ pub fn throughput(series: &Series) -> Section {
         let name = "ideal: what the limits allow";
         layers.push(layer(name, IDEAL, Form::Dashed(ideal)));
     }
-    let reference_line = points(&|point| reference(series, point));
-    if !reference_line.is_empty() {
-        let divided = series.caps.as_ref().map(|caps| caps.scale);
-        let divided = divided.filter(|scale| *scale != 1.0);
-        let divided = divided.map(|scale| format!(", divided by {}", mark(scale)));
-        let name = format!(
-            "reference, on other machines{}",
-            divided.unwrap_or_default()
-        );
-        let form = Form::Line(reference_line, Shape::Diamond);
-        layers.push(layer(name, REFERENCE, form));
+    let reference = points(&reference);
+    if !reference.is_empty() {
+        let name = "reference, on other machines, scaled to this ideal";
+        layers.push(layer(
+            name,
+            REFERENCE,
+            Form::Line(reference, Shape::Diamond),
+        ));
     }
     layers.extend([
         layer(
@@ -90,7 +87,12 @@ fn table(series: &Series) -> Table {
     let capped = series.caps.is_some();
     let mut columns = vec!["median, Mbit/s", "lowest", "highest", "retransmits"];
     if capped {
-        columns.extend(["ideal", "of the ideal", "reference", "of its ideal"]);
+        columns.extend([
+            "ideal",
+            "of the ideal",
+            "reference, unscaled",
+            "of its own ideal",
+        ]);
     }
     let mut table = Table::by_gateways(columns);
     for point in &series.points {
@@ -101,7 +103,7 @@ fn table(series: &Series) -> Table {
             cells.extend([
                 of(point.ideal_mbit, figure),
                 of(point.efficiency, percent),
-                of(reference(series, point), figure),
+                of(point.reference_mbit, figure),
                 of(point.reference_efficiency, percent),
             ]);
         }
@@ -140,7 +142,7 @@ pub fn efficiency(series: &Series) -> Option<Section> {
         chart: Chart {
             y_name: "of the ideal".to_owned(),
             y_format: percent_mark,
-            scale: Scale::Near,
+            scale: Scale::Near { least: 0.1 },
             gateways: gateways(series),
             layers,
         },
