@@ -7,6 +7,7 @@ use causeway_lab::measure::flood;
 use causeway_lab::measure::iperf::{Tcp, Way};
 use causeway_lab::measure::rescale::{Act, Plan, Rescale, Step, run as measure};
 use causeway_lab::{Change, Lab, Options, Outcome, Placement};
+use causeway_rescale::coordinator;
 use serde::Serialize;
 
 use crate::machine::{self, Machine};
@@ -236,22 +237,18 @@ fn print(measured: &Rescale, goals: &[Goal]) {
     }
 }
 
+/// In the words of `causeway local gateway`.
 fn sentence(outcome: &Outcome) -> String {
-    let Outcome {
-        epoch,
-        moved_idle,
-        moved_by_barrier,
-        minimum,
-        held,
-        dropped,
-        elapsed_ms,
-    } = outcome;
-    format!(
-        "epoch {epoch}, {} buckets moved where {minimum} had to, {moved_idle} idle and \
-         {moved_by_barrier} behind a barrier; {held} packets held, {dropped} of them dropped; \
-         {elapsed_ms} ms",
-        moved_idle + moved_by_barrier
-    )
+    let told = coordinator::Outcome {
+        epoch: outcome.epoch,
+        moved_idle: outcome.moved_idle as usize,
+        moved_by_barrier: outcome.moved_by_barrier as usize,
+        minimum: outcome.minimum as usize,
+        held: outcome.held,
+        dropped: outcome.dropped,
+        elapsed_ms: outcome.elapsed_ms,
+    };
+    told.to_string()
 }
 
 /// Packets of some steps, both ways together.

@@ -56,7 +56,7 @@ impl Local {
             Answer::Sas(sas) => Ok(sa::table(&sas, std::time::SystemTime::now())),
             Answer::Tables(tables) if json => Ok(serde_json::to_string(&tables)?),
             Answer::Tables(tables) => Ok(gateway::tables(&tables)),
-            Answer::Changed(outcome) => Ok(gateway::sentence(&outcome)),
+            Answer::Changed(outcome) => Ok(outcome.to_string()),
             Answer::Explained(_) => {
                 bail!("expected an answer to what was asked, got a packet's way")
             }

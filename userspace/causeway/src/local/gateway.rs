@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use causeway_rescale::Weight;
-use causeway_rescale::coordinator::Outcome;
 use clap::{Args, Subcommand};
 
 use super::columns::aligned;
@@ -118,25 +117,6 @@ fn weight(text: &str) -> Result<Weight, String> {
     weight.ok_or_else(|| format!("expected 1 to {}", Weight::MAX))
 }
 
-/// What a change did.
-pub fn sentence(outcome: &Outcome) -> String {
-    let Outcome {
-        epoch,
-        moved_idle,
-        moved_by_barrier,
-        minimum,
-        held,
-        dropped,
-        elapsed_ms,
-    } = outcome;
-    format!(
-        "epoch {epoch}: {} buckets moved ({moved_idle} idle, {moved_by_barrier} by a barrier; \
-         fewer than {minimum} cannot do), {held} packets held, {dropped} of them dropped, in \
-         {elapsed_ms} ms",
-        moved_idle + moved_by_barrier
-    )
-}
-
 /// Each peering in a paragraph.
 pub fn tables(tables: &[Table]) -> String {
     let paragraphs: Vec<String> = tables.iter().map(paragraph).collect();
@@ -204,24 +184,6 @@ mod tests {
         for text in ["0", "65", "256", "-1", "", "heavy"] {
             assert_eq!(weight(text), Err("expected 1 to 64".to_owned()), "{text}");
         }
-    }
-
-    #[test]
-    fn a_change_is_told_in_one_sentence() {
-        let outcome = Outcome {
-            epoch: 4,
-            moved_idle: 1000,
-            moved_by_barrier: 24,
-            minimum: 1024,
-            held: 12,
-            dropped: 0,
-            elapsed_ms: 134,
-        };
-        assert_eq!(
-            sentence(&outcome),
-            "epoch 4: 1024 buckets moved (1000 idle, 24 by a barrier; fewer than 1024 cannot do), \
-             12 packets held, 0 of them dropped, in 134 ms"
-        );
     }
 
     #[test]

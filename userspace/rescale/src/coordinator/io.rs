@@ -1,5 +1,6 @@
 //! What a coordinator is told, and what it wants done.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -98,6 +99,27 @@ pub struct Outcome {
     pub dropped: u64,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome {
+            epoch,
+            moved_idle,
+            moved_by_barrier,
+            minimum,
+            held,
+            dropped,
+            elapsed_ms,
+        } = self;
+        let moved = moved_idle + moved_by_barrier;
+        write!(
+            f,
+            "epoch {epoch}: {moved} buckets moved ({moved_idle} idle, {moved_by_barrier} by a barrier; \
+             fewer than {minimum} cannot do), {held} packets held, {dropped} of them dropped, in \
+             {elapsed_ms} ms"
+        )
+    }
 }
 
 /// Why a change is not made.
@@ -244,4 +266,27 @@ pub enum Event {
         /// The epoch that stays.
         epoch: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_in_one_sentence() {
+        let outcome = Outcome {
+            epoch: 4,
+            moved_idle: 1000,
+            moved_by_barrier: 24,
+            minimum: 1024,
+            held: 12,
+            dropped: 0,
+            elapsed_ms: 134,
+        };
+        assert_eq!(
+            outcome.to_string(),
+            "epoch 4: 1024 buckets moved (1000 idle, 24 by a barrier; fewer than 1024 cannot do), \
+             12 packets held, 0 of them dropped, in 134 ms"
+        );
+    }
 }
