@@ -10,6 +10,8 @@ use super::noise::{Verdict, apart, judge};
 
 /// Load averages that differ by more say that others worked at one time and not at the other.
 const LOAD_APART: f64 = 1.0;
+/// Names that are told of many.
+const FEW: usize = 4;
 
 /// What a comparison found.
 #[derive(Debug)]
@@ -65,7 +67,12 @@ impl Comparison {
                 })
             })
             .collect();
-        ensure!(!rows.is_empty(), "the documents have no figure in common");
+        ensure!(
+            !rows.is_empty(),
+            "the documents have no figure in common: before there is {}, after {}",
+            some(before.figures.iter().map(|figure| &figure.key)),
+            some(after.figures.iter().map(|figure| &figure.key))
+        );
         let only = |one: &Measured, other: &Measured| {
             let alone = one
                 .figures
@@ -129,10 +136,13 @@ fn warnings(before: &Measured, after: &Measured) -> Vec<String> {
     if this != that {
         warnings.push(format!("not the same machine: {this} before, {that} after"));
     }
-    if let ([Some(one), _], [Some(other), _]) = (one.load, other.load)
-        && (one - other).abs() > LOAD_APART
-    {
-        warnings.push(format!("others used the machine: load average {one:.1} before the first, {other:.1} before the second"));
+    if let ([Some(this), _], [Some(that), _]) = (one.load, other.load) {
+        let busy = this > one.machine.cores as f64 || that > other.machine.cores as f64;
+        if busy || (this - that).abs() > LOAD_APART {
+            warnings.push(format!(
+                "others used the machine: load average {this:.1} before the first, {that:.1} before the second"
+            ));
+        }
     }
     warnings
 }
@@ -155,7 +165,7 @@ impl fmt::Display for Comparison {
         self.table(f, "differs, but too few runs tell its noise", unjudged)?;
         for (when, keys) in ["before", "after"].iter().zip(&self.only) {
             if !keys.is_empty() {
-                writeln!(f, "\nonly {when}: {}", keys.join("; "))?;
+                writeln!(f, "\nonly {when}: {}", some(keys.iter()))?;
             }
         }
         writeln!(
@@ -195,6 +205,16 @@ impl Comparison {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The first few names, and how many there are besides.
+fn some<'a>(keys: impl Iterator<Item = &'a String>) -> String {
+    let keys: Vec<&str> = keys.map(String::as_str).collect();
+    let (first, others) = keys.split_at(keys.len().min(FEW));
+    match others.len() {
+        0 => first.join("; "),
+        more => format!("{}; and {more} more", first.join("; ")),
     }
 }
 

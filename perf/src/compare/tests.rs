@@ -218,7 +218,24 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     map(&mut disjoint, &["figures", "size"], &mut |size| {
         *size = json!("9000")
     });
-    assert!(refused(&engine, &disjoint).contains("no figure in common"));
+    assert!(
+        refused(&engine, &disjoint)
+            .contains("no figure in common: before there is esp seal, c by b, 64;")
+    );
+    let caps = |gateway: f64| {
+        let mut capped = curve.clone();
+        capped["curves"][0]["caps"] = json!({
+            "reference_gateway_mbit": 1214.0, "reference_vpc_mbit": 5428.5, "scale": 1214.0 / gateway,
+            "gateway_mbit": gateway, "vpc_mbit": 400.0,
+        });
+        capped
+    };
+    assert_eq!(compared(&caps(100.0), &caps(100.0)), (0, 0));
+    let error = refused(&caps(100.0), &caps(93.4));
+    assert!(
+        error.contains("uncapped at 100.0 and 400.0, 1 gateway: TCP"),
+        "{error}"
+    );
     assert!(kind::read("<html>").is_err());
 }
 
@@ -240,7 +257,8 @@ fn what_differs_besides_is_told() {
         "worse:\n  uncapped, 2 gateways: UDP reordered",
         "from 0",
         "too few runs tell its noise:\n  uncapped, 2 gateways: UDP p99",
-        "only before: uncapped, 1 gateways: TCP;",
+        "only before: uncapped, 1 gateway: TCP; uncapped, 1 gateway: UDP reordered;",
+        "; and 3 more",
         "only after: uncapped, 7 gateways: TCP;",
         "0 better, 1 worse, 2 the same within the noise, 4 not judged",
     ] {

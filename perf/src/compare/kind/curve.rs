@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
-use crate::curve::document::{Document, Point, Series};
+use crate::curve::document::{Caps, Document, Point, Series};
 
 pub fn read(document: Value) -> Result<Content> {
     let document: Document = typed(document)?;
     let asked = &document.plan;
-    let mut plan = vec![
+    let plan = vec![
         ("direction", asked.direction.clone()),
         ("path", asked.path.clone()),
         ("placement", asked.placement.clone()),
@@ -22,24 +22,29 @@ pub fn read(document: Value) -> Result<Content> {
         ("duration", asked.duration.to_string()),
         ("warm-up", asked.warm_up.to_string()),
     ];
-    for caps in document
-        .curves
-        .iter()
-        .filter_map(|series| series.caps.as_ref())
-    {
-        plan.push(("gateway's limit", caps.gateway_mbit.to_string()));
-        plan.push(("VPC's limit", caps.vpc_mbit.to_string()));
-    }
-    let points = |series: &'_ Series| {
-        let mode = series.mode.clone();
-        let points = series.points.clone().into_iter();
-        points.flat_map(move |point| figures(&mode, &point))
-    };
-    Ok((plan, document.curves.iter().flat_map(points).collect()))
+    let figures = document.curves.iter().flat_map(|series| {
+        let points = series.points.iter();
+        points.flat_map(|point| figures(&name(series), point))
+    });
+    Ok((plan, figures.collect()))
 }
 
-fn figures(mode: &str, point: &Point) -> Vec<Figure> {
-    let key = |what: &str| format!("{mode}, {} gateways: {what}", point.gateways);
+/// With its limits: where they differ, so does what was measured.
+fn name(series: &Series) -> String {
+    let caps = series.caps.map(|caps| {
+        let Caps {
+            gateway_mbit,
+            vpc_mbit,
+            ..
+        } = caps;
+        format!(" at {gateway_mbit:.1} and {vpc_mbit:.1}")
+    });
+    format!("{}{}", series.mode, caps.unwrap_or_default())
+}
+
+fn figures(series: &str, point: &Point) -> Vec<Figure> {
+    let many = if point.gateways == 1 { "" } else { "s" };
+    let key = |what: &str| format!("{series}, {} gateway{many}: {what}", point.gateways);
     let udp = &point.udp;
     let counted =
         |what, count: u64| Figure::less(key(what), "packets", Sample::Exact(count as f64));

@@ -50,10 +50,11 @@ pub fn read(document: Value) -> Result<Content> {
     let cells = document.figures.into_iter().flat_map(|cell| {
         let key = format!("{}, {}", cell.what, cell.size);
         let ratio = format!("{key} over the plain forwarder");
-        [
-            Figure::more(key, "Mpps", Sample::Runs(cell.mpps.runs)),
-            Figure::more(ratio, "", Sample::Runs(cell.over_forwarder.runs)),
-        ]
+        // Of the forwarder itself that is 1.
+        let ratio = (cell.what != "forward")
+            .then(|| Figure::more(ratio, "", Sample::Runs(cell.over_forwarder.runs)));
+        let rate = Figure::more(key, "Mpps", Sample::Runs(cell.mpps.runs));
+        std::iter::once(rate).chain(ratio)
     });
     let calls = document.calls.into_iter().map(|calls| {
         let key = format!("{}, {}: system calls", calls.what, calls.size);
