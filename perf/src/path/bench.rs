@@ -108,8 +108,9 @@ impl<'a> Bench<'a> {
         for mut frame in ends.done.drain(..) {
             let (packet, tunnel) = self.load.fill(&mut frame)?;
             seen(packet, tunnel);
-            ends.ready.push_back(frame);
+            ends.ready.push(frame);
         }
+        ends.ready.reverse();
         Ok(())
     }
 
@@ -186,7 +187,7 @@ mod tests {
             let mut parts = memory.parts([point.frames()].into_iter());
             let mut bench = Bench::new(*point, &mut parts)?;
             bench.refill(|_, _| {})?;
-            let last = bench.ends.borrow().ready[0].len - 1;
+            let last = bench.ends.borrow().ready[0].len as usize - 1;
             bench.ends.borrow_mut().ready[0].room[last] ^= 1;
             match point.direction {
                 // The worker cannot know better.

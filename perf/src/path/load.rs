@@ -154,13 +154,13 @@ impl Load {
         match self.point.direction {
             Direction::Seal => {
                 write(packet, near, far, n, len);
-                frame.len = ETHERNET + len;
+                frame.len = (ETHERNET + len) as u32;
                 Ok((&frame.room[ETHERNET..][..len], tunnel))
             }
             Direction::Open => {
                 write(&mut self.inner, far, near, n, len);
                 let sealed = self.sas[tunnel].seal(&mut self.inner, len, packet)?;
-                frame.len = ETHERNET + sealed;
+                frame.len = (ETHERNET + sealed) as u32;
                 Ok((&self.inner[..len], tunnel))
             }
         }

@@ -1,7 +1,6 @@
 //! A device that copies nothing: frames whose content is ready are handed over, as by DPDK's rings in memory.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use causeway_device::{Device, Level, Occupancy, Waker};
 const FRAME_LEN: usize = 4096;
 /// Where a packet starts in its frame: behind the headroom of XDP.
 const HEADROOM: usize = 256;
+const ROOM: usize = FRAME_LEN - HEADROOM;
 
 /// Frames of all devices of a group.
 #[derive(Default)]
@@ -36,33 +36,37 @@ impl<'a> Parts<'a> {
     fn take(&mut self, count: usize) -> impl Iterator<Item = Frame<'a>> + use<'a> {
         let (part, rest) = mem::take(&mut self.0).split_at_mut(count * FRAME_LEN);
         self.0 = rest;
-        part.chunks_exact_mut(FRAME_LEN).map(|frame| Frame {
-            room: &mut frame[HEADROOM..],
-            len: 0,
-            received: false,
+        let frames = part.as_chunks_mut::<FRAME_LEN>().0.iter_mut();
+        frames.filter_map(|frame| {
+            let room = frame.last_chunk_mut()?;
+            Some(Frame {
+                room,
+                len: 0,
+                received: false,
+            })
         })
     }
 }
 
-/// A packet buffer.
+/// A packet buffer, in 16 bytes: a pointer, as the peer's is, with the packet's length beside it.
 pub struct Frame<'a> {
-    pub room: &'a mut [u8],
-    pub len: usize,
+    pub room: &'a mut [u8; ROOM],
+    pub len: u32,
     received: bool,
 }
 
 impl Frame<'_> {
     /// The packet in it.
     pub fn packet(&self) -> &[u8] {
-        &self.room[..self.len]
+        &self.room[..self.len as usize]
     }
 }
 
 /// What the harness and the device hand to each other.
 #[derive(Default)]
 pub struct Ends<'a> {
-    /// Packets that arrive.
-    pub ready: VecDeque<Frame<'a>>,
+    /// Packets that arrive, the last one first.
+    pub ready: Vec<Frame<'a>>,
     /// Frames whose packets were worked off, in the order of their arrival.
     pub done: Vec<Frame<'a>>,
     /// Packets that were transmitted.
@@ -76,8 +80,10 @@ pub struct Ends<'a> {
 pub struct Ring<'a> {
     ends: Rc<RefCell<Ends<'a>>>,
     released: Vec<Frame<'a>>,
-    /// First in, first out, so that each frame is written as seldom as can be.
-    free: VecDeque<Frame<'a>>,
+    /// Those to transmit, the next one last. When they run out, those that came home meanwhile take their place: each
+    /// is written as seldom as can be.
+    free: Vec<Frame<'a>>,
+    home: Vec<Frame<'a>>,
     frames: usize,
     waker: Waker,
 }
@@ -96,17 +102,26 @@ impl<'a> Ring<'a> {
         let ends = Rc::new(RefCell::new(Ends {
             done: received.collect(),
             sent: Vec::with_capacity(outward),
-            ready: VecDeque::with_capacity(inward),
+            ready: Vec::with_capacity(inward),
             keeps: false,
         }));
         let ring = Ring {
             ends: ends.clone(),
             released: Vec::with_capacity(inward),
             free: memory.take(outward).collect(),
+            home: Vec::with_capacity(outward),
             frames: inward + outward,
             waker: Waker::new()?,
         };
         Ok((ring, ends))
+    }
+}
+
+impl Ring<'_> {
+    #[cold]
+    fn turn(&mut self) {
+        mem::swap(&mut self.free, &mut self.home);
+        self.free.reverse();
     }
 }
 
@@ -115,13 +130,17 @@ impl<'a> Device for Ring<'a> {
 
     fn receive(&mut self, into: &mut Vec<Frame<'a>>, max: usize) -> usize {
         let mut ends = self.ends.borrow_mut();
-        let count = ends.ready.len().min(max);
-        into.extend(ends.ready.drain(..count));
+        let rest = ends.ready.len().saturating_sub(max);
+        let count = ends.ready.len() - rest;
+        into.extend(ends.ready.drain(rest..).rev());
         count
     }
 
     fn allocate(&mut self) -> Option<Frame<'a>> {
-        self.free.pop_front()
+        if self.free.is_empty() {
+            self.turn();
+        }
+        self.free.pop()
     }
 
     fn bytes<'f>(&'f self, frame: &'f Frame<'a>) -> &'f [u8] {
@@ -133,7 +152,7 @@ impl<'a> Device for Ring<'a> {
     }
 
     fn set_len(&self, frame: &mut Frame<'a>, len: usize) {
-        frame.len = len;
+        frame.len = len as u32;
     }
 
     fn transmit(&mut self, from: &mut Vec<Frame<'a>>) -> usize {
@@ -148,7 +167,15 @@ impl<'a> Device for Ring<'a> {
         if frame.received {
             self.released.push(frame);
         } else {
-            self.free.push_back(frame);
+            self.free.push(frame);
+        }
+    }
+
+    fn release_burst(&mut self, burst: &mut Vec<Frame<'a>>) {
+        if burst.iter().all(|frame| frame.received) {
+            self.released.append(burst);
+        } else {
+            burst.drain(..).for_each(|frame| self.release(frame));
         }
     }
 
@@ -156,7 +183,7 @@ impl<'a> Device for Ring<'a> {
         let mut ends = self.ends.borrow_mut();
         ends.done.append(&mut self.released);
         if !ends.keeps {
-            self.free.extend(ends.sent.drain(..));
+            self.home.append(&mut ends.sent);
         }
     }
 
@@ -185,7 +212,7 @@ impl<'a> Device for Ring<'a> {
 
     fn frames_home(&self) -> usize {
         let ends = self.ends.borrow();
-        self.free.len() + ends.ready.len() + ends.done.len()
+        self.free.len() + self.home.len() + ends.ready.len() + ends.done.len()
     }
 
     fn drain(&mut self, _timeout: Duration) -> bool {

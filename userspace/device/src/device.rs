@@ -53,6 +53,17 @@ pub trait Device {
     /// A free frame to write a packet into, or `None` while all are on their way.
     fn allocate(&mut self) -> Option<Self::Frame>;
 
+    /// Adds free frames to the end of `into` until it has `count`, or all are on their way. Never allocates
+    /// memory: `into` has room for them.
+    #[inline]
+    fn allocate_burst(&mut self, into: &mut Vec<Self::Frame>, count: usize) {
+        while into.len() < count
+            && let Some(frame) = self.allocate()
+        {
+            into.push(frame);
+        }
+    }
+
     /// The packet in a frame, from its Ethernet header on.
     fn bytes<'a>(&'a self, frame: &'a Self::Frame) -> &'a [u8];
 
@@ -84,6 +95,17 @@ pub trait Device {
     /// # Panics
     /// If the frame is of another device.
     fn release(&mut self, frame: Self::Frame);
+
+    /// Gives all frames of a burst back, which is left empty.
+    ///
+    /// # Panics
+    /// If a frame is of another device.
+    #[inline]
+    fn release_burst(&mut self, burst: &mut Vec<Self::Frame>) {
+        for frame in burst.drain(..) {
+            self.release(frame);
+        }
+    }
 
     /// Housekeeping, once per round of the worker: reclaims completed frames, refills the
     /// receive side, and kicks transmissions that the kernel has not finished.

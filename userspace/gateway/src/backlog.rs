@@ -25,7 +25,8 @@ pub(crate) enum Origin {
 /// Frames in the order in which they go out. What the ring does not take stays, in order.
 pub(crate) struct Backlog<F> {
     frames: Vec<F>,
-    origins: Vec<Origin>,
+    /// Whose they are: so many, one after the other, of each. A burst's packets share one time of arrival.
+    origins: Vec<(Origin, usize)>,
     /// How many have ever come.
     count: u64,
 }
@@ -55,15 +56,34 @@ impl<F> Backlog<F> {
 
     pub(crate) fn push(&mut self, outgoing: Outgoing<F>) {
         self.frames.push(outgoing.frame);
-        self.origins.push(outgoing.origin);
-        self.count += 1;
+        self.note(outgoing.origin, 1);
+    }
+
+    /// Takes all of `frames`, which are received packets' results, in their order.
+    pub(crate) fn append(&mut self, frames: &mut Vec<F>, arrived: Instant) {
+        if !frames.is_empty() {
+            self.note(Origin::Received(arrived), frames.len());
+            self.frames.append(frames);
+        }
+    }
+
+    fn note(&mut self, origin: Origin, count: usize) {
+        self.count += count as u64;
+        match self.origins.last_mut() {
+            Some((last, known)) if *last == origin => *known += count,
+            _ => self.origins.push((origin, count)),
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<Outgoing<F>> {
-        Some(Outgoing {
-            frame: self.frames.pop()?,
-            origin: self.origins.pop()?,
-        })
+        let frame = self.frames.pop()?;
+        let (origin, count) = self.origins.last_mut()?;
+        let origin = *origin;
+        *count -= 1;
+        if *count == 0 {
+            self.origins.pop();
+        }
+        Some(Outgoing { frame, origin })
     }
 
     /// Gives the ring what it takes; counts it, and records how long it was here. Returns how many
@@ -79,20 +99,27 @@ impl<F> Backlog<F> {
         }
         let taken = device.transmit(&mut self.frames);
         let now = Instant::now();
-        // A batch's packets share one time of arrival: one record each run.
-        for run in self.origins[..taken].chunk_by(|a, b| a == b) {
-            let count = run.len() as u64;
-            match run[0] {
-                Origin::Worker => totals.originated += count,
+        let (mut left, mut done) = (taken, 0);
+        for (origin, count) in &mut self.origins {
+            let went = left.min(*count);
+            let record = went as u64;
+            match *origin {
+                Origin::Worker => totals.originated += record,
                 Origin::Received(at) => {
                     let nanoseconds = now.saturating_duration_since(at).as_nanos();
-                    latency.saturating_record_n(nanoseconds as u64, count);
-                    totals.sent += count;
-                    totals.waiting -= count;
+                    latency.saturating_record_n(nanoseconds as u64, record);
+                    totals.sent += record;
+                    totals.waiting -= record;
                 }
             }
+            left -= went;
+            *count -= went;
+            if *count > 0 {
+                break;
+            }
+            done += 1;
         }
-        self.origins.drain(..taken);
+        self.origins.drain(..done);
         taken
     }
 }

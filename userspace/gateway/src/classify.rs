@@ -21,6 +21,8 @@ pub(crate) enum Class {
 }
 
 /// Tells the path of the packet in `frame`, for a gateway with this `address` and these `peers`.
+// Inlined, so that what was read stays in registers.
+#[inline(always)]
 pub(crate) fn classify(frame: &[u8], address: Address, peers: &Prefixes) -> Result<Class, Drop> {
     let ethernet = Ethernet::parse(frame).ok_or(Drop::EthernetTruncated)?;
     let headers = match ethernet.ethertype {

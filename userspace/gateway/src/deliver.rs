@@ -75,18 +75,20 @@ impl<D: Device> Worker<D> {
     /// Puts a packet at the end of the backlog, towards `mac`.
     #[inline]
     pub(crate) fn send(&mut self, mut outgoing: Outgoing<D::Frame>, mac: [u8; 6]) {
+        let header = self.ethernet(mac);
         let room = self.device.room(&mut outgoing.frame);
-        // The packet that leaves tells its family itself, outer or inner, whoever wrote it.
-        let ethertype = if room[ETHERNET] >> 4 == 6 {
-            ETHERTYPE_IPV6
-        } else {
-            ETHERTYPE_IPV4
-        };
-        let header = &mut room[..ETHERNET];
+        head(room, &header);
+        self.backlog.push(outgoing);
+    }
+
+    /// The Ethernet header of what goes to `mac`, if it is IPv4.
+    #[inline]
+    pub(crate) fn ethernet(&self, mac: [u8; 6]) -> [u8; ETHERNET] {
+        let mut header = [0; ETHERNET];
         header[..6].copy_from_slice(&mac);
         header[6..12].copy_from_slice(&self.mac);
-        header[12..].copy_from_slice(&ethertype.to_be_bytes());
-        self.backlog.push(outgoing);
+        header[12..].copy_from_slice(&ETHERTYPE_IPV4.to_be_bytes());
+        header
     }
 
     /// Gives up a finished packet that was waiting.
@@ -96,5 +98,16 @@ impl<D: Device> Worker<D> {
             self.totals.waiting -= 1;
             self.totals.drops[reason] += 1;
         }
+    }
+}
+
+/// Writes a header of [`Worker::ethernet`] in front of the packet in `room`, which tells its family itself, outer or
+/// inner, whoever wrote it.
+#[inline]
+pub(crate) fn head(room: &mut [u8], header: &[u8; ETHERNET]) {
+    let ipv6 = room[ETHERNET] >> 4 == 6;
+    room[..ETHERNET].copy_from_slice(header);
+    if ipv6 {
+        room[12..ETHERNET].copy_from_slice(&ETHERTYPE_IPV6.to_be_bytes());
     }
 }

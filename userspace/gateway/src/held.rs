@@ -10,16 +10,18 @@ use crate::reply::{Refused, Reply};
 use crate::worker::Worker;
 
 impl<D: Device> Worker<D> {
-    /// The place of the hold, from `from` on, that keeps this packet, which would go into `tunnel`.
+    /// The place of the hold, from `from` on, that keeps the packet at `l3` of its frame, which would go into `tunnel`.
     #[cold]
     pub(crate) fn hold_of(
         &self,
         frame: &D::Frame,
-        headers: &Headers,
+        l3: usize,
         tunnel: usize,
         from: usize,
     ) -> Option<usize> {
-        let flow = FlowKey::of(self.device.bytes(frame), headers);
+        let packet = self.device.bytes(frame);
+        let headers = Headers::parse(packet, l3).ok()?;
+        let flow = FlowKey::of(packet, &headers);
         self.holds.find(from, tunnel, |hash| hash.bucket(&flow))
     }
 

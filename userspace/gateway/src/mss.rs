@@ -11,6 +11,7 @@ const SYN: u8 = 0x02;
 /// Lowers the MSS option of a SYN in the packet under `headers` to what an inner packet of
 /// `max_inner` octets carries without options: 40 octets less in IPv4, 60 less in IPv6. Leaves
 /// everything else alone: a SYN without the option, a fragment, options that make no sense.
+#[inline]
 pub(crate) fn clamp(packet: &mut [u8], headers: &Headers, max_inner: usize) {
     if headers.protocol != protocol::TCP || headers.fragment {
         return;
@@ -18,15 +19,20 @@ pub(crate) fn clamp(packet: &mut [u8], headers: &Headers, max_inner: usize) {
     let Some(tcp) = packet.get_mut(headers.l4..headers.l3 + headers.total) else {
         return;
     };
-    if tcp.len() < TCP || tcp[13] & SYN == 0 {
-        return;
+    if tcp.len() >= TCP && tcp[13] & SYN != 0 {
+        clamp_syn(tcp, max_inner, headers.is_ipv4());
     }
+}
+
+#[cold]
+#[inline(never)]
+fn clamp_syn(tcp: &mut [u8], max_inner: usize, ipv4: bool) {
     let options = TCP..usize::from(tcp[12] >> 4) * 4;
     if options.end > tcp.len() {
         return;
     }
     let Some(at) = find(tcp, options) else { return };
-    let fixed = TCP + if headers.is_ipv4() { IPV4 } else { IPV6 };
+    let fixed = TCP + if ipv4 { IPV4 } else { IPV6 };
     let limit = u16::try_from(max_inner.saturating_sub(fixed)).unwrap_or(u16::MAX);
     let old = u16::from_be_bytes([tcp[at], tcp[at + 1]]);
     if old <= limit {

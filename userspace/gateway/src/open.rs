@@ -1,5 +1,6 @@
 //! The way in: ESP from a peer becomes plaintext.
 
+use std::mem;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -32,10 +33,9 @@ impl<D: Device> Worker<D> {
     #[inline]
     pub(crate) fn add_to_open(&mut self, place: usize, l3: usize, esp: Range<usize>) {
         self.opening.push(ToOpen {
-            place,
-            l3,
-            esp,
-            out: None,
+            place: place as u32,
+            l3: l3 as u16,
+            esp: esp.start as u32..esp.end as u32,
             opened: Err(OpenError::OutputTooSmall),
         });
     }
@@ -44,48 +44,49 @@ impl<D: Device> Worker<D> {
     #[inline]
     pub(crate) fn open(&mut self, frames: &[D::Frame], spi: u32, now: Instant) {
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
-        let mut run = std::mem::take(&mut self.opening);
-        let tunnel = self.open_run(&mut run, frames, spi, now);
+        let (mut run, mut outs) = (mem::take(&mut self.opening), mem::take(&mut self.outs));
         let count = run.len();
-        self.timer.lap(Stage::Open, count);
-        for packet in run.drain(..) {
-            let frame = &frames[packet.place];
-            let at = packet.esp.start;
-            let tunnel = match tunnel {
-                Ok(tunnel) => tunnel,
-                Err(reason) => {
-                    self.refuse(frame, at, reason, now);
-                    continue;
+        match self.open_run(&mut run, &mut outs, frames, spi, now) {
+            Ok(tunnel) => {
+                self.timer.lap(Stage::Open, count);
+                self.totals.drops[Drop::NoFrame] += (count - outs.len()) as u64;
+                for (packet, mut out) in run.drain(..).zip(outs.drain(..)) {
+                    let opened = packet.opened.map_err(reason);
+                    match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
+                        Ok(Passed::On { length, way }) => {
+                            self.deliver(out, length, Origin::Received(now), way, now);
+                        }
+                        Ok(Passed::Word {
+                            length,
+                            destination,
+                        }) => self.follow(out, length, destination, tunnel, now),
+                        Err(reason) => {
+                            self.device.release(out);
+                            let frame = &frames[packet.place as usize];
+                            self.refuse(frame, packet.esp.start as usize, reason, now);
+                        }
+                    }
                 }
-            };
-            let Some(mut out) = packet.out else {
-                self.totals.drops[Drop::NoFrame] += 1;
-                continue;
-            };
-            let opened = packet.opened.map_err(reason);
-            match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
-                Ok(Passed::On { length, way }) => {
-                    self.deliver(out, length, Origin::Received(now), way, now);
-                }
-                Ok(Passed::Word {
-                    length,
-                    destination,
-                }) => self.follow(out, length, destination, tunnel, now),
-                Err(reason) => {
-                    self.device.release(out);
-                    self.refuse(frame, at, reason, now);
+            }
+            Err(reason) => {
+                self.timer.lap(Stage::Open, count);
+                for packet in run.drain(..) {
+                    let frame = &frames[packet.place as usize];
+                    self.refuse(frame, packet.esp.start as usize, reason, now);
                 }
             }
         }
-        self.opening = run;
+        (self.opening, self.outs) = (run, outs);
         self.timer.lap(Stage::Deliver, count);
     }
 
-    /// Opens them by the SA of their SPI, and tells whose it is, or why they are not opened.
+    /// Opens them by the SA of their SPI into `outs`, as far as there are frames, and tells whose it is, or why they are
+    /// not opened.
     #[inline]
     fn open_run(
         &mut self,
-        run: &mut [ToOpen<D::Frame>],
+        run: &mut [ToOpen],
+        outs: &mut Vec<D::Frame>,
         frames: &[D::Frame],
         spi: u32,
         now: Instant,
@@ -94,13 +95,12 @@ impl<D: Device> Worker<D> {
         if self.lanes[receiver.tunnel].fenced {
             return Err(Drop::SaFenced);
         }
-        for packet in &mut *run {
-            packet.out = self.device.allocate();
-        }
-        let count = run.len();
+        self.device.allocate_burst(outs, run.len());
+        let count = outs.len();
         let mut opening = Opening {
             device: &self.device,
             frames,
+            outs,
             run,
         };
         receiver.sa.sa.open_burst(count, &mut opening);

@@ -11,15 +11,42 @@ pub(crate) struct Prefixes {
     v6: Table<u128>,
 }
 
-/// Prefixes of one family. Flat, ready to be searched: one sorted run of networks for each prefix
-/// length, the longest first.
+/// Prefixes of one family: a hash table of networks for each prefix length, the longest first, so that a look-up costs the
+/// same for one prefix and for 10,000.
 struct Table<A> {
     lengths: Vec<Length<A>>,
 }
 
 struct Length<A> {
     mask: A,
-    networks: Vec<(A, usize)>,
+    /// A power of two of them, at least half of them empty; a network stands in its home slot or behind it, with
+    /// nothing empty in between.
+    slots: Box<[Option<(A, usize)>]>,
+}
+
+/// An address of one family.
+trait Bits: Copy + Ord + BitAnd<Output = Self> {
+    /// A hash. It has no key: the networks are the operator's choice, and a stranger who asks for others can at most
+    /// walk the longest run of full slots.
+    fn hash(self) -> usize;
+}
+
+/// 2^64 over the golden ratio, made odd: neighbours land far apart.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Bits for u32 {
+    #[inline]
+    fn hash(self) -> usize {
+        (u64::from(self).wrapping_mul(SPREAD) >> 32) as usize
+    }
+}
+
+impl Bits for u128 {
+    #[inline]
+    fn hash(self) -> usize {
+        let once = (self as u64).wrapping_mul(SPREAD) ^ (self >> 64) as u64;
+        (once.wrapping_mul(SPREAD) >> 32) as usize
+    }
 }
 
 impl Prefixes {
@@ -49,36 +76,52 @@ impl Prefixes {
     }
 }
 
-impl<A: Copy + Ord + BitAnd<Output = A>> Table<A> {
+impl<A: Bits> Table<A> {
     /// Of masks, networks and owners.
-    fn new(prefixes: Vec<(A, A, usize)>) -> Self {
-        let mut lengths: Vec<Length<A>> = Vec::new();
-        for (mask, network, owner) in prefixes {
-            match lengths.iter_mut().find(|length| length.mask == mask) {
-                Some(length) => length.networks.push((network, owner)),
-                None => lengths.push(Length {
-                    mask,
-                    networks: vec![(network, owner)],
-                }),
-            }
+    fn new(mut prefixes: Vec<(A, A, usize)>) -> Self {
+        prefixes.sort_by_key(|&(mask, _, _)| std::cmp::Reverse(mask));
+        let lengths = prefixes.chunk_by(|a, b| a.0 == b.0).map(Length::new);
+        Self {
+            lengths: lengths.collect(),
         }
-        lengths.sort_by_key(|length| std::cmp::Reverse(length.mask));
-        for length in &mut lengths {
-            length.networks.sort_unstable();
-        }
-        Self { lengths }
     }
 
     #[inline]
     fn lookup(&self, address: A) -> Option<usize> {
-        self.lengths.iter().find_map(|length| {
-            let network = address & length.mask;
-            let at = length
-                .networks
-                .binary_search_by_key(&network, |&(network, _)| network)
-                .ok()?;
-            Some(length.networks[at].1)
-        })
+        self.lengths.iter().find_map(|length| length.find(address))
+    }
+}
+
+impl<A: Bits> Length<A> {
+    /// Of prefixes of one length.
+    fn new(prefixes: &[(A, A, usize)]) -> Self {
+        let count = (2 * prefixes.len()).next_power_of_two();
+        let mut slots = vec![None; count].into_boxed_slice();
+        for &(_, network, owner) in prefixes {
+            let mut at = network.hash() & (count - 1);
+            while slots[at].is_some() {
+                at = (at + 1) & (count - 1);
+            }
+            slots[at] = Some((network, owner));
+        }
+        Self {
+            mask: prefixes[0].0,
+            slots,
+        }
+    }
+
+    #[inline]
+    fn find(&self, address: A) -> Option<usize> {
+        let network = address & self.mask;
+        let last = self.slots.len() - 1;
+        let mut at = network.hash() & last;
+        while let Some((other, owner)) = self.slots[at] {
+            if other == network {
+                return Some(owner);
+            }
+            at = (at + 1) & last;
+        }
+        None
     }
 }
 

@@ -66,7 +66,7 @@ impl<D: Device> Worker<D> {
 
     /// Adds the packet at `place` of the burst to the run that it continues or begins, or to those
     /// that the hold keeps which is the first to do so from the place `holds` on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forward(
         &mut self,
         frames: &mut [D::Frame],
@@ -78,13 +78,13 @@ impl<D: Device> Worker<D> {
         match classify(packet, self.address, &self.peer_prefixes)? {
             Class::Seal { headers, tunnel } => {
                 if !self.holds.is_empty()
-                    && let Some(hold) = self.hold_of(&frames[place], &headers, tunnel, holds)
+                    && let Some(hold) = self.hold_of(&frames[place], headers.l3, tunnel, holds)
                 {
                     self.keeping.push((place, hold));
                     return Ok(());
                 }
                 self.begin(Run::Seal { tunnel }, frames, now);
-                self.add_to_seal(frames, place, &headers, tunnel, now)
+                self.add_to_seal(frames, place, headers, tunnel, now)
             }
             Class::Open { l3, esp, spi } => {
                 self.begin(Run::Open { spi }, frames, now);

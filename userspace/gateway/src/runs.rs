@@ -15,53 +15,61 @@ pub(crate) enum Run {
     Open { spi: u32 },
 }
 
-/// A packet that may be sealed.
-pub(crate) struct ToSeal<F> {
+/// A packet that may be sealed. Its outer packet goes to the frame of the same place among the run's.
+pub(crate) struct ToSeal {
     /// Its place in the burst.
-    pub(crate) place: usize,
+    pub(crate) place: u32,
     /// Where its IP header starts.
-    pub(crate) l3: usize,
+    pub(crate) l3: u16,
     /// Its length, IP header included.
-    pub(crate) length: usize,
-    /// Where its ESP packet goes; without it, the SA refuses for lack of room.
-    pub(crate) out: Option<F>,
-    pub(crate) sealed: Result<usize, SealError>,
+    pub(crate) length: u32,
+    /// The length of the outer packet.
+    pub(crate) sealed: Result<u16, SealError>,
 }
 
-/// An ESP packet.
-pub(crate) struct ToOpen<F> {
+/// An ESP packet. What it holds goes to the frame of the same place among the run's.
+pub(crate) struct ToOpen {
     /// Its place in the burst.
-    pub(crate) place: usize,
+    pub(crate) place: u32,
     /// Where its IP header starts.
-    pub(crate) l3: usize,
+    pub(crate) l3: u16,
     /// Where it stands, from its SPI on.
-    pub(crate) esp: Range<usize>,
-    /// Where its inner packet goes; without it, the SA refuses for lack of room.
-    pub(crate) out: Option<F>,
+    pub(crate) esp: Range<u32>,
     pub(crate) opened: Result<Opened, OpenError>,
+}
+
+impl ToOpen {
+    /// The ESP packet in its frame.
+    #[inline]
+    fn esp(&self) -> Range<usize> {
+        self.esp.start as usize..self.esp.end as usize
+    }
 }
 
 /// A run on its way through an outbound SA.
 pub(crate) struct Sealing<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) frames: &'a mut [D::Frame],
-    pub(crate) run: &'a mut [ToSeal<D::Frame>],
+    pub(crate) outs: &'a mut [D::Frame],
+    pub(crate) run: &'a mut [ToSeal],
 }
 
 impl<D: Device> SealBurst for Sealing<'_, D> {
     #[inline]
     fn packet(&mut self, n: usize) -> causeway_esp::ToSeal<'_> {
-        let packet = &mut self.run[n];
+        let packet = &self.run[n];
+        let frame = &mut self.frames[packet.place as usize];
         causeway_esp::ToSeal {
-            frame: &mut self.device.room(&mut self.frames[packet.place])[packet.l3..],
-            len: packet.length,
-            out: room(self.device, &mut packet.out),
+            frame: &mut self.device.room(frame)[packet.l3.into()..],
+            len: packet.length as usize,
+            out: &mut self.device.room(&mut self.outs[n])[ETHERNET..],
         }
     }
 
     #[inline]
     fn sealed(&mut self, n: usize, result: Result<usize, SealError>) {
-        self.run[n].sealed = result;
+        // An outer packet tells its length in 16 bits.
+        self.run[n].sealed = result.map(|length| length as u16);
     }
 }
 
@@ -69,33 +77,25 @@ impl<D: Device> SealBurst for Sealing<'_, D> {
 pub(crate) struct Opening<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) frames: &'a [D::Frame],
-    pub(crate) run: &'a mut [ToOpen<D::Frame>],
+    pub(crate) outs: &'a mut [D::Frame],
+    pub(crate) run: &'a mut [ToOpen],
 }
 
 impl<D: Device> OpenBurst for Opening<'_, D> {
     #[inline]
     fn packet(&mut self, n: usize) -> causeway_esp::ToOpen<'_> {
-        let packet = &mut self.run[n];
-        let bytes = self.device.bytes(&self.frames[packet.place]);
+        let packet = &self.run[n];
+        let bytes = self.device.bytes(&self.frames[packet.place as usize]);
         causeway_esp::ToOpen {
-            esp: &bytes[packet.esp.clone()],
-            outer_tos: tos(&bytes[packet.l3..]),
-            out: room(self.device, &mut packet.out),
+            esp: &bytes[packet.esp()],
+            outer_tos: tos(&bytes[packet.l3.into()..]),
+            out: &mut self.device.room(&mut self.outs[n])[ETHERNET..],
         }
     }
 
     #[inline]
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
         self.run[n].opened = result;
-    }
-}
-
-/// Where an IP packet may be written.
-#[inline]
-fn room<'a, D: Device>(device: &'a D, frame: &'a mut Option<D::Frame>) -> &'a mut [u8] {
-    match frame {
-        Some(frame) => &mut device.room(frame)[ETHERNET..],
-        None => &mut [],
     }
 }
 

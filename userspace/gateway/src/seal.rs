@@ -1,16 +1,18 @@
 //! The way out: plaintext for a peer becomes ESP.
 
+use std::mem;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use causeway_device::Device;
 use causeway_esp::{SealError, TAIL_ROOM};
+use causeway_routes::Lookup;
 use causeway_steering::headers::{ETHERNET, IPV4};
-use causeway_steering::{Drop, Headers};
+use causeway_steering::{Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
 use crate::checksum::update;
-use crate::deliver::Way;
+use crate::deliver::{Way, head};
 use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
@@ -31,12 +33,12 @@ const BEHIND: usize = 7 + TAIL_ROOM;
 impl<D: Device> Worker<D> {
     /// Adds the packet at `place` of the burst to those that go into `tunnel`, as they are to go,
     /// or tells its sender why it may not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_to_seal(
         &mut self,
         frames: &mut [D::Frame],
         place: usize,
-        headers: &Headers,
+        headers: Headers,
         tunnel: usize,
         now: Instant,
     ) -> Result<(), Drop> {
@@ -45,7 +47,7 @@ impl<D: Device> Worker<D> {
         }
         let ttl = if headers.is_ipv4() { TTL } else { HOP_LIMIT };
         if self.device.bytes(&frames[place])[headers.l3 + ttl] <= 1 {
-            self.answer(frames, place, headers, icmp::Error::TimeExceeded, now);
+            self.answer(frames, place, headers.l3, icmp::Error::TimeExceeded, now);
             return Err(Drop::TtlExceeded);
         }
         let lane = &self.lanes[tunnel];
@@ -54,7 +56,7 @@ impl<D: Device> Worker<D> {
         // Every IPv6 packet is one that nobody but its sender fragments: RFC 8200 section 5.
         if !fits && headers.dont_fragment {
             let error = icmp::Error::TooBig { mtu: max };
-            self.answer(frames, place, headers, error, now);
+            self.answer(frames, place, headers.l3, error, now);
             return Err(Drop::TooBig);
         }
         if !fits && headers.l4 - headers.l3 != IPV4 {
@@ -69,17 +71,16 @@ impl<D: Device> Worker<D> {
             room[headers.l3 + HOP_LIMIT] -= 1;
         }
         if lane.clamp_mss {
-            mss::clamp(room, headers, max);
+            mss::clamp(room, &headers, max);
         }
         if !fits {
-            return self.seal_in_pieces(frames, place, headers, tunnel, now);
+            return self.seal_in_pieces(frames, place, headers.l3, tunnel, now);
         }
         self.admit(hop, self.sealing.len() + 1)?;
         self.sealing.push(ToSeal {
-            place,
-            l3: headers.l3,
-            length: headers.total,
-            out: None,
+            place: place as u32,
+            l3: headers.l3 as u16,
+            length: headers.total as u32,
             sealed: Err(SealError::OutputTooSmall),
         });
         Ok(())
@@ -89,51 +90,77 @@ impl<D: Device> Worker<D> {
     #[inline]
     pub(crate) fn seal(&mut self, frames: &mut [D::Frame], tunnel: usize, now: Instant) {
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
-        let mut run = std::mem::take(&mut self.sealing);
-        for packet in &mut run {
-            packet.out = self.device.allocate();
-        }
+        let (mut run, mut outs) = (mem::take(&mut self.sealing), mem::take(&mut self.outs));
+        let came = run.len();
+        self.device.allocate_burst(&mut outs, came);
+        self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
+        run.truncate(outs.len());
         let lane = &mut self.lanes[tunnel];
         let (hop, peer) = (lane.hop, lane.peer);
+        let count = run.len();
         let mut sealing = Sealing {
             device: &self.device,
             frames,
+            outs: &mut outs,
             run: &mut run,
         };
-        let count = sealing.run.len();
         lane.outbound.sa.seal_burst(count, &mut sealing);
-        self.timer.lap(Stage::Seal, count);
-        for packet in run.drain(..) {
-            let Some(out) = packet.out else {
-                self.totals.drops[Drop::NoFrame] += 1;
-                continue;
-            };
-            match packet.sealed {
-                Ok(length) => {
-                    self.totals.sealed.add(packet.length);
-                    self.deliver(out, length, Origin::Received(now), Way::own(peer, hop), now);
-                }
-                Err(error) => {
-                    self.device.release(out);
-                    self.totals.drops[reason(error)] += 1;
-                }
+        self.timer.lap(Stage::Seal, came);
+        if run.iter().any(|packet| packet.sealed.is_err()) {
+            self.drop_refused(&mut run, &mut outs);
+        }
+        self.totals.sealed.packets += run.len() as u64;
+        let lengths = run.iter().map(|packet| u64::from(packet.length));
+        self.totals.sealed.bytes += lengths.sum::<u64>();
+        let sealed = run
+            .drain(..)
+            .map(|packet| packet.sealed.unwrap_or_default());
+        if let Lookup::Ready(mac) = hop {
+            let header = self.ethernet(mac);
+            for (out, length) in outs.iter_mut().zip(sealed) {
+                self.device.set_len(out, ETHERNET + usize::from(length));
+                head(self.device.room(out), &header);
+            }
+            self.in_use = Some(peer);
+            self.totals.waiting += outs.len() as u64;
+            self.backlog.append(&mut outs, now);
+        } else {
+            for (out, length) in outs.drain(..).zip(sealed) {
+                let way = Way::own(peer, hop);
+                self.deliver(out, length.into(), Origin::Received(now), way, now);
             }
         }
-        self.sealing = run;
-        self.timer.lap(Stage::Deliver, count);
+        (self.sealing, self.outs) = (run, outs);
+        self.timer.lap(Stage::Deliver, came);
+    }
+
+    /// Drops those packets of a run that their SA has refused.
+    #[cold]
+    fn drop_refused(&mut self, run: &mut Vec<ToSeal>, outs: &mut Vec<D::Frame>) {
+        for n in (0..run.len()).rev() {
+            if let Err(error) = run[n].sealed {
+                run.remove(n);
+                self.device.release(outs.remove(n));
+                self.totals.drops[reason(error)] += 1;
+            }
+        }
     }
 
     /// Seals a packet that the tunnel does not carry whole, behind all those of the run.
+    // It reads the headers again, so that a packet on the usual way has them in no place but registers.
     #[cold]
+    #[inline(never)]
     fn seal_in_pieces(
         &mut self,
         frames: &mut [D::Frame],
         place: usize,
-        headers: &Headers,
+        l3: usize,
         tunnel: usize,
         now: Instant,
     ) -> Result<(), Drop> {
         self.end_run(frames, now);
+        let bytes = self.device.bytes(&frames[place]);
+        let headers = &Headers::parse(bytes, l3).map_err(|Malformed| Drop::Ipv4Malformed)?;
         let lane = &self.lanes[tunnel];
         let (max, hop, peer) = (lane.max_inner, lane.hop, lane.peer);
         let frame = &mut frames[place];
@@ -223,16 +250,20 @@ impl<D: Device> Worker<D> {
     /// Tells the sender of the packet at `place` of the burst what is wrong with it, if that is
     /// allowed and there is a way. What came before it goes before.
     #[cold]
+    #[inline(never)]
     fn answer(
         &mut self,
         frames: &mut [D::Frame],
         place: usize,
-        headers: &Headers,
+        l3: usize,
         error: icmp::Error,
         now: Instant,
     ) {
         self.end_run(frames, now);
         let frame = &frames[place];
+        let Ok(headers) = &Headers::parse(self.device.bytes(frame), l3) else {
+            return;
+        };
         let destination = IpAddr::from(headers.source);
         let hop = self.routes.lookup(destination);
         let possible = icmp::allowed(error, self.device.bytes(frame), headers)

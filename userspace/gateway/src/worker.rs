@@ -66,8 +66,10 @@ pub struct Worker<D: Device> {
     pub(crate) received: Vec<D::Frame>,
     /// What the packets of the burst that are not finished yet have in common, and those packets.
     pub(crate) run: Option<Run>,
-    pub(crate) sealing: Vec<ToSeal<D::Frame>>,
-    pub(crate) opening: Vec<ToOpen<D::Frame>>,
+    pub(crate) sealing: Vec<ToSeal>,
+    pub(crate) opening: Vec<ToOpen>,
+    /// Where they go, in the same order.
+    pub(crate) outs: Vec<D::Frame>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.
     pub(crate) pieces: Vec<(D::Frame, usize)>,
     /// What a dummy packet is made of.
@@ -166,6 +168,7 @@ impl<D: Device> Worker<D> {
             run: None,
             sealing: Vec::with_capacity(config.burst),
             opening: Vec::with_capacity(config.burst),
+            outs: Vec::with_capacity(config.burst),
             pieces: Vec::with_capacity(16),
             blank: Vec::with_capacity(config.mtu + TAIL_ROOM),
             // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
@@ -220,9 +223,7 @@ impl<D: Device> Worker<D> {
             .transmit(&mut self.device, &mut self.totals, &mut self.latency);
         self.timer.lap(Stage::Transmit, sent);
         self.tell();
-        for frame in self.received.drain(..) {
-            self.device.release(frame);
-        }
+        self.device.release_burst(&mut self.received);
         self.device.maintain();
         self.timer.lap(Stage::Maintain, received);
         self.totals.rounds += 1;
