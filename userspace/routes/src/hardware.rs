@@ -6,6 +6,8 @@ use ethtool::{
 };
 use futures_util::{Stream, TryStreamExt};
 
+use crate::xdp::{self, XdpFeatures};
+
 /// A driver's settings, each part only where the driver speaks of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hardware {
@@ -15,6 +17,8 @@ pub struct Hardware {
     pub rings: Option<Rings>,
     /// Offloads (`-k`), by the kernel's names, such as `rx-lro`.
     pub offloads: Vec<Offload>,
+    /// What it can do with XDP.
+    pub xdp: Option<XdpFeatures>,
 }
 
 /// Queues in use, and the most that there can be.
@@ -75,16 +79,17 @@ impl Hardware {
     }
 }
 
-/// Asks the driver of the NIC with this name, in the caller's network namespace. What it does not
-/// answer is missing from the result.
+/// Asks the driver of the NIC with this name and index, in the caller's network namespace. What it does
+/// not answer is missing from the result.
 ///
 /// Call it within a tokio runtime that has I/O enabled.
-pub async fn hardware(name: &str) -> Hardware {
+pub async fn hardware(name: &str, index: u32) -> Hardware {
     let asked = ask(async |handle| {
         Some(Hardware {
             channels: channels_of(handle, name).await,
             rings: rings(handle, name).await,
             offloads: offloads(handle, name).await.unwrap_or_default(),
+            xdp: xdp::features(handle, index).await,
         })
     });
     asked.await.unwrap_or_default()

@@ -102,6 +102,6 @@ impl Tune {
 async fn look(config: &Config) -> anyhow::Result<Scene> {
     let plan = config.plan();
     let nic = interface(&plan.nic.name).await?;
-    let hardware = hardware(&nic.name).await;
+    let hardware = hardware(&nic.name, nic.index).await;
     Ok(Scene::here(plan, &nic, hardware, &System::read()?))
 }

@@ -27,6 +27,7 @@ mod print;
 mod queues;
 pub mod scene;
 mod siblings;
+mod xdp;
 
 pub use command::Tune;
 pub use finding::{Finding, Status};
@@ -54,6 +55,8 @@ pub fn examine(scene: &Scene) -> Vec<Finding> {
         offloads::hardware_gro(scene),
         offloads::vlan(scene),
         mtu::examine(scene),
+        xdp::mode(scene),
+        xdp::zero_copy(scene),
         memlock::examine(scene),
         jit::compiler(scene),
         jit::hardening(scene),

@@ -4,7 +4,7 @@ use causeway_routes::{Hardware, Interface};
 
 use super::cores::Cores;
 use super::host::Host;
-use crate::config::{Plan, tunnel_need};
+use crate::config::{NicMode, Plan, tunnel_need};
 use crate::privileges::System;
 use crate::run;
 
@@ -38,6 +38,8 @@ pub struct Nic {
     pub rx_queues: u32,
     /// What its driver tells.
     pub hardware: Hardware,
+    /// Whether the configuration asks for XDP in the kernel's generic path.
+    pub generic_xdp: bool,
 }
 
 /// A worker.
@@ -67,6 +69,7 @@ impl Scene {
                 mtu: interface.mtu,
                 rx_queues: interface.rx_queues,
                 hardware,
+                generic_xdp: plan.nic.mode == NicMode::Skb,
             },
             workers: workers.collect(),
             least_mtu: tunnel_need(plan).1,

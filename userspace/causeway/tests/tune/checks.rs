@@ -1,7 +1,7 @@
 //! Each check: on the good host, and on one where its thing is wrong.
 
 use causeway::tune::{Finding, Scene, Status, examine};
-use causeway_routes::{Channels, Count};
+use causeway_routes::{Channels, Count, XdpFeatures};
 
 use crate::tree::{Tree, found};
 
@@ -368,6 +368,42 @@ fn the_mtu_lies_between_the_tunnels_need_and_a_page() {
             [format!("ip link set dev eth0 mtu {wanted}")]
         );
     }
+}
+
+#[test]
+fn the_program_runs_in_the_driver_where_it_can() {
+    let tree = Tree::good();
+    let with = |change: fn(&mut XdpFeatures)| {
+        let mut scene = tree.scene();
+        change(scene.nic.hardware.xdp.as_mut().unwrap());
+        scene
+    };
+    status(
+        &with(|xdp| xdp.native = false),
+        "xdp-mode",
+        Status::Information,
+    );
+    status(
+        &with(|xdp| xdp.redirect = false),
+        "xdp-mode",
+        Status::Information,
+    );
+    status(
+        &with(|xdp| xdp.zero_copy = false),
+        "zero-copy",
+        Status::Information,
+    );
+    let mut scene = tree.scene();
+    scene.nic.generic_xdp = true;
+    assert_eq!(
+        change(&scene, "xdp-mode").2,
+        ["set mode = \"auto\" in [nic]"]
+    );
+    scene.nic.hardware.xdp = None;
+    status(&scene, "xdp-mode", Status::Unknown);
+    status(&scene, "zero-copy", Status::Unknown);
+    scene.workers.clear();
+    status(&scene, "zero-copy", Status::NotApplicable);
 }
 
 #[test]

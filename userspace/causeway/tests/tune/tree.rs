@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use causeway::tune::scene::{Nic, Seat};
 use causeway::tune::{Finding, Host, Scene, examine};
-use causeway_routes::{Channels, Count, Hardware, Offload, Rings};
+use causeway_routes::{Channels, Count, Hardware, Offload, Rings, XdpFeatures};
 
 use crate::support::Directory;
 
@@ -147,7 +147,14 @@ impl Tree {
                             fixed: false,
                         })
                         .to_vec(),
+                    xdp: Some(XdpFeatures {
+                        native: true,
+                        redirect: true,
+                        transmit: true,
+                        zero_copy: true,
+                    }),
                 },
+                generic_xdp: false,
             },
             workers: vec![seat(2), seat(3)],
             least_mtu: 641,

@@ -115,18 +115,22 @@ fn a_driver_tells_its_queues_and_offloads() {
     pair.near("link add many numrxqueues 3 numtxqueues 2 type veth peer name few");
     pair.ethtool("-K many rx-vlan-hw-parse off");
     pair.run(async || {
-        let many = hardware("many").await;
+        let index = interface("many").await.unwrap().index;
+        let many = hardware("many", index).await;
         let channels = many.channels.unwrap();
         assert_eq!(channels.in_use(), (3, 2));
         assert_eq!((channels.rx.most, channels.tx.most), (3, 2));
         let off = many.offload("rx-vlan-hw-parse").unwrap();
         assert!(!off.on && !off.fixed, "{off:?}");
-        let on = hardware("few").await;
+        let on = hardware("few", index).await;
         assert!(on.offload("rx-vlan-hw-parse").unwrap().on);
         let fixed = many.offload("rx-lro").unwrap();
         assert!(!fixed.on && fixed.fixed, "{fixed:?}");
         // A veth has no rings.
         assert_eq!(many.rings, None);
-        assert_eq!(hardware("eth7").await, Hardware::default());
+        assert_eq!(hardware("eth7", 4711).await, Hardware::default());
+        // It runs XDP programs and redirects; nobody transmits to it while its peer has no NAPI.
+        let xdp = many.xdp.unwrap();
+        assert!(xdp.native && xdp.redirect && !xdp.transmit, "{xdp:?}");
     });
 }
