@@ -40,7 +40,7 @@ pub fn drops(series: &Series, curves: &[Series]) -> Section {
         id: format!("{}-drops", series.mode),
         title: "Drops by reason".to_owned(),
         note: "Packets that the XDP programs, the workers and the kernel's sockets dropped in all roles and runs, as docs/metrics.md \
-               explains them; `limit` is what a cap's shaper dropped."
+               explains them; \"limit\" is what a cap's shaper dropped."
             .to_owned(),
         description: format!("{} packets in all; the reasons are in the table.", count(total)),
         chart: Chart {
