@@ -18,5 +18,6 @@ pub mod run;
 pub mod sequence;
 pub mod state;
 pub mod status;
+pub mod top;
 pub mod tune;
 pub mod wire;

@@ -57,8 +57,8 @@ impl Local {
             Answer::Tables(tables) if json => Ok(serde_json::to_string(&tables)?),
             Answer::Tables(tables) => Ok(gateway::tables(&tables)),
             Answer::Changed(outcome) => Ok(outcome.to_string()),
-            Answer::Explained(_) => {
-                bail!("expected an answer to what was asked, got a packet's way")
+            other @ (Answer::Explained(_) | Answer::Status(_)) => {
+                bail!("expected an answer to what was asked, got {other:?}")
             }
         }
     }

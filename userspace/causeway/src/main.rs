@@ -10,6 +10,7 @@ use causeway::config::Config;
 use causeway::explain::Explain;
 use causeway::local::Local;
 use causeway::status::Role;
+use causeway::top::Top;
 use causeway::tune::Tune;
 use causeway::{key, run, sequence};
 use causeway_esp::Cipher;
@@ -37,6 +38,7 @@ Examples:
   causeway gateway --config /etc/causeway/gateway.toml
   causeway local sa list
   causeway local gateway list
+  causeway top
   causeway explain '10.1.0.5:1234 > 10.2.0.7:443 tcp'
 
 Logs go to stderr. RUST_LOG sets what is logged, such as RUST_LOG=debug; the default is info.
@@ -77,6 +79,11 @@ enum Command {
     /// Over its control socket, which the configuration's [control] section opens to the user that the
     /// role runs as, and to root.
     Local(Local),
+    /// Show live what one or many roles do: gateways, workers, drops, latencies, where time goes.
+    ///
+    /// Every role is asked for its status over HTTP or over its control socket. docs/top.md says what the
+    /// columns are.
+    Top(Top),
 }
 
 #[derive(Args)]
@@ -157,6 +164,13 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             })
         }
         Command::Local(local) => say(&local.execute()?),
+        Command::Top(top) => match top.execute().await? {
+            Some(once) => {
+                say(&once.text)?;
+                Ok(ExitCode::from(u8::from(!once.complete)))
+            }
+            None => Ok(ExitCode::SUCCESS),
+        },
         Command::Key(Key::New { cipher, file }) => {
             key::new_sa(&file, cipher)?;
             say(&format!(

@@ -223,6 +223,7 @@ pub async fn run(plan: Plan, role: Role) -> anyhow::Result<Status> {
 /// What `causeway local` asked for. May wait for disk and workers.
 fn answer(request: Request, sas: &Sas, view: &View, names: &Names, rescale: &Rescale) -> Answer {
     let done = match request {
+        Request::Status {} => return Answer::Status(view.status().into()),
         Request::SaList {} => return Answer::Sas(sas.list()),
         Request::Explain(question) => return explain::answer(&question, view, rescale, names),
         Request::SaInstall(wanted) => sas.install(&wanted, view),

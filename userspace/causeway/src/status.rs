@@ -46,6 +46,9 @@ pub struct Status {
     pub role: Role,
     /// The name of the cluster that it belongs to, if it has one.
     pub cluster: Option<String>,
+    /// Since when it runs, in seconds of Unix time.
+    #[serde(default)]
+    pub since: u64,
     /// The NIC it works on.
     pub nic: Nic,
     /// Whether the XDP program is attached and every socket is bound.

@@ -19,6 +19,7 @@ fn sample() -> Status {
     Status {
         role: Role::Gateway,
         cluster: None,
+        since: 1567,
         nic: Nic {
             name: "eth0".to_owned(),
             xdp_mode: XdpMode::Driver,
@@ -180,7 +181,7 @@ fn the_document_is_the_one_that_is_promised() {
     assert!(!json.contains('\n'));
     assert_eq!(
         json,
-        r#"{"role":"gateway","cluster":null,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"at_start":"resumed","peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"holds":{"now":1549,"waiting":1550,"packets":1551,"expired":1552},"words":1553,"standstills":1554,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526},"rounds":{"all":1555,"empty":1556,"sleeps":1557,"asleep_ns":1568},"bursts":[{"most":1,"count":1558},{"most":64,"count":2},{"most":null,"count":3}],"stages":[{"stage":"seal","packets":1559,"ns":1569}],"rings":{"looks":1560,"receive":{"entries":1561,"room":1562},"fill":{"entries":1563,"room":1564},"transmit":{"entries":1565,"room":1566}}}]}"#
+        r#"{"role":"gateway","cluster":null,"since":1567,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"at_start":"resumed","peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"holds":{"now":1549,"waiting":1550,"packets":1551,"expired":1552},"words":1553,"standstills":1554,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526},"rounds":{"all":1555,"empty":1556,"sleeps":1557,"asleep_ns":1568},"bursts":[{"most":1,"count":1558},{"most":64,"count":2},{"most":null,"count":3}],"stages":[{"stage":"seal","packets":1559,"ns":1569}],"rings":{"looks":1560,"receive":{"entries":1561,"room":1562},"fill":{"entries":1563,"room":1564},"transmit":{"entries":1565,"room":1566}}}]}"#
     );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
@@ -209,7 +210,7 @@ fn every_number_of_the_document_is_a_metric() {
     for number in (1501..=1520)
         .chain(1525..=1531)
         .chain(1533..=1538)
-        .chain(1540..=1566)
+        .chain(1540..=1567)
     {
         assert!(values.contains(&number.to_string().as_str()), "{number}");
     }

@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::error::Report;
 use super::file::{self, CryptoBackend, File};
 use super::plan::{Nic, Peering, Plan, SteeringKey};
-use super::{cluster, prefixes, rescale, tunnels};
+use super::{Contacts, cluster, prefixes, rescale, tunnels};
 use crate::control::DEFAULT_SOCKET;
 use crate::key;
 
@@ -26,15 +26,8 @@ const LONGEST_PATH_MTU_AGE: u64 = 86_400;
 
 pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
     let nic = nic(&file.nic, report);
-    let http = match &file.http {
-        Some(http) => listen(&http.listen, report).map(Some),
-        None => Some(None),
-    };
+    let contacts = contacts(file, report);
     let crypto = crypto(&file.crypto, report);
-    let control = file
-        .control
-        .as_ref()
-        .and_then(|control| socket(control, report));
     let steering_key = steering_key(&file.steering.key_file, report);
     let prefixes = prefixes::convert(file, report);
     let names = cluster::Names::collect(file, report);
@@ -63,9 +56,10 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
             },
         )
         .collect();
+    let Contacts { http, control } = contacts?;
     Some(Plan {
         nic: nic?,
-        http: http?,
+        http,
         control,
         cluster: file.vpc.cluster.as_ref().map(|name| name.get_ref().clone()),
         vpc_prefixes: prefixes.vpc,
@@ -74,6 +68,21 @@ pub(super) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         rescale,
         peerings,
         gateways: gateways?,
+    })
+}
+
+pub(super) fn contacts(file: &File, report: &mut Report<'_>) -> Option<Contacts> {
+    let http = match &file.http {
+        Some(http) => listen(&http.listen, report).map(Some),
+        None => Some(None),
+    };
+    let control = match &file.control {
+        Some(control) => socket(control, report).map(Some),
+        None => Some(None),
+    };
+    Some(Contacts {
+        http: http?,
+        control: control?,
     })
 }
 

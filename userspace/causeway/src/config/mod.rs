@@ -18,7 +18,8 @@ mod sas;
 mod settings;
 mod tunnels;
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Problem};
 pub use host::{HostFacts, MAX_MTU, NicFacts, tunnel_need};
@@ -29,6 +30,15 @@ pub use plan::{
 
 use crate::status::Role;
 use error::{Report, Source};
+
+/// How a role can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contacts {
+    /// Where it serves HTTP, if it does.
+    pub http: Option<SocketAddr>,
+    /// Its control socket, if it has one.
+    pub control: Option<PathBuf>,
+}
 
 /// A configuration that holds together, with its keys loaded.
 #[derive(Debug)]
@@ -46,6 +56,20 @@ impl Config {
     /// Everything that is wrong with it, without regard to the host.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(Source::read(path)?)
+    }
+
+    /// Reads from a configuration file how a role that runs with it can be asked. Nothing else in it needs to
+    /// be right, and no key is read.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no configuration, or what it says of this is wrong.
+    pub fn contacts(path: &Path) -> Result<Contacts, ConfigError> {
+        let source = Source::read(path)?;
+        let file: file::File =
+            toml::from_str(source.text()).map_err(|error| source.malformed(error))?;
+        let mut report = Report::new(&source);
+        let contacts = convert::contacts(&file, &mut report);
+        Ok(report.finish(contacts)?.0)
     }
 
     fn parse(source: Source) -> Result<Self, ConfigError> {

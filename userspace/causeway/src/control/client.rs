@@ -5,6 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader};
+use tokio::net;
+
 use super::protocol::{Answer, Request};
 
 /// A role answers within a few seconds, whatever its disk does.
@@ -63,7 +66,8 @@ fn patience(request: &Request) -> Duration {
         | Request::GatewayDrain(_)
         | Request::GatewayRemove(_)
         | Request::GatewayWeight(_) => PATIENCE_WITH_CHANGE,
-        Request::SaList {}
+        Request::Status {}
+        | Request::SaList {}
         | Request::SaInstall(_)
         | Request::SaSwitch(_)
         | Request::SaRetire { .. }
@@ -110,6 +114,21 @@ impl Conversation {
             error,
         })
     }
+}
+
+/// As [`ask`], without keeping the thread, and as long as the caller waits.
+///
+/// # Errors
+/// Those of the connection; a refusal is an [`Answer`].
+pub async fn inquire(path: &Path, request: &Request) -> io::Result<Answer> {
+    let mut stream = net::UnixStream::connect(path).await?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    let mut answer = String::new();
+    let mut stream = AsyncBufReader::new(stream.take(MAX_ANSWER));
+    stream.read_line(&mut answer).await?;
+    Ok(serde_json::from_str(&answer)?)
 }
 
 fn exchange(stream: &mut BufReader<UnixStream>, request: &Request) -> io::Result<Answer> {

@@ -6,7 +6,7 @@ mod client;
 mod protocol;
 mod server;
 
-pub use client::{ClientError, Conversation, ask};
+pub use client::{ClientError, Conversation, ask, inquire};
 pub use protocol::{Answer, Listed, NewGateway, NewSa, NewWeight, Request, Which};
 pub use server::{Socket, SocketError};
 

@@ -14,6 +14,8 @@ use crate::status;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Request {
+    /// How is it?
+    Status {},
     /// Which SAs run?
     SaList {},
     /// Receive on one more SA.
@@ -98,6 +100,8 @@ pub struct NewSa {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
+    /// The status document.
+    Status(Box<status::Status>),
     /// The SAs that run.
     Sas(Vec<Listed>),
     /// The peerings' tables.

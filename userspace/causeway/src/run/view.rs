@@ -5,7 +5,7 @@ mod profile;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use causeway_demux::steering::Place;
 use causeway_demux::{Counters, Mode, Program};
@@ -29,6 +29,7 @@ use crate::status::{self, Role, Status, XdpMode, reasons};
 pub struct View {
     role: Role,
     cluster: Option<String>,
+    since: u64,
     nic: status::Nic,
     directory: Arc<Directory>,
     rescale: OnceLock<Arc<Rescale>>,
@@ -73,6 +74,9 @@ impl View {
         Self {
             role,
             cluster: plan.cluster.clone(),
+            since: SystemTime::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |time| time.as_secs()),
             nic: status::Nic {
                 name: nic.name.clone(),
                 xdp_mode: XdpMode::Detached,
@@ -209,6 +213,7 @@ impl View {
         Status {
             role: self.role,
             cluster: self.cluster.clone(),
+            since: self.since,
             nic: status::Nic {
                 xdp_mode: state.mode,
                 tx_dropped: nic_dropped,

@@ -2,7 +2,7 @@
 
 use causeway_steering::Punt;
 
-use super::{BYTES, PACKETS, counter, gauge};
+use super::{BYTES, PACKETS, SECONDS, counter, gauge};
 use crate::metrics::Family;
 use crate::metrics::Sample;
 use crate::metrics::Source::Status;
@@ -16,6 +16,13 @@ pub const FAMILIES: &[Family] = &[
         &["version", "role", "nic", "xdp_mode"],
         "Always 1. What runs, on which NIC, and where the XDP program is attached.",
         Status(info),
+    ),
+    gauge(
+        "start_timestamp",
+        SECONDS,
+        &[],
+        "When the process started, in Unix time.",
+        Status(|status| vec![Sample::of([], status.since)]),
     ),
     gauge(
         "ready",
