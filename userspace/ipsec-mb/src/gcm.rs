@@ -57,6 +57,8 @@ impl GcmKey {
         to: &mut [u8],
     ) -> [u8; ICV_LEN] {
         assert_eq!(from.len(), to.len());
+        let (nonce, whole_aad) = (Whole::new(nonce), aad.try_into().ok().map(Whole::new));
+        let aad_at = whole_aad.as_ref().map_or(aad.as_ptr(), Whole::as_ptr);
         let mut context = MaybeUninit::<Context>::uninit();
         let mut tag = [0; ICV_LEN];
         // SAFETY: the data was filled for this function's key length and is only read. The function
@@ -71,13 +73,56 @@ impl GcmKey {
                 from.as_ptr(),
                 from.len() as u64,
                 nonce.as_ptr(),
-                aad.as_ptr(),
+                aad_at,
                 aad.len() as u64,
                 tag.as_mut_ptr(),
                 ICV_LEN as u64,
             );
         }
         tag
+    }
+}
+
+/// Twelve bytes that one store has written.
+///
+/// The library loads a nonce and an AAD of twelve bytes at once, at the start of all that it does. Such a load
+/// cannot be served from the two stores by which whoever made them has just written them: it waits until both are in the
+/// cache, and stores go in order, so until the packet before is written out. From one store it can.
+#[cfg(target_arch = "x86_64")]
+struct Whole(std::arch::x86_64::__m128i);
+#[cfg(not(target_arch = "x86_64"))]
+struct Whole([u8; NONCE_LEN]);
+
+impl Whole {
+    /// Reads the bytes in the words in which they were written: the salt or the SPI, and the number.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn new(bytes: &[u8; NONCE_LEN]) -> Whole {
+        use std::arch::x86_64::{
+            _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_or_si128, _mm_slli_si128,
+        };
+        let (head, tail) = bytes.split_at(4);
+        let head = head.try_into().map_or(0, i32::from_ne_bytes);
+        let tail = tail.try_into().map_or(0, i64::from_ne_bytes);
+        // SAFETY: SSE2 is part of x86-64.
+        #[allow(unused_unsafe, reason = "newer compilers know that")]
+        let whole = unsafe {
+            _mm_or_si128(
+                _mm_cvtsi32_si128(head),
+                _mm_slli_si128::<4>(_mm_cvtsi64_si128(tail)),
+            )
+        };
+        Whole(whole)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn new(bytes: &[u8; NONCE_LEN]) -> Whole {
+        Whole(*bytes)
+    }
+
+    #[inline]
+    fn as_ptr(&self) -> *const u8 {
+        (&raw const self.0).cast()
     }
 }
 
