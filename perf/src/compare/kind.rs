@@ -6,6 +6,8 @@ mod gateway;
 mod path;
 mod steering;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,8 +21,7 @@ use crate::machine::Machine;
 pub struct Measured {
     pub kind: &'static str,
     pub head: Head,
-    pub plan: Plan,
-    pub figures: Vec<Figure>,
+    pub content: Content,
 }
 
 /// What all documents begin with.
@@ -35,8 +36,16 @@ pub struct Head {
 
 /// What was asked for, as far as figures hang on it: name and value.
 pub type Plan = Vec<(&'static str, String)>;
+
 /// What documents of a kind have of their own.
-type Content = (Plan, Vec<Figure>);
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    pub plan: Plan,
+    pub figures: Vec<Figure>,
+    /// Medians of what no change of Causeway touches, measured in the same rounds: they tell how the machine drifted.
+    pub controls: BTreeMap<String, f64>,
+}
+
 type Reader = fn(Value) -> Result<Content>;
 
 /// Name and version of each kind, and a key that tells those apart which do not say their name.
@@ -69,12 +78,11 @@ pub fn read(text: &str) -> Result<Measured> {
         "it is of version {}, and this program reads version {version} of {kind}: measure both with one program",
         head.version
     );
-    let (plan, figures) = reader(document)?;
+    let content = reader(document)?;
     Ok(Measured {
         kind,
         head,
-        plan,
-        figures,
+        content,
     })
 }
 

@@ -5,7 +5,7 @@ use statrs::stats_tests::mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu};
 
 use super::figure::{Better, Figure, Sample};
 
-/// Medians that differ by less are alike: so much lies between two measurements of one program.
+/// Medians that differ by less are alike, however quiet the controls were.
 const LEAST: f64 = 0.03;
 /// How often chance alone may call figures of one distribution different.
 const CHANCE: f64 = 0.01;
@@ -25,13 +25,31 @@ pub enum Verdict {
     Unjudged,
 }
 
+/// The least change that is worth a word, as a part of the larger median, where the controls moved by `moves`.
+pub fn least(mut moves: Vec<f64>) -> f64 {
+    moves.sort_by(f64::total_cmp);
+    let beyond = (moves.len() as f64 * CHANCE) as usize;
+    let most = moves.iter().rev().nth(beyond);
+    most.copied().unwrap_or_default().max(LEAST)
+}
+
+/// By how much two medians differ, as a part of the larger one.
+pub fn moved(one: f64, other: f64) -> f64 {
+    let larger = one.abs().max(other.abs());
+    if larger == 0.0 {
+        0.0
+    } else {
+        (one - other).abs() / larger
+    }
+}
+
 /// Holds two measurements of one figure against each other.
-pub fn judge(before: &Figure, after: &Figure) -> Verdict {
+pub fn judge(before: &Figure, after: &Figure, least: f64) -> Verdict {
     let (one, other) = (before.sample.median(), after.sample.median());
     if !(one.is_finite() && other.is_finite()) {
         return Verdict::Unjudged;
     }
-    match differ(&before.sample, &after.sample) {
+    match differ(&before.sample, &after.sample, least) {
         None => Verdict::Unjudged,
         Some(false) => Verdict::Same,
         Some(true) if (other > one) == (before.better == Better::More) => Verdict::Better,
@@ -39,17 +57,12 @@ pub fn judge(before: &Figure, after: &Figure) -> Verdict {
     }
 }
 
-/// Whether the medians lie so far apart that it is worth a word.
-pub fn apart(one: &Sample, other: &Sample) -> bool {
-    let (one, other) = (one.median(), other.median());
-    (one - other).abs() > LEAST * one.abs().max(other.abs())
-}
-
-fn differ(one: &Sample, other: &Sample) -> Option<bool> {
+fn differ(one: &Sample, other: &Sample, least: f64) -> Option<bool> {
+    let apart = || moved(one.median(), other.median()) > least;
     match (one, other) {
         (Sample::Exact(one), Sample::Exact(other)) => Some(one != other),
         _ if one.runs().min(other.runs()) < FEWEST => None,
-        _ => Some(apart(one, other) && (spreads_differ(one, other) || ranks_differ(one, other))),
+        _ => Some(apart() && (spreads_differ(one, other) || ranks_differ(one, other))),
     }
 }
 
@@ -86,7 +99,7 @@ mod tests {
 
     fn judged(before: Sample, after: Sample) -> Verdict {
         let figure = |sample| Figure::more("a figure".to_owned(), "Mpps", sample);
-        judge(&figure(before), &figure(after))
+        judge(&figure(before), &figure(after), LEAST)
     }
 
     fn extremes(min: f64, median: f64, max: f64, runs: u32) -> Sample {
@@ -155,6 +168,20 @@ mod tests {
         assert_eq!(
             judged(Sample::Exact(0.0), Sample::Exact(0.0)),
             Verdict::Same
+        );
+    }
+
+    #[test]
+    fn controls_that_moved_ask_for_more() {
+        assert_eq!(least(vec![]), LEAST);
+        assert_eq!(least(vec![0.01; 50]), LEAST);
+        assert_eq!(least(vec![0.01, 0.2, 0.1]), 0.2);
+        // One in a hundred may have moved for reasons of its own.
+        let many: Vec<f64> = (0..200).map(|n| f64::from(n) / 1000.0).collect();
+        assert_eq!(least(many), 0.197);
+        assert_eq!(
+            [moved(0.0, 0.0), moved(4.0, 3.0), moved(3.0, 4.0)],
+            [0.0, 0.25, 0.25]
         );
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::figure::{Figure, Sample};
 use super::kind::{Measured, Plan};
-use super::noise::{Verdict, apart, judge};
+use super::noise::{Verdict, judge, least, moved};
 
 /// Load averages that differ by more say that others worked at one time and not at the other.
 const LOAD_APART: f64 = 1.0;
@@ -19,6 +19,9 @@ pub struct Comparison {
     kind: &'static str,
     commits: [String; 2],
     warnings: Vec<String>,
+    /// The least change that is told, as a part of 1, and how many controls say so.
+    least: f64,
+    controls: usize,
     /// In the order of the first document.
     rows: Vec<Row>,
     /// Figures of one document alone.
@@ -51,17 +54,19 @@ impl Comparison {
             "the documents were measured by different plans: {}",
             differences.join("; ")
         );
+        let least = least(moves(before, after));
         let twin = |figure: &Figure, of: &Measured| {
-            let mut figures = of.figures.iter();
+            let mut figures = of.content.figures.iter();
             figures.find(|other| other.key == figure.key).cloned()
         };
         let rows: Vec<_> = before
+            .content
             .figures
             .iter()
             .filter_map(|figure| {
                 let after = twin(figure, after)?;
                 Some(Row {
-                    verdict: judge(figure, &after),
+                    verdict: judge(figure, &after, least),
                     before: figure.clone(),
                     after,
                 })
@@ -70,11 +75,12 @@ impl Comparison {
         ensure!(
             !rows.is_empty(),
             "the documents have no figure in common: before there is {}, after {}",
-            some(before.figures.iter().map(|figure| &figure.key)),
-            some(after.figures.iter().map(|figure| &figure.key))
+            some(before.content.figures.iter().map(|figure| &figure.key)),
+            some(after.content.figures.iter().map(|figure| &figure.key))
         );
         let only = |one: &Measured, other: &Measured| {
             let alone = one
+                .content
                 .figures
                 .iter()
                 .filter(|figure| twin(figure, other).is_none());
@@ -85,6 +91,8 @@ impl Comparison {
             kind: before.kind,
             commits: [commit(before), commit(after)],
             warnings: warnings(before, after),
+            least,
+            controls: moves(before, after).len(),
             rows,
             only: [only(before, after), only(after, before)],
         })
@@ -110,6 +118,14 @@ impl Comparison {
     }
 }
 
+/// By how much each control moved that both have.
+fn moves(before: &Measured, after: &Measured) -> Vec<f64> {
+    let after = &after.content.controls;
+    let both = before.content.controls.iter();
+    both.filter_map(|(key, before)| Some(moved(*before, *after.get(key)?)))
+        .collect()
+}
+
 /// What was asked for differently.
 fn differences(before: &Measured, after: &Measured) -> Vec<String> {
     let of = |plan: &Plan, name: &str| {
@@ -119,8 +135,8 @@ fn differences(before: &Measured, after: &Measured) -> Vec<String> {
             .map(|(_, value)| value.clone())
     };
     // A curve that one of them has not is no difference: its figures are told as missing.
-    let both = before.plan.iter().filter_map(|(name, value)| {
-        let other = of(&after.plan, name).filter(|other| other != value)?;
+    let both = before.content.plan.iter().filter_map(|(name, value)| {
+        let other = of(&after.content.plan, name).filter(|other| other != value)?;
         Some(format!("{name} was {value} and is {other}"))
     });
     both.collect()
@@ -158,10 +174,23 @@ impl fmt::Display for Comparison {
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
+        if self.controls > 0 {
+            let controls = self.controls;
+            write!(
+                f,
+                "{controls} controls, which no change of Causeway touches, were looked at: "
+            )?;
+        }
+        writeln!(
+            f,
+            "only what moved by more than {:.1} % is told",
+            self.least * 100.0
+        )?;
         self.table(f, "worse", self.rows(Verdict::Worse))?;
         self.table(f, "better", self.rows(Verdict::Better))?;
         let unjudged = self.rows(Verdict::Unjudged);
-        let unjudged = unjudged.filter(|row| apart(&row.before.sample, &row.after.sample));
+        let apart = |row: &&Row| moved(row.before.sample.median(), row.after.sample.median());
+        let unjudged = unjudged.filter(|row| apart(row) > self.least);
         self.table(f, "differs, but too few runs tell its noise", unjudged)?;
         for (when, keys) in ["before", "after"].iter().zip(&self.only) {
             if !keys.is_empty() {

@@ -26,7 +26,11 @@ pub fn read(document: Value) -> Result<Content> {
         let points = series.points.iter();
         points.flat_map(|point| figures(&name(series), point))
     });
-    Ok((plan, figures.collect()))
+    Ok(Content {
+        plan,
+        figures: figures.collect(),
+        ..Content::default()
+    })
 }
 
 /// With its limits: where they differ, so does what was measured.

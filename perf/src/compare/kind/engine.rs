@@ -33,7 +33,11 @@ pub fn read(document: Value) -> Result<Content> {
         ("frames", document.frames.to_string()),
         ("bytes of a frame", document.frame_bytes.to_string()),
     ];
-    let figure = |cell: Cell| {
+    let mut content = Content {
+        plan,
+        ..Content::default()
+    };
+    for cell in document.figures {
         let Cell {
             cipher,
             size,
@@ -43,13 +47,16 @@ pub fn read(document: Value) -> Result<Content> {
             ..
         } = &cell;
         let key = format!("{what} {direction}, {cipher} by {backend}, {size}");
+        if what == "aead" {
+            content.controls.insert(key.clone(), cell.ns);
+        }
         let sample = Sample::Extremes {
             median: cell.ns,
             min: cell.ns_min,
             max: cell.ns_max,
             runs: document.rounds,
         };
-        Figure::ns(key, sample)
-    };
-    Ok((plan, document.figures.into_iter().map(figure).collect()))
+        content.figures.push(Figure::ns(key, sample));
+    }
+    Ok(content)
 }

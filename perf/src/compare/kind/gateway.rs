@@ -26,6 +26,7 @@ struct Cell {
 
 #[derive(Deserialize)]
 struct Spread {
+    median: f64,
     runs: Vec<f64>,
 }
 
@@ -47,20 +48,29 @@ pub fn read(document: Value) -> Result<Content> {
         ("cipher", document.cipher),
         ("window", document.window_ms.to_string()),
     ];
-    let cells = document.figures.into_iter().flat_map(|cell| {
+    let mut content = Content {
+        plan,
+        ..Content::default()
+    };
+    for cell in document.figures {
         let key = format!("{}, {}", cell.what, cell.size);
-        let ratio = format!("{key} over the plain forwarder");
-        // Of the forwarder itself that is 1.
-        let ratio = (cell.what != "forward")
-            .then(|| Figure::more(ratio, "", Sample::Runs(cell.over_forwarder.runs)));
-        let rate = Figure::more(key, "Mpps", Sample::Runs(cell.mpps.runs));
-        std::iter::once(rate).chain(ratio)
-    });
-    let calls = document.calls.into_iter().map(|calls| {
+        if cell.what == "forward" {
+            content.controls.insert(key.clone(), cell.mpps.median);
+        } else {
+            let ratio = Sample::Runs(cell.over_forwarder.runs);
+            let key = format!("{key} over the plain forwarder");
+            content.figures.push(Figure::more(key, "", ratio));
+        }
+        let rate = Sample::Runs(cell.mpps.runs);
+        content.figures.push(Figure::more(key, "Mpps", rate));
+    }
+    for calls in document.calls {
         let key = format!("{}, {}: system calls", calls.what, calls.size);
-        Figure::less(key, "a packet", Sample::Single(calls.per_packet))
-    });
+        let calls = Sample::Single(calls.per_packet);
+        content.figures.push(Figure::less(key, "a packet", calls));
+    }
     let idle = Sample::Single(document.idle.core_percent);
     let idle = Figure::less("idle".to_owned(), "% of a core", idle);
-    Ok((plan, cells.chain(calls).chain([idle]).collect()))
+    content.figures.push(idle);
+    Ok(content)
 }

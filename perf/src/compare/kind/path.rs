@@ -27,11 +27,13 @@ struct Cell {
     ns: f64,
     ns_min: f64,
     ns_max: f64,
+    aead_ns: f64,
 }
 
 pub fn read(document: Value) -> Result<Content> {
     let document: Document = typed(document)?;
-    let figure = |cell: Cell| {
+    let mut content = Content::default();
+    for cell in document.figures {
         let Cell {
             axis,
             cipher,
@@ -45,16 +47,16 @@ pub fn read(document: Value) -> Result<Content> {
             ..
         } = &cell;
         let key = format!(
-            "{axis}: {direction} {cipher}, {size}, {frames}, batch {batch}, {sas} SAs in {order}, {flows} flows"
+            "{axis}: {direction} {cipher}, {size}, {frames}, batch {batch}, SAs {sas} in {order}, flows {flows}"
         );
+        content.controls.insert(key.clone(), cell.aead_ns);
         let sample = Sample::Extremes {
             median: cell.ns,
             min: cell.ns_min,
             max: cell.ns_max,
             runs: document.rounds,
         };
-        Figure::ns(key, sample)
-    };
-    let figures = document.figures.into_iter().map(figure).collect();
-    Ok((Vec::new(), figures))
+        content.figures.push(Figure::ns(key, sample));
+    }
+    Ok(content)
 }

@@ -65,5 +65,8 @@ pub fn read(document: Value) -> Result<Content> {
         let sample = Sample::Exact(count?.into());
         Some(Figure::less(key.to_owned(), unit, sample))
     });
-    Ok((Vec::new(), timed.chain(counted).collect()))
+    Ok(Content {
+        figures: timed.chain(counted).collect(),
+        ..Content::default()
+    })
 }
