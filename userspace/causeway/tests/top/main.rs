@@ -5,3 +5,4 @@ mod model;
 mod older;
 mod role;
 mod screen;
+mod terminal;
