@@ -16,6 +16,7 @@ mod peering;
 mod sequence;
 mod steering;
 mod too_big;
+mod top;
 mod wire;
 mod worker;
 
@@ -42,7 +43,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "steering",
         run: steering::run,
@@ -90,5 +91,9 @@ pub const TARGETS: [Target; 12] = [
     Target {
         name: "explain",
         run: explain::run,
+    },
+    Target {
+        name: "top",
+        run: top::run,
     },
 ];

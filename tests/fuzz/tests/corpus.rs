@@ -204,3 +204,8 @@ fn wire() {
 fn explain() {
     hold("explain", 2_000);
 }
+
+#[test]
+fn top() {
+    hold("top", 1_000);
+}

@@ -43,6 +43,11 @@ pub fn or_unknown<T>(value: Option<T>, print: impl FnOnce(T) -> String) -> Strin
     value.map_or_else(|| UNKNOWN.to_owned(), print)
 }
 
+/// What all of them are together. They are what somebody has answered: too much is the most there can be.
+pub fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Bars as high as their numbers, relative to the highest.
 pub fn bars(values: &[u64]) -> String {
     const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::figures::sum;
 use crate::status::{Reasons, Status, Worker};
 
 /// One role, asked again and again.
@@ -173,7 +174,7 @@ impl WorkerPace<'_> {
     pub fn burst(&self) -> Option<f64> {
         self.ratio(
             |worker| worker.received,
-            |worker| worker.bursts.iter().map(|burst| burst.count).sum(),
+            |worker| sum(worker.bursts.iter().map(|burst| burst.count)),
         )
     }
 
@@ -196,7 +197,7 @@ impl WorkerPace<'_> {
     /// Nanoseconds that a packet takes in all of them together.
     pub fn all_stages(&self) -> Option<f64> {
         self.ratio(
-            |worker| worker.stages.iter().map(|stage| stage.ns).sum(),
+            |worker| sum(worker.stages.iter().map(|stage| stage.ns)),
             |worker| stage(worker, "receive").0,
         )
     }

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::app::App;
-use super::figures::short;
+use super::figures::{short, sum};
 use super::model::Role;
 use super::table::{Cell, Table, Tone};
 use crate::status::Worker;
@@ -63,11 +63,11 @@ fn head(app: &App) -> Line<'static> {
     if paces().next().is_some() {
         let all = |counter: fn(&Worker) -> u64| -> f64 {
             let of_role = |pace: super::model::Pace<'_>| {
-                pace.of(|status| status.workers.iter().map(counter).sum())
+                pace.of(|status| sum(status.workers.iter().map(counter)))
             };
             paces().map(of_role).sum()
         };
-        let packets = all(|worker| worker.sealed.packets + worker.opened.packets);
+        let packets = all(|worker| sum([worker.sealed.packets, worker.opened.packets]));
         let sealed = all(|worker| worker.sealed.bytes) * 8.0;
         let opened = all(|worker| worker.opened.bytes) * 8.0;
         text += &format!(

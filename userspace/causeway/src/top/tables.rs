@@ -8,6 +8,7 @@ mod workers;
 
 use std::time::Instant;
 
+use super::figures::{or_unknown, short, sum};
 use super::model::{Role, WorkerPace};
 use super::table::{Cell, Table, Tone};
 use crate::status::Worker;
@@ -81,7 +82,7 @@ impl Seat<'_> {
 
     /// Inner bits per second, both ways.
     fn bits(&self) -> f64 {
-        let bytes = |worker: &Worker| worker.sealed.bytes + worker.opened.bytes;
+        let bytes = |worker: &Worker| sum([worker.sealed.bytes, worker.opened.bytes]);
         self.pace.map_or(0.0, |pace| pace.of(bytes) * 8.0)
     }
 
@@ -89,7 +90,7 @@ impl Seat<'_> {
     fn dropped(&self) -> Option<f64> {
         let all = |worker: &Worker| -> u64 {
             let drops = worker.drops.values().chain(worker.kernel_drops.values());
-            drops.sum()
+            sum(drops.copied())
         };
         self.pace.map(|pace| pace.of(all))
     }
@@ -124,7 +125,7 @@ fn number_of(role: usize) -> String {
 
 /// A number that should be 0.
 fn rate_of_drops(rate: Option<f64>) -> Cell {
-    let text = super::figures::or_unknown(rate, super::figures::short);
+    let text = or_unknown(rate, short);
     match rate {
         Some(rate) if rate > 0.0 => Cell::new(text, Tone::Warn),
         _ => text.into(),

@@ -2,7 +2,7 @@
 
 use super::number_of;
 use crate::status::{Pair, PairState, PeerTable, Status};
-use crate::top::figures::{or_unknown, percent, short, time};
+use crate::top::figures::{or_unknown, percent, short, sum, time};
 use crate::top::model::{Pace, Role};
 use crate::top::table::{Cell, Table, Tone, number, words};
 
@@ -56,7 +56,7 @@ fn title(place: usize, table: &crate::status::Table) -> String {
 }
 
 fn row(pair: &Pair, status: &Status, all: &[Pair], pace: Option<Pace<'_>>) -> Vec<Cell> {
-    let buckets: u64 = all.iter().map(|pair| pair.buckets).sum();
+    let buckets = sum(all.iter().map(|pair| pair.buckets));
     let share = (buckets > 0).then(|| pair.buckets as f64 / buckets as f64);
     // The program counts by gateway, not by peering.
     let only = status.tables.len() == 1;

@@ -1,10 +1,10 @@
 //! A row for each role, and one for each that does not answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::{number_of, rate_of_drops};
 use crate::status::Status;
-use crate::top::figures::{age, or_unknown, short};
+use crate::top::figures::{age, or_unknown, short, sum};
 use crate::top::model::Role;
 use crate::top::table::{Cell, Table, Tone, number, words};
 
@@ -53,7 +53,7 @@ pub fn troubles(roles: &[Role]) -> Table {
 fn row(place: usize, role: &Role, now: Instant) -> Vec<Cell> {
     let pace = role.pace();
     let rate = |counter: fn(&Status) -> u64| or_unknown(pace.map(|pace| pace.of(counter)), short);
-    let drops = |status: &Status| status.steering.drops.values().sum();
+    let drops = |status: &Status| sum(status.steering.drops.values().copied());
     let status = role.status();
     vec![
         number_of(place).into(),
@@ -63,7 +63,7 @@ fn row(place: usize, role: &Role, now: Instant) -> Vec<Cell> {
         rate(|status| status.steering.to_worker).into(),
         rate(|status| status.steering.to_gateway).into(),
         rate_of_drops(pace.map(|pace| pace.of(drops))),
-        rate(|status| status.steering.punts.values().sum()).into(),
+        rate(|status| sum(status.steering.punts.values().copied())).into(),
         or_unknown(status, |status| {
             format!("{} {}", status.nic.name, status.nic.xdp_mode.name())
         })
@@ -109,7 +109,7 @@ fn state(role: &Role, now: Instant) -> Cell {
 }
 
 fn uptime(status: &Status) -> Option<u64> {
-    let since = std::time::UNIX_EPOCH + std::time::Duration::from_secs(status.since);
+    let since = UNIX_EPOCH.checked_add(Duration::from_secs(status.since))?;
     let up = since.elapsed().ok()?;
     (status.since > 0).then_some(up.as_secs())
 }

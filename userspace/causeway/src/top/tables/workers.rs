@@ -1,7 +1,7 @@
 //! A row for each worker: what it moves.
 
 use super::{Seat, rate_of_drops};
-use crate::top::figures::{UNKNOWN, or_unknown, percent, short, time};
+use crate::top::figures::{UNKNOWN, or_unknown, percent, short, sum, time};
 use crate::top::table::{Cell, Table, Tone, number, words};
 
 /// A worker that is busier has little left.
@@ -50,7 +50,7 @@ fn row(seat: &Seat<'_>) -> Vec<Cell> {
         or_unknown(worker.core, |core| core.to_string()).into(),
         busy(seat),
         rate(|worker| worker.received, 1.0).into(),
-        rate(|worker| worker.sent + worker.originated, 1.0).into(),
+        rate(|worker| sum([worker.sent, worker.originated]), 1.0).into(),
         rate(|worker| worker.sealed.bytes, 8.0).into(),
         rate(|worker| worker.opened.bytes, 8.0).into(),
         rate_of_drops(seat.dropped()),
