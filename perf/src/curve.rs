@@ -14,7 +14,7 @@ mod table;
 use std::fs;
 use std::path::Path as FilePath;
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use causeway_lab::measure::transfer;
@@ -29,6 +29,8 @@ use crate::machine::{self, Machine};
 
 /// The part of the ideal that TCP gets at least.
 const EFFICIENCY_GOAL: f64 = 0.95;
+/// Each way of a path over the Internet: neighbouring regions are so far apart.
+const INTERNET_DELAY: Duration = Duration::from_millis(5);
 /// Seconds of the run that finds the scale.
 const TRIAL: u32 = 3;
 /// Seconds that a lab takes, and each gateway of both VPCs more; what a run takes beside its own seconds.
@@ -120,6 +122,7 @@ fn lay_out(args: &Args, gateways: u8) -> Result<Lab> {
             Path::Internet => Encapsulation::Udp,
         },
         inner: Inner::Ipv4,
+        delay: delay(args.path),
         ..Options::new(
             std::path::absolute(&args.causeway)?,
             std::path::absolute(&args.object)?,
@@ -127,6 +130,14 @@ fn lay_out(args: &Args, gateways: u8) -> Result<Lab> {
     })?;
     lab.start_roles()?;
     Ok(lab)
+}
+
+/// What the trunk adds to each way.
+const fn delay(path: Path) -> Duration {
+    match path {
+        Path::Peering => Duration::ZERO,
+        Path::Internet => INTERNET_DELAY,
+    }
 }
 
 /// The limits; where none is asked for, a run with all gateways finds what this machine carries.
@@ -187,7 +198,7 @@ fn asked_for(args: &Args) -> Plan {
         streams: args.streams,
         udp_size: point::size_name(args.udp_size),
         udp_rate: args.udp_rate,
-        delay_ms: 0.0,
+        delay_ms: delay(args.path).as_secs_f64() * 1e3,
     }
 }
 

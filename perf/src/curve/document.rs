@@ -162,3 +162,31 @@ pub struct Goal {
     pub held: bool,
     pub figure: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn half_of_the_runs_lie_on_either_side_of_the_median(
+            runs in prop::collection::vec(0.0..1e6, 1..20)
+        ) {
+            let spread = Spread::of(runs.clone());
+            let half = runs.len().div_ceil(2);
+            prop_assert!(runs.iter().filter(|run| **run <= spread.median).count() >= half);
+            prop_assert!(runs.iter().filter(|run| **run >= spread.median).count() >= half);
+            prop_assert!(runs.contains(&spread.min) && runs.contains(&spread.max));
+            prop_assert!(runs.iter().all(|run| (spread.min..=spread.max).contains(run)));
+            prop_assert_eq!(spread.runs, runs);
+        }
+    }
+
+    #[test]
+    fn an_even_number_of_runs_has_the_middle_of_two() {
+        assert_eq!(Spread::of(vec![3.0, 1.0, 8.0, 2.0]).median, 2.5);
+        assert_eq!(Spread::of(vec![7.0]).median, 7.0);
+    }
+}

@@ -5,7 +5,7 @@ use super::reference::Reference;
 
 /// The part of what the machine moves without limits that the VPC's limit may ask of it. The rest
 /// is for what each gateway more costs, and for other work.
-const USED: f64 = 0.5;
+const USED: f64 = 0.4;
 
 /// The limits that are asked for, the others by the same scale; `moved` is what the machine moves
 /// without limits.
@@ -45,7 +45,7 @@ mod tests {
         let row = Reference::row(Path::Peering, Direction::OneWay);
         let of = |gateway, vpc, moved| caps(&row, gateway, vpc, || Ok(moved)).unwrap();
         let fits = of(None, None, 1000.0);
-        assert_eq!((fits.scale, fits.vpc_mbit), (11.0, 5428.5 / 11.0));
+        assert_eq!((fits.scale, fits.vpc_mbit), (14.0, 5428.5 / 14.0));
         assert_eq!(of(None, None, 1e6).scale, 1.0);
         let asked = of(Some(121.4), None, 0.0);
         assert_eq!((asked.scale, asked.gateway_mbit), (1214.0 / 121.4, 121.4));

@@ -22,7 +22,7 @@ fn table(series: &Series) -> String {
     let mut text = format!("\n{}\n", title(series));
     let _ = writeln!(
         text,
-        "{:>3}{:>10}{:>17}{:>8}{:>7}{:>10}{:>7}{:>8}{:>7}{:>9}{:>9}{:>9}{:>12}{:>6}",
+        "{:>3}{:>10}{:>17}{:>8}{:>7}{:>10}{:>7}{:>8}{:>7}{:>9}{:>9}{:>12}",
         "gw",
         "Mbit/s",
         "min..max",
@@ -34,15 +34,57 @@ fn table(series: &Series) -> String {
         "lost",
         "p50 us",
         "p99 us",
-        "drops",
-        "share",
-        "idle"
+        "share"
     );
     for point in &series.points {
         let _ = writeln!(text, "{}", line(point));
     }
     for failure in &series.failures {
         let _ = writeln!(text, "{:>3} failed: {}", failure.gateways, failure.error);
+    }
+    text + &times(series) + &drops(series)
+}
+
+/// What used the machine's time, in per cent.
+fn times(series: &Series) -> String {
+    const USERS: [&str; 9] = [
+        "gateways",
+        "demuxes",
+        "iperf3",
+        "generator",
+        "others",
+        "softirq",
+        "interrupts",
+        "stolen",
+        "idle",
+    ];
+    let mut text = format!("\n{:>3}", "gw");
+    for user in USERS {
+        let _ = write!(text, "{user:>12}");
+    }
+    text.push_str("   % of the machine's time\n");
+    for point in &series.points {
+        let _ = write!(text, "{:>3}", point.gateways);
+        for user in USERS {
+            // A process has two parts, `user` and `system`; the kernel's own have one.
+            let its = |name: &str| name.split(' ').next() == Some(user);
+            let parts = point.time.iter().filter(|(name, _)| its(name));
+            let part: f64 = parts.map(|(_, part)| part).sum();
+            let _ = write!(text, "{:>12.1}", part * 100.0);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn drops(series: &Series) -> String {
+    let mut text = String::from("\n");
+    for point in &series.points {
+        let _ = write!(text, "{:>3} dropped:", point.gateways);
+        for (reason, packets) in &point.drops {
+            let _ = write!(text, " {packets} {reason}");
+        }
+        text.push('\n');
     }
     text
 }
@@ -73,7 +115,7 @@ fn line(point: &Point) -> String {
     let least = point.shares.iter().copied().fold(1.0, f64::min) * 100.0;
     let most = point.shares.iter().copied().fold(0.0, f64::max) * 100.0;
     format!(
-        "{:>3}{:>10.1}{:>17}{:>8}{:>7}{:>10}{:>7}{:>8}{:>7}{:>9.0}{:>9.0}{:>9}{:>12}{:>6}",
+        "{:>3}{:>10.1}{:>17}{:>8}{:>7}{:>10}{:>7}{:>8}{:>7}{:>9.0}{:>9.0}{:>12}",
         point.gateways,
         tcp.median,
         format!("{:.1}..{:.1}", tcp.min, tcp.max),
@@ -85,8 +127,6 @@ fn line(point: &Point) -> String {
         point.udp.lost,
         point.udp.p50_us,
         point.udp.p99_us,
-        point.drops.values().sum::<u64>(),
         format!("{least:.0}..{most:.0} %"),
-        percent(point.time.get("idle").copied()),
     )
 }

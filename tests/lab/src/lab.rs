@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
+use crate::distance::Distance;
 pub use crate::role::Final;
 use crate::role::Role;
 use crate::status::{Status, Worker};
@@ -17,6 +18,7 @@ pub struct Lab {
     options: Options,
     configured: bool,
     roles: Vec<Role>,
+    distance: Option<Distance>,
     ground: Ground,
 }
 
@@ -25,13 +27,19 @@ impl Lab {
     /// Needs root; the roles are not started yet.
     pub fn new(options: Options) -> Result<Self> {
         options.check()?;
-        let lab = Self {
+        let mut lab = Self {
             options,
             configured: false,
             roles: Vec::new(),
+            distance: None,
             ground: Ground::claim()?,
         };
         wiring::build(&lab.options, lab.id()).context("cannot build the lab")?;
+        let delay = lab.options.delay;
+        if !delay.is_zero() {
+            let ends = [1, 2].map(|vpc| lab.namespace(Site::switch(vpc)));
+            lab.distance = Some(Distance::start(&ends, delay)?);
+        }
         Ok(lab)
     }
 

@@ -20,6 +20,7 @@
 
 mod cluster;
 mod config;
+mod distance;
 mod fact;
 mod ground;
 mod http;

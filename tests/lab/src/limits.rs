@@ -41,10 +41,11 @@ pub struct Limits {
 pub struct Limited<'a>(&'a Lab);
 
 impl Lab {
-    /// Has the kernel hold limits on both ends of the trunk.
+    /// Has the kernel hold limits on both ends of the trunk. One at a time: a second call fails, and
+    /// takes the first one's away.
     ///
     /// # Errors
-    /// The kernel lacks HTB or u32, or limits are in force already.
+    /// The kernel lacks HTB or u32.
     pub fn limit(&self, limits: Limits) -> Result<Limited<'_>> {
         let limited = Limited(self);
         for vpc in [1, 2] {

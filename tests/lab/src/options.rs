@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The largest cluster the lab builds on each side.
 pub const MAX_GATEWAYS: u8 = 10;
@@ -135,6 +136,8 @@ pub struct Options {
     pub hosts: u8,
     /// MTU of every link, trunk included, in bytes.
     pub mtu: u32,
+    /// What the trunk adds to the time of a packet, each way.
+    pub delay: Duration,
     /// Clamp the MSS of TCP connections that enter the tunnel.
     pub clamp_mss: bool,
     /// XDP mode written into the configuration files.
@@ -158,6 +161,7 @@ impl Options {
             outer: Family::Ipv4,
             hosts: 2,
             mtu: 1500,
+            delay: Duration::ZERO,
             clamp_mss: false,
             nic_mode: NicMode::Auto,
             causeway: causeway.into(),

@@ -1,4 +1,4 @@
-//! The system's tools that the lab runs: `ip`, `tc` and `ethtool`.
+//! The system's tools that the lab runs: those of iproute2, and `ethtool`.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 /// The tools the lab needs and the Debian package that brings each.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("ip", "iproute2"),
+    ("bridge", "iproute2"),
     ("tc", "iproute2"),
     ("ethtool", "ethtool"),
     ("iperf3", "iperf3"),
@@ -45,7 +46,7 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Gives `ip` or `tc` a list of commands in one go, inside a namespace if one is named.
+/// Gives a tool of iproute2 a list of commands in one go, inside a namespace if one is named.
 pub fn batch(tool: &str, namespace: Option<&str>, lines: &[String]) -> Result<()> {
     let mut command = Command::new(tool);
     if let Some(namespace) = namespace {

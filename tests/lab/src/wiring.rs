@@ -9,7 +9,7 @@ use crate::options::{Family, Options, Placement};
 use crate::topology::{
     self, BRIDGE, NIC, Node, Site, TRUNK, endpoints, other, prefix, subnet_length, trunk_address,
 };
-use crate::{interrupt, netns, tool};
+use crate::{distance, interrupt, netns, tool};
 
 /// Builds everything below the roles.
 pub fn build(options: &Options, id: &str) -> Result<()> {
@@ -31,6 +31,12 @@ pub fn build(options: &Options, id: &str) -> Result<()> {
     for vpc in [1, 2] {
         let switch = Site::switch(vpc).namespace(id);
         tool::batch("ip", Some(&switch), &switch_lines(options, id, vpc))?;
+    }
+    if !options.delay.is_zero() {
+        for vpc in [1, 2] {
+            let switch = Site::switch(vpc).namespace(id);
+            tool::batch("bridge", Some(&switch), &[distance::way_line()])?;
+        }
     }
     if options.outer == Family::Ipv4 && options.has(Family::Ipv6) {
         for vpc in [1, 2] {
@@ -118,7 +124,9 @@ fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
         ));
         lines.push(format!("link set {port} master {BRIDGE} up"));
     }
-    if vpc == 1 {
+    if !options.delay.is_zero() {
+        lines.push(distance::device_line(mtu));
+    } else if vpc == 1 {
         let far = Site::switch(2).namespace(id);
         lines.push(format!(
             "link add {TRUNK} mtu {mtu} type veth peer name {TRUNK} mtu {mtu} netns {far}"

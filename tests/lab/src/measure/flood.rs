@@ -246,3 +246,26 @@ fn parse(packet: &[u8], marker: &Marker, arrived: u64) -> Option<Arrival> {
         arrived,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_has_seven_small_four_middle_and_one_large_packet() {
+        let sizes: Vec<u16> = (0..24).map(|number| Size::Imix.of(number)).collect();
+        let count = |size| sizes.iter().filter(|of| **of == size).count();
+        assert_eq!((count(64), count(576), count(1408)), (14, 8, 2));
+        assert_eq!(Size::Imix.mean(), f64::from(7 * 64 + 4 * 576 + 1408) / 12.0);
+    }
+
+    #[test]
+    fn every_packet_has_room_for_its_number() {
+        assert_eq!(Size::Fixed(20).of(3), Size::LEAST);
+        assert_eq!(
+            (Size::Fixed(700).of(3), Size::Fixed(700).mean()),
+            (700, 700.0)
+        );
+        assert!((0..12).all(|number| Size::Imix.of(number) >= Size::LEAST));
+    }
+}

@@ -185,6 +185,17 @@ mod tests {
     }
 
     #[test]
+    fn windows_together_have_the_packets_and_times_of_each() {
+        let of = |arrived| Passage::of(&record(&[0, 10], &[(0, arrived)]), &(0..100));
+        let mut both = of(1_000);
+        both.add(&of(9_000));
+        assert_eq!((both.sent, both.lost), (4, 2));
+        assert_eq!(both.quantile_us(0.5), 1.0);
+        assert!((both.quantile_us(1.0) - 9.0).abs() < 0.01);
+        assert_eq!(both.figures().silence_ms, of(9_000).figures().silence_ms);
+    }
+
+    #[test]
     fn a_silence_counts_wherever_it_reaches() {
         let sent: Vec<u64> = (0..10).map(|n| n * 1_000_000).collect();
         let on_time = |n: u32| (n, u64::from(n) * 1_000_000 + 10);
