@@ -42,7 +42,7 @@ impl<'a> Parts<'a> {
             Some(Frame {
                 room,
                 len: 0,
-                received: false,
+                received: 0,
             })
         })
     }
@@ -52,7 +52,8 @@ impl<'a> Parts<'a> {
 pub struct Frame<'a> {
     pub room: &'a mut [u8; ROOM],
     pub len: u32,
-    received: bool,
+    /// Whether it is one to receive into: a word, so that a frame has no padding, which would be copied octet by octet.
+    received: u32,
 }
 
 impl Frame<'_> {
@@ -96,7 +97,7 @@ impl<'a> Ring<'a> {
         outward: usize,
     ) -> std::io::Result<(Ring<'a>, Rc<RefCell<Ends<'a>>>)> {
         let received = memory.take(inward).map(|frame| Frame {
-            received: true,
+            received: 1,
             ..frame
         });
         let ends = Rc::new(RefCell::new(Ends {
@@ -120,8 +121,9 @@ impl<'a> Ring<'a> {
 impl Ring<'_> {
     #[cold]
     fn turn(&mut self) {
+        self.home.reverse();
+        self.home.append(&mut self.free);
         mem::swap(&mut self.free, &mut self.home);
-        self.free.reverse();
     }
 }
 
@@ -141,6 +143,15 @@ impl<'a> Device for Ring<'a> {
             self.turn();
         }
         self.free.pop()
+    }
+
+    fn allocate_burst(&mut self, into: &mut Vec<Frame<'a>>, count: usize) {
+        if self.free.len() < count {
+            self.turn();
+        }
+        let missing = count.saturating_sub(into.len());
+        let rest = self.free.len().saturating_sub(missing);
+        into.extend(self.free.drain(rest..));
     }
 
     fn bytes<'f>(&'f self, frame: &'f Frame<'a>) -> &'f [u8] {
@@ -164,7 +175,7 @@ impl<'a> Device for Ring<'a> {
     fn forsake(&mut self) {}
 
     fn release(&mut self, frame: Frame<'a>) {
-        if frame.received {
+        if frame.received == 1 {
             self.released.push(frame);
         } else {
             self.free.push(frame);
@@ -172,7 +183,7 @@ impl<'a> Device for Ring<'a> {
     }
 
     fn release_burst(&mut self, burst: &mut Vec<Frame<'a>>) {
-        if burst.iter().all(|frame| frame.received) {
+        if burst.iter().all(|frame| frame.received == 1) {
             self.released.append(burst);
         } else {
             burst.drain(..).for_each(|frame| self.release(frame));

@@ -21,6 +21,15 @@ pub trait SealBurst {
     /// The n-th packet, from 0: what [`OutboundSa::seal`] takes.
     fn packet(&mut self, n: usize) -> ToSeal<'_>;
 
+    /// Fetches the n-th packet's memory ahead, and what is written to: their first lines, and that behind the packet.
+    #[inline]
+    fn fetch(&mut self, n: usize) {
+        let ToSeal { frame, len, out } = self.packet(n);
+        prefetch(frame);
+        prefetch_write(frame.get_mut(len..).unwrap_or_default());
+        prefetch_write(out);
+    }
+
     /// Takes what [`OutboundSa::seal`] returns for the n-th packet. Called once for each.
     fn sealed(&mut self, n: usize, result: Result<usize, SealError>);
 }
@@ -39,6 +48,14 @@ pub struct ToSeal<'a> {
 pub trait OpenBurst {
     /// The n-th packet, from 0: what [`InboundSa::open`] takes.
     fn packet(&mut self, n: usize) -> ToOpen<'_>;
+
+    /// Fetches the first lines of the n-th packet ahead, and of what is written to.
+    #[inline]
+    fn fetch(&mut self, n: usize) {
+        let ToOpen { esp, out, .. } = self.packet(n);
+        prefetch(esp);
+        prefetch_write(out);
+    }
 
     /// Takes what [`InboundSa::open`] returns for the n-th packet. Called once for each.
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>);
@@ -69,10 +86,7 @@ impl OutboundSa {
             }
             for (n, slot) in group.zip(&mut prepared) {
                 if n + GROUP < count {
-                    let ToSeal { frame, len, out } = packets.packet(n + GROUP);
-                    prefetch(frame);
-                    prefetch_write(frame.get_mut(len..).unwrap_or_default());
-                    prefetch_write(out);
+                    packets.fetch(n + GROUP);
                 }
                 if let Some(ready) = slot.take() {
                     let ToSeal { frame, out, .. } = packets.packet(n);
@@ -93,9 +107,7 @@ impl InboundSa {
             let group = first..count.min(first + GROUP);
             for (n, slot) in group.clone().zip(&mut authenticated) {
                 if n + GROUP < count {
-                    let ToOpen { esp, out, .. } = packets.packet(n + GROUP);
-                    prefetch(esp);
-                    prefetch_write(out);
+                    packets.fetch(n + GROUP);
                 }
                 let ToOpen { esp, out, .. } = packets.packet(n);
                 *slot = self.authenticate(esp, out);

@@ -145,7 +145,8 @@ impl OutboundSa {
 
     /// All of [`OutboundSa::seal`] but the cipher: what is refused is refused here, the number is issued, and
     /// everything but the ciphertext is written.
-    #[inline]
+    // Inlined, as `encapsulate` is: what they return would travel through memory in pieces and be read back across them.
+    #[inline(always)]
     pub(crate) fn prepare(
         &mut self,
         frame: &mut [u8],
@@ -204,7 +205,7 @@ impl OutboundSa {
         self.finish(prepared, frame, out)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encapsulate(
         &mut self,
         frame: &mut [u8],

@@ -67,9 +67,14 @@ impl ReplayWindow {
     #[inline]
     pub(crate) fn check(&self, low: u32) -> Result<Candidate, Refusal> {
         let number = if self.esn {
-            let left = i128::from(self.top) - i128::from(self.bits - 1);
-            let offset = low.wrapping_sub(left as u32);
-            u64::try_from(left + i128::from(offset)).map_err(|_| Refusal::Old)?
+            let before = u64::from(self.bits - 1);
+            let left = self.top.wrapping_sub(before);
+            let offset = u64::from(low.wrapping_sub(left as u32));
+            let number = match self.top.checked_sub(before) {
+                Some(left) => left.checked_add(offset),
+                None => offset.checked_sub(before - self.top),
+            };
+            number.ok_or(Refusal::Old)?
         } else {
             let number = u64::from(low);
             if self.has_passed(number) {

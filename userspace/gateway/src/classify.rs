@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use causeway_steering::headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use causeway_steering::{Address, Drop, Headers, Inbound, Malformed};
 
 use crate::prefix::Prefixes;
@@ -20,20 +20,43 @@ pub(crate) enum Class {
     },
 }
 
-/// Tells the path of the packet in `frame`, for a gateway with this `address` and these `peers`.
-// Inlined, so that what was read stays in registers.
+/// Whether a frame holds the usual: IPv4 without options, behind no VLAN tag. What is read of one is in fixed places,
+/// and its addresses have 32 bits: whoever compiles for it alone saves a third of the time.
 #[inline(always)]
-pub(crate) fn classify(frame: &[u8], address: Address, peers: &Prefixes) -> Result<Class, Drop> {
+pub(crate) fn is_usual(frame: &[u8]) -> bool {
+    let [high, low] = ETHERTYPE_IPV4.to_be_bytes();
+    frame.get(12..15) == Some(&[high, low, 0x45])
+}
+
+/// Reads the header of a frame that [`is_usual`].
+#[inline(always)]
+pub(crate) fn usual(frame: &[u8]) -> Result<Headers, Drop> {
+    Headers::ipv4(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)
+}
+
+/// Reads the header of any frame.
+pub(crate) fn unusual(frame: &[u8]) -> Result<Headers, Drop> {
     let ethernet = Ethernet::parse(frame).ok_or(Drop::EthernetTruncated)?;
-    let headers = match ethernet.ethertype {
+    match ethernet.ethertype {
         ETHERTYPE_IPV4 => {
-            Headers::ipv4(frame, ethernet.l3).map_err(|Malformed| Drop::Ipv4Malformed)?
+            Headers::ipv4(frame, ethernet.l3).map_err(|Malformed| Drop::Ipv4Malformed)
         }
         ETHERTYPE_IPV6 => {
-            Headers::ipv6(frame, ethernet.l3).map_err(|Malformed| Drop::Ipv6Malformed)?
+            Headers::ipv6(frame, ethernet.l3).map_err(|Malformed| Drop::Ipv6Malformed)
         }
-        _ => return Err(Drop::NoTunnel),
-    };
+        _ => Err(Drop::NoTunnel),
+    }
+}
+
+/// Tells the path of the packet under `headers` in `frame`, for a gateway with this `address` and these `peers`.
+// Inlined, so that what was read stays in registers.
+#[inline(always)]
+pub(crate) fn classify(
+    frame: &[u8],
+    headers: Headers,
+    address: Address,
+    peers: &Prefixes,
+) -> Result<Class, Drop> {
     if headers.destination == address {
         return match Inbound::of(frame, &headers) {
             Inbound::Esp { at, end, spi } => Ok(Class::Open {

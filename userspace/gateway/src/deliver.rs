@@ -75,20 +75,11 @@ impl<D: Device> Worker<D> {
     /// Puts a packet at the end of the backlog, towards `mac`.
     #[inline]
     pub(crate) fn send(&mut self, mut outgoing: Outgoing<D::Frame>, mac: [u8; 6]) {
-        let header = self.ethernet(mac);
         let room = self.device.room(&mut outgoing.frame);
-        head(room, &header);
+        // The packet that leaves tells its family itself, outer or inner, whoever wrote it.
+        let ipv6 = room[ETHERNET] >> 4 == 6;
+        room[..ETHERNET].copy_from_slice(&ethernet(self.mac, mac, ipv6));
         self.backlog.push(outgoing);
-    }
-
-    /// The Ethernet header of what goes to `mac`, if it is IPv4.
-    #[inline]
-    pub(crate) fn ethernet(&self, mac: [u8; 6]) -> [u8; ETHERNET] {
-        let mut header = [0; ETHERNET];
-        header[..6].copy_from_slice(&mac);
-        header[6..12].copy_from_slice(&self.mac);
-        header[12..].copy_from_slice(&ETHERTYPE_IPV4.to_be_bytes());
-        header
     }
 
     /// Gives up a finished packet that was waiting.
@@ -101,13 +92,13 @@ impl<D: Device> Worker<D> {
     }
 }
 
-/// Writes a header of [`Worker::ethernet`] in front of the packet in `room`, which tells its family itself, outer or
-/// inner, whoever wrote it.
+/// The Ethernet header of a packet of either family.
 #[inline]
-pub(crate) fn head(room: &mut [u8], header: &[u8; ETHERNET]) {
-    let ipv6 = room[ETHERNET] >> 4 == 6;
-    room[..ETHERNET].copy_from_slice(header);
-    if ipv6 {
-        room[12..ETHERNET].copy_from_slice(&ETHERTYPE_IPV6.to_be_bytes());
-    }
+pub(crate) fn ethernet(from: [u8; 6], to: [u8; 6], ipv6: bool) -> [u8; ETHERNET] {
+    let ethertype = if ipv6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 };
+    let mut header = [0; ETHERNET];
+    header[..6].copy_from_slice(&to);
+    header[6..12].copy_from_slice(&from);
+    header[12..].copy_from_slice(&ethertype.to_be_bytes());
+    header
 }

@@ -56,6 +56,9 @@ impl<D: Device> Worker<D> {
 
     /// Sends a dummy through each tunnel that was quiet for long enough.
     pub(crate) fn send_dummies(&mut self, now: Instant) {
+        if !self.dummies {
+            return;
+        }
         for tunnel in 0..self.lanes.len() {
             let lane = &mut self.lanes[tunnel];
             let sent = lane.outbound.sa.usage().packets;
@@ -81,6 +84,7 @@ impl<D: Device> Worker<D> {
         let Some(mut out) = self.device.allocate() else {
             return;
         };
+        self.used(tunnel);
         let room = &mut self.device.room(&mut out)[ETHERNET..];
         let outbound = &mut self.lanes[tunnel].outbound.sa;
         match outbound.seal_dummy(&mut self.blank, PAYLOAD, room) {

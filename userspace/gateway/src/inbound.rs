@@ -15,6 +15,8 @@ use crate::sa::Metered;
 pub(crate) struct Inbound {
     sas: SaTable<Receiver>,
     leaving: Vec<Leaving>,
+    /// The place of the one that is next to be reviewed.
+    next_review: usize,
 }
 
 /// One SA, and the tunnel for whose peer it speaks.
@@ -95,7 +97,7 @@ impl Inbound {
 
     #[cold]
     fn drop_leaving(&mut self, empty: bool, received: u64) -> u64 {
-        let Self { sas, leaving } = self;
+        let Self { sas, leaving, .. } = self;
         let before = sas.len();
         leaving.retain(|each| {
             let stays = !empty && received < each.through;
@@ -108,8 +110,13 @@ impl Inbound {
         (before - sas.len()) as u64
     }
 
-    /// All SAs, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Receiver> {
-        self.sas.iter_mut().map(|(_, receiver)| receiver)
+    /// Holds at most so many of them against their lifetimes, in turn.
+    pub(crate) fn review(&mut self, most: usize, now: Instant, port: &Port, changes: &mut Changes) {
+        let first = self.next_review;
+        for (_, receiver) in self.sas.iter_mut().skip(first).take(most) {
+            receiver.review(now, port, changes);
+        }
+        let next = first + most;
+        self.next_review = if next < self.sas.len() { next } else { 0 };
     }
 }

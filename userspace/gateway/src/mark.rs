@@ -77,6 +77,7 @@ impl<D: Device> Worker<D> {
         }
         self.admit(way.hop, 1)?;
         let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
+        self.used(mark.tunnel);
         let room = &mut self.device.room(&mut out)[ETHERNET..];
         self.blank.clear();
         self.blank.extend_from_slice(&mark.packet);

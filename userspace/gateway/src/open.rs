@@ -13,7 +13,7 @@ use causeway_steering::{Address, Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
 use crate::control::{Audit, Event};
-use crate::deliver::Way;
+use crate::deliver::{Way, ethernet};
 use crate::mss;
 use crate::runs::{Opening, ToOpen};
 use crate::stages::Stage;
@@ -21,7 +21,13 @@ use crate::worker::Worker;
 
 /// An inner packet that may go on, and its length.
 enum Passed {
-    /// To its host.
+    /// To its host, through a next hop with this MAC address.
+    Ready {
+        length: usize,
+        mac: [u8; 6],
+        destination: Address,
+    },
+    /// To its host, through another one.
     On { length: usize, way: Way },
     /// A word of the peer's demux.
     Word { length: usize, destination: Address },
@@ -50,9 +56,21 @@ impl<D: Device> Worker<D> {
             Ok(tunnel) => {
                 self.timer.lap(Stage::Open, count);
                 self.totals.drops[Drop::NoFrame] += (count - outs.len()) as u64;
+                let (mut ready, mut last) = (mem::take(&mut self.ready), None);
                 for (packet, mut out) in run.drain(..).zip(outs.drain(..)) {
                     let opened = packet.opened.map_err(reason);
                     match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
+                        Ok(Passed::Ready {
+                            length,
+                            mac,
+                            destination,
+                        }) => {
+                            self.device.set_len(&mut out, ETHERNET + length);
+                            let header = ethernet(self.mac, mac, !destination.is_ipv4());
+                            self.device.room(&mut out)[..ETHERNET].copy_from_slice(&header);
+                            ready.push(out);
+                            last = Some(destination);
+                        }
                         Ok(Passed::On { length, way }) => {
                             self.deliver(out, length, Origin::Received(now), way, now);
                         }
@@ -67,6 +85,12 @@ impl<D: Device> Worker<D> {
                         }
                     }
                 }
+                if let Some(destination) = last {
+                    self.in_use = Some(destination.into());
+                }
+                self.totals.waiting += ready.len() as u64;
+                self.backlog.append(&mut ready, now);
+                self.ready = ready;
             }
             Err(reason) => {
                 self.timer.lap(Stage::Open, count);
@@ -110,7 +134,7 @@ impl<D: Device> Worker<D> {
     }
 
     /// Whether what a peer's authentic packet held, now at the start of `out`, may go on.
-    #[inline]
+    #[inline(always)]
     fn inspect(
         &mut self,
         opened: Opened,
@@ -123,8 +147,37 @@ impl<D: Device> Worker<D> {
         };
         self.totals.opened.add(length);
 
-        let inner = &mut self.device.room(out)[ETHERNET..][..length];
+        let inner = &self.device.room(out)[ETHERNET..][..length];
+        // IPv4 without options is compiled for itself, as where a burst is received.
+        if inner.first() == Some(&0x45) {
+            let headers = Headers::ipv4(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
+            self.admit_inner(headers, length, tunnel, out)
+        } else {
+            self.inspect_unusual(length, tunnel, out)
+        }
+    }
+
+    #[inline(never)]
+    fn inspect_unusual(
+        &mut self,
+        length: usize,
+        tunnel: usize,
+        out: &mut D::Frame,
+    ) -> Result<Passed, Drop> {
+        let inner = &self.device.room(out)[ETHERNET..][..length];
         let headers = Headers::parse(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
+        self.admit_inner(headers, length, tunnel, out)
+    }
+
+    /// Whether the inner packet under `headers` may go on.
+    #[inline(always)]
+    fn admit_inner(
+        &mut self,
+        headers: Headers,
+        length: usize,
+        tunnel: usize,
+        out: &mut D::Frame,
+    ) -> Result<Passed, Drop> {
         // The longest prefix, so that a peer cannot speak for a more specific one of another.
         if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
             return Err(Drop::SelectorSource);
@@ -132,6 +185,7 @@ impl<D: Device> Worker<D> {
         if self.own_prefixes.lookup(headers.destination).is_none() {
             return Err(Drop::SelectorDestination);
         }
+        let inner = &mut self.device.room(out)[ETHERNET..][..length];
         let lane = &self.lanes[tunnel];
         if lane.clamp_mss {
             mss::clamp(inner, &headers, lane.max_inner);
@@ -144,6 +198,13 @@ impl<D: Device> Worker<D> {
             });
         }
         let hop = self.next_hop(headers.destination);
+        if let Lookup::Ready(mac) = hop {
+            return Ok(Passed::Ready {
+                length,
+                mac,
+                destination: headers.destination,
+            });
+        }
         self.admit(hop, 1)?;
         let way = Way {
             destination: headers.destination.into(),

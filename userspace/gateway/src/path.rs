@@ -110,18 +110,28 @@ impl<D: Device> Worker<D> {
                     let _ = self.port.events.try_send(event);
                 }
             } else if lane.path.lower(mtu, at) {
+                self.forget_at = self.forget_at.into_iter().chain(lane.path.until).min();
                 self.refit(tunnel);
             }
         }
     }
 
     /// Lets go what was learned too long ago.
+    #[inline]
     pub(crate) fn forget(&mut self, now: Instant) {
+        if self.forget_at.is_some_and(|at| now >= at) {
+            self.forget_old(now);
+        }
+    }
+
+    #[cold]
+    fn forget_old(&mut self, now: Instant) {
         for tunnel in 0..self.lanes.len() {
             if self.lanes[tunnel].path.forget(now) {
                 self.refit(tunnel);
             }
         }
+        self.forget_at = self.lanes.iter().filter_map(|lane| lane.path.until).min();
     }
 
     /// Fits the tunnel to its path, and tells control.

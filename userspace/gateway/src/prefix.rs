@@ -66,13 +66,21 @@ impl Prefixes {
     }
 
     /// What the longest prefix that covers `address` belongs to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup(&self, address: Address) -> Option<usize> {
         if address.is_ipv4() {
             self.v4.lookup(address.low as u32)
         } else {
-            self.v6.lookup(address.bits())
+            self.lookup_v6(address.bits())
         }
+    }
+}
+
+impl Prefixes {
+    /// Out of line, so that IPv4 pays for nothing of it.
+    #[inline(never)]
+    fn lookup_v6(&self, address: u128) -> Option<usize> {
+        self.v6.lookup(address)
     }
 }
 

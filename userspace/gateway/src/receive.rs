@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use causeway_device::Device;
-use causeway_steering::Drop;
+use causeway_steering::{Drop, Headers};
 
-use crate::classify::{Class, classify};
+use crate::classify::{Class, classify, is_usual, unusual, usual};
 use crate::runs::Run;
 use crate::stages::Stage;
 use crate::worker::Worker;
@@ -75,7 +75,37 @@ impl<D: Device> Worker<D> {
         now: Instant,
     ) -> Result<(), Drop> {
         let packet = self.device.bytes(&frames[place]);
-        match classify(packet, self.address, &self.peer_prefixes)? {
+        if is_usual(packet) {
+            let headers = usual(packet)?;
+            self.add(frames, place, headers, holds, now)
+        } else {
+            self.forward_unusual(frames, place, holds, now)
+        }
+    }
+
+    #[inline(never)]
+    fn forward_unusual(
+        &mut self,
+        frames: &mut [D::Frame],
+        place: usize,
+        holds: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let headers = unusual(self.device.bytes(&frames[place]))?;
+        self.add(frames, place, headers, holds, now)
+    }
+
+    #[inline(always)]
+    fn add(
+        &mut self,
+        frames: &mut [D::Frame],
+        place: usize,
+        headers: Headers,
+        holds: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let packet = self.device.bytes(&frames[place]);
+        match classify(packet, headers, self.address, &self.peer_prefixes)? {
             Class::Seal { headers, tunnel } => {
                 if !self.holds.is_empty()
                     && let Some(hold) = self.hold_of(&frames[place], headers.l3, tunnel, holds)

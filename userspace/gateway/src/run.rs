@@ -93,6 +93,7 @@ impl<D: Device> Worker<D> {
                 Ok(Command::ReserveUntil { tunnel, spi, until }) => {
                     if let Some(lane) = self.lanes.get_mut(tunnel) {
                         lane.reserve_until(spi, until);
+                        self.short = true;
                     }
                 }
                 Ok(Command::TooBig { report, at }) => self.learn(&report, at),
@@ -136,6 +137,8 @@ impl<D: Device> Worker<D> {
             return Err(Refused::MtuTooSmall { max_inner, least });
         }
         lane.switch(sa);
+        self.short = true;
+        self.used(tunnel);
         self.totals.sas.switched += 1;
         Ok(())
     }

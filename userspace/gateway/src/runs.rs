@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use causeway_device::Device;
-use causeway_esp::{OpenBurst, OpenError, Opened, SealBurst, SealError};
+use causeway_esp::{OpenBurst, OpenError, Opened, SealBurst, SealError, prefetch_write};
 use causeway_steering::headers::ETHERNET;
 
 /// What a run's packets have in common.
@@ -66,6 +66,16 @@ impl<D: Device> SealBurst for Sealing<'_, D> {
         }
     }
 
+    /// The packet's own first line is here: its header was read.
+    #[inline]
+    fn fetch(&mut self, n: usize) {
+        let packet = &self.run[n];
+        let frame = self.device.room(&mut self.frames[packet.place as usize]);
+        let end = usize::from(packet.l3) + packet.length as usize;
+        prefetch_write(frame.get_mut(end..).unwrap_or_default());
+        prefetch_write(self.device.room(&mut self.outs[n]));
+    }
+
     #[inline]
     fn sealed(&mut self, n: usize, result: Result<usize, SealError>) {
         // An outer packet tells its length in 16 bits.
@@ -82,7 +92,7 @@ pub(crate) struct Opening<'a, D: Device> {
 }
 
 impl<D: Device> OpenBurst for Opening<'_, D> {
-    #[inline]
+    #[inline(always)]
     fn packet(&mut self, n: usize) -> causeway_esp::ToOpen<'_> {
         let packet = &self.run[n];
         let bytes = self.device.bytes(&self.frames[packet.place as usize]);
@@ -91,6 +101,12 @@ impl<D: Device> OpenBurst for Opening<'_, D> {
             outer_tos: tos(&bytes[packet.l3.into()..]),
             out: &mut self.device.room(&mut self.outs[n])[ETHERNET..],
         }
+    }
+
+    /// The packet's own first line is here: its header was read.
+    #[inline]
+    fn fetch(&mut self, n: usize) {
+        prefetch_write(self.device.room(&mut self.outs[n]));
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use causeway_steering::{Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
 use crate::checksum::update;
-use crate::deliver::{Way, head};
+use crate::deliver::{Way, ethernet};
 use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
@@ -92,6 +92,7 @@ impl<D: Device> Worker<D> {
         // Taken out so that `self` can be lent; an empty Vec costs no allocation.
         let (mut run, mut outs) = (mem::take(&mut self.sealing), mem::take(&mut self.outs));
         let came = run.len();
+        self.used(tunnel);
         self.device.allocate_burst(&mut outs, came);
         self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
         run.truncate(outs.len());
@@ -116,10 +117,10 @@ impl<D: Device> Worker<D> {
             .drain(..)
             .map(|packet| packet.sealed.unwrap_or_default());
         if let Lookup::Ready(mac) = hop {
-            let header = self.ethernet(mac);
+            let header = ethernet(self.mac, mac, peer.is_ipv6());
             for (out, length) in outs.iter_mut().zip(sealed) {
                 self.device.set_len(out, ETHERNET + usize::from(length));
-                head(self.device.room(out), &header);
+                self.device.room(out)[..ETHERNET].copy_from_slice(&header);
             }
             self.in_use = Some(peer);
             self.totals.waiting += outs.len() as u64;
@@ -167,6 +168,7 @@ impl<D: Device> Worker<D> {
         let packet = &self.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
         let cut = Fragments::new(packet, max).ok_or(Drop::Ipv4Malformed)?;
         self.admit(hop, cut.count())?;
+        self.used(tunnel);
         self.timer.lap(Stage::Forward, 0);
         if let Err(reason) = self.seal_pieces(frame, headers, &cut, tunnel) {
             for (piece, _) in self.pieces.drain(..) {

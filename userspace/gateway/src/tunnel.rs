@@ -7,6 +7,8 @@ use causeway_esp::{InboundSa, OutboundSa, Spi};
 use causeway_routes::{Lookup, Snapshot};
 use ipnet::IpNet;
 
+use crate::control::{Direction, Limit, Port};
+use crate::counters::Changes;
 use crate::dummy::Dummies;
 use crate::path::Path;
 use crate::sa::Metered;
@@ -64,6 +66,8 @@ pub(crate) struct Lane {
     pub(crate) clamp_mss: bool,
     /// Whether nothing that its inbound SAs bring is opened.
     pub(crate) fenced: bool,
+    /// Whether its outbound SA is one of those used in this round.
+    pub(crate) used: bool,
     /// Control is asked for more when no more than this many numbers are reserved: a quarter of
     /// what there was after the last reservation.
     low_water: u64,
@@ -88,6 +92,7 @@ impl Lane {
             least,
             clamp_mss,
             fenced: false,
+            used: false,
             low_water: outbound.sa.sequence().reserved() / 4,
             asked: None,
             outbound,
@@ -121,10 +126,38 @@ impl Lane {
         self.asked = None;
     }
 
+    /// Holds the outbound SA against its lifetime, and tells control of a limit that it has reached.
+    #[inline]
+    pub(crate) fn review(
+        &mut self,
+        tunnel: usize,
+        now: Instant,
+        port: &Port,
+        changes: &mut Changes,
+    ) {
+        let spi = self.outbound.sa.spi();
+        self.outbound.review(now, |stage, bound| {
+            let reached = Limit {
+                tunnel,
+                direction: Direction::Outbound,
+                spi,
+                stage,
+                bound,
+            };
+            port.tell(reached, changes)
+        });
+    }
+
+    /// Whether control is to be asked for more numbers.
+    #[inline]
+    pub(crate) fn is_short(&self) -> bool {
+        self.outbound.sa.sequence().reserved() <= self.low_water
+    }
+
     /// Calls `ask` when numbers are short and control was not asked lately. `ask` says whether it
     /// could.
     pub(crate) fn ask_for_numbers(&mut self, now: Instant, ask: impl FnOnce(Spi) -> bool) {
-        let short = self.outbound.sa.sequence().reserved() <= self.low_water;
+        let short = self.is_short();
         let due = self
             .asked
             .is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_AGAIN);

@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use crate::backlog::Backlog;
 use crate::behind::Behind;
 use crate::config::{WorkerConfig, WorkerError};
-use crate::control::{Control, Direction, Event, Limit, Port, link};
+use crate::control::{Control, Event, Port, link};
 use crate::counters::Totals;
 use crate::dummy::Dummies;
 use crate::hold::{Holds, Released};
@@ -37,6 +37,8 @@ const CONFIRM: Duration = Duration::from_millis(100);
 /// How often the age of the inbound SAs is looked at. There may be thousands, so not in each batch; what
 /// they carry is looked at when they carry it.
 const REVIEW: Duration = Duration::from_millis(10);
+/// How many SAs of each direction are looked at then, so that 10,000 idle ones cost no more than these.
+const REVIEWED: usize = 256;
 
 /// A worker: everything between one device's receive and transmit rings.
 ///
@@ -63,6 +65,16 @@ pub struct Worker<D: Device> {
     pub(crate) in_use: Option<IpAddr>,
     confirmed: Instant,
     reviewed: Option<Instant>,
+    /// The tunnel that is next to be reviewed.
+    next_review: usize,
+    /// Tunnels whose outbound SA has sealed in this round, or is a new one.
+    used: Vec<usize>,
+    /// Whether a tunnel may be short of numbers.
+    pub(crate) short: bool,
+    /// When the first of the learned MTUs is to be forgotten, if any is.
+    pub(crate) forget_at: Option<Instant>,
+    /// Whether tunnels send dummies.
+    pub(crate) dummies: bool,
     pub(crate) received: Vec<D::Frame>,
     /// What the packets of the burst that are not finished yet have in common, and those packets.
     pub(crate) run: Option<Run>,
@@ -70,6 +82,8 @@ pub struct Worker<D: Device> {
     pub(crate) opening: Vec<ToOpen>,
     /// Where they go, in the same order.
     pub(crate) outs: Vec<D::Frame>,
+    /// Those of a run that are finished and have a next hop.
+    pub(crate) ready: Vec<D::Frame>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.
     pub(crate) pieces: Vec<(D::Frame, usize)>,
     /// What a dummy packet is made of.
@@ -158,17 +172,23 @@ impl<D: Device> Worker<D> {
             peer_prefixes,
             inbound,
             mtu: config.mtu,
+            used: Vec::with_capacity(lanes.len()),
+            dummies: lanes.iter().any(|lane| lane.dummies.is_some()),
             lanes,
             routes: config.routes,
             last_hop: None,
             in_use: None,
             confirmed: now,
             reviewed: None,
+            next_review: 0,
+            short: true,
+            forget_at: None,
             received: Vec::with_capacity(config.burst),
             run: None,
             sealing: Vec::with_capacity(config.burst),
             opening: Vec::with_capacity(config.burst),
             outs: Vec::with_capacity(config.burst),
+            ready: Vec::with_capacity(config.burst),
             pieces: Vec::with_capacity(16),
             blank: Vec::with_capacity(config.mtu + TAIL_ROOM),
             // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
@@ -189,9 +209,10 @@ impl<D: Device> Worker<D> {
             latency: crate::latency::histogram(),
             device,
         };
-        for (tunnel, lane) in worker.lanes.iter().enumerate() {
-            let mtu = lane.path.mtu() as u64;
+        for tunnel in 0..worker.lanes.len() {
+            let mtu = worker.lanes[tunnel].path.mtu() as u64;
             worker.port.counters.publish_path(tunnel, mtu);
+            worker.used(tunnel);
         }
         worker.publish();
         Ok((worker, control))
@@ -211,6 +232,7 @@ impl<D: Device> Worker<D> {
         }
         self.send_dummies(now);
         self.advance(now);
+        self.review_used(now);
         self.ask(now);
         self.forget(now);
         if self.backlog.len() > 0 {
@@ -251,35 +273,49 @@ impl<D: Device> Worker<D> {
             let _ = events.try_send(Event::Resolve(hop));
             self.confirmed = now;
         }
-        for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
-            lane.ask_for_numbers(now, |spi| {
-                events.try_send(Event::ReserveMore { tunnel, spi }).is_ok()
-            });
+        for &tunnel in &self.used {
+            self.short |= self.lanes[tunnel].is_short();
+        }
+        if self.short {
+            self.short = false;
+            for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
+                lane.ask_for_numbers(now, |spi| {
+                    events.try_send(Event::ReserveMore { tunnel, spi }).is_ok()
+                });
+                self.short |= lane.is_short();
+            }
         }
     }
 
-    /// Holds the SAs against their lifetimes, and tells control of those that have reached a limit.
-    fn review(&mut self, now: Instant) {
-        for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
-            let direction = Direction::Outbound;
-            let spi = lane.outbound.sa.spi();
-            lane.outbound.review(now, |stage, bound| {
-                let reached = Limit {
-                    tunnel,
-                    direction,
-                    spi,
-                    stage,
-                    bound,
-                };
-                self.port.tell(reached, &mut self.totals.sas)
-            });
+    /// Notes that a tunnel's outbound SA has sealed, or is a new one: it is reviewed and published in this round.
+    #[inline]
+    pub(crate) fn used(&mut self, tunnel: usize) {
+        let lane = &mut self.lanes[tunnel];
+        if !lane.used {
+            lane.used = true;
+            self.used.push(tunnel);
         }
+    }
+
+    /// Holds SAs against their lifetimes, now and then, whether they are in use or not.
+    fn review(&mut self, now: Instant) {
         let reviewed = self.reviewed;
         if reviewed.is_none_or(|at| now.saturating_duration_since(at) >= REVIEW) {
             self.reviewed = Some(now);
-            for receiver in self.inbound.iter_mut() {
-                receiver.review(now, &self.port, &mut self.totals.sas);
+            for _ in 0..self.lanes.len().min(REVIEWED) {
+                let tunnel = self.next_review;
+                self.next_review = (tunnel + 1) % self.lanes.len();
+                self.lanes[tunnel].review(tunnel, now, &self.port, &mut self.totals.sas);
             }
+            let changes = &mut self.totals.sas;
+            self.inbound.review(REVIEWED, now, &self.port, changes);
+        }
+    }
+
+    /// Holds those that were in use in this round against them.
+    fn review_used(&mut self, now: Instant) {
+        for &tunnel in &self.used {
+            self.lanes[tunnel].review(tunnel, now, &self.port, &mut self.totals.sas);
         }
     }
 
@@ -287,7 +323,9 @@ impl<D: Device> Worker<D> {
         self.totals.holds = self.holds.len() as u64;
         self.totals.holding = self.holds.kept() as u64;
         self.port.counters.publish(&self.totals);
-        for (tunnel, lane) in self.lanes.iter().enumerate() {
+        for tunnel in self.used.drain(..) {
+            let lane = &mut self.lanes[tunnel];
+            lane.used = false;
             lane.outbound.publish();
             let remaining = lane.outbound.sa.sequence_remaining();
             self.port.counters.publish_sequence(tunnel, remaining);

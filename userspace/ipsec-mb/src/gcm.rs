@@ -23,7 +23,7 @@ impl GcmKey {
         GcmKey { data, calls }
     }
 
-    /// Encrypts `from` into `to`, of equal length, and gives the tag.
+    /// Encrypts `from` into `to`, of equal length, and writes the tag.
     #[inline]
     pub fn encrypt(
         &self,
@@ -31,8 +31,9 @@ impl GcmKey {
         aad: &[u8],
         from: &[u8],
         to: &mut [u8],
-    ) -> [u8; ICV_LEN] {
-        self.call(self.calls.encrypt, nonce, aad, from, to)
+        tag: &mut [u8; ICV_LEN],
+    ) {
+        self.call(self.calls.encrypt, nonce, aad, from, to, tag);
     }
 
     /// Decrypts `from` into `to`, of equal length, and gives the tag that `from` should carry.
@@ -44,7 +45,9 @@ impl GcmKey {
         from: &[u8],
         to: &mut [u8],
     ) -> [u8; ICV_LEN] {
-        self.call(self.calls.decrypt, nonce, aad, from, to)
+        let mut tag = [0; ICV_LEN];
+        self.call(self.calls.decrypt, nonce, aad, from, to, &mut tag);
+        tag
     }
 
     #[inline]
@@ -55,12 +58,12 @@ impl GcmKey {
         aad: &[u8],
         from: &[u8],
         to: &mut [u8],
-    ) -> [u8; ICV_LEN] {
+        tag: &mut [u8; ICV_LEN],
+    ) {
         assert_eq!(from.len(), to.len());
         let (nonce, whole_aad) = (Whole::new(nonce), aad.try_into().ok().map(Whole::new));
         let aad_at = whole_aad.as_ref().map_or(aad.as_ptr(), Whole::as_ptr);
         let mut context = MaybeUninit::<Context>::uninit();
-        let mut tag = [0; ICV_LEN];
         // SAFETY: the data was filled for this function's key length and is only read. The function
         // initialises the context before it reads it. It reads `from`, `aad` and 12 bytes of nonce, and
         // writes as many bytes to `to` as `from` has, which is its length, and 16 to `tag`; all are
@@ -79,7 +82,6 @@ impl GcmKey {
                 ICV_LEN as u64,
             );
         }
-        tag
     }
 }
 

@@ -97,14 +97,13 @@ impl Key {
         if plaintext.len() != ciphertext.len() {
             return Err(Error::Lengths);
         }
-        let tag = match &self.0 {
-            Keyed::Gcm(key) => Some(key.encrypt(nonce, aad, plaintext, ciphertext)),
-            Keyed::ChaCha(key) => key.encrypt(nonce, aad, plaintext, ciphertext),
-        };
-        let Some(tag) = tag else {
-            return Err(unfinished(ciphertext));
-        };
-        *icv = tag;
+        match &self.0 {
+            Keyed::Gcm(key) => key.encrypt(nonce, aad, plaintext, ciphertext, icv),
+            Keyed::ChaCha(key) => match key.encrypt(nonce, aad, plaintext, ciphertext) {
+                Some(tag) => *icv = tag,
+                None => return Err(unfinished(ciphertext)),
+            },
+        }
         Ok(())
     }
 
