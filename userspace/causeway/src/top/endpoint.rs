@@ -1,11 +1,12 @@
 //! Where a role is asked: over HTTP, or over its control socket.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -94,12 +95,7 @@ impl Endpoint {
     pub async fn ask(&self) -> anyhow::Result<Status> {
         match self {
             Self::Http(authority) => over_http(authority).await,
-            Self::Socket(path) => match control::inquire(path, &control::Request::Status {}).await?
-            {
-                Answer::Status(status) => Ok(*status),
-                Answer::Refused(sentence) => bail!("{sentence}"),
-                _ => bail!("the answer is none to what was asked"),
-            },
+            Self::Socket(path) => over_socket(path).await,
         }
     }
 }
@@ -115,8 +111,18 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+async fn over_socket(path: &Path) -> anyhow::Result<Status> {
+    let answer = control::inquire(path, &control::Request::Status {}).await;
+    match answer.map_err(|error| with_remedy(&error, "control"))? {
+        Answer::Status(status) => Ok(*status),
+        Answer::Refused(sentence) => bail!("{sentence}"),
+        _ => bail!("the answer is none to what was asked"),
+    }
+}
+
 async fn over_http(authority: &str) -> anyhow::Result<Status> {
-    let stream = TcpStream::connect(authority).await?;
+    let stream = TcpStream::connect(authority).await;
+    let stream = stream.map_err(|error| with_remedy(&error, "http"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/status")
         .header(HOST, authority)
@@ -128,7 +134,7 @@ async fn over_http(authority: &str) -> anyhow::Result<Status> {
             bail!("GET /status was answered with {code}");
         }
         let body = Limited::new(answer.into_body(), LONGEST).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!("no whole answer: {error}"))?;
+        let body = body.map_err(|error| anyhow!("no whole answer: {error}"))?;
         serde_json::from_slice(&body.to_bytes())
             .context("the answer is no status document of this version")
     };
@@ -137,6 +143,19 @@ async fn over_http(authority: &str) -> anyhow::Result<Status> {
     let status = exchange.await;
     connection.abort();
     status
+}
+
+/// What can be done about it where nobody listens, or where one may not ask.
+fn with_remedy(error: &io::Error, section: &str) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            anyhow!("{error}: does the role run, with [{section}] in its configuration?")
+        }
+        ErrorKind::PermissionDenied => {
+            anyhow!("{error}: only the user that the role runs as may ask, and root")
+        }
+        _ => anyhow!("{error}"),
+    }
 }
 
 #[cfg(test)]

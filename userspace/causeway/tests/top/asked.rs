@@ -53,7 +53,8 @@ async fn a_role_is_asked_over_its_control_socket() {
     let path = folder("top-socket").join("control.sock");
     let endpoint = Endpoint::Socket(path.clone());
     let refused = endpoint.ask().await.unwrap_err().to_string();
-    assert!(refused.contains("No such file"), "{refused}");
+    let remedy = "No such file or directory (os error 2): does the role run, with [control] in its configuration?";
+    assert_eq!(refused, remedy);
 
     let socket = Socket::bind(&path).unwrap();
     tokio::spawn(async move {
@@ -64,6 +65,17 @@ async fn a_role_is_asked_over_its_control_socket() {
         socket.serve(answer).await
     });
     assert_eq!(endpoint.ask().await.unwrap(), demux(7));
+}
+
+#[tokio::test]
+async fn where_nobody_listens_it_says_what_to_look_at() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint::Http(listener.local_addr().unwrap().to_string());
+    drop(listener);
+    let refused = endpoint.ask().await.unwrap_err().to_string();
+    let remedy =
+        "Connection refused (os error 111): does the role run, with [http] in its configuration?";
+    assert_eq!(refused, remedy);
 }
 
 #[tokio::test]
