@@ -97,7 +97,7 @@ impl InboundSa {
     }
 
     /// The first half of [`InboundSa::open`]: window check, authentication, advance. All that changes the SA.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn authenticate(&mut self, esp: &[u8], out: &mut [u8]) -> Result<(), OpenError> {
         let packet = Packet::split(esp).ok_or(OpenError::TooShort)?;
         let plaintext = out

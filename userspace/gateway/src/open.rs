@@ -19,18 +19,27 @@ use crate::runs::{Opening, ToOpen};
 use crate::stages::Stage;
 use crate::worker::Worker;
 
-/// An inner packet that may go on, and its length.
-enum Passed {
-    /// To its host, through a next hop with this MAC address.
-    Ready {
-        length: usize,
-        mac: [u8; 6],
-        destination: Address,
-    },
-    /// To its host, through another one.
-    On { length: usize, way: Way },
-    /// A word of the peer's demux.
-    Word { length: usize, destination: Address },
+/// An inner packet that goes to a host whose next hop is known. It tells no MAC address: that would travel through memory,
+/// written and read in different pieces.
+struct Onward {
+    length: usize,
+    destination: Address,
+}
+
+/// Where else a packet goes.
+enum Detour {
+    /// To a host whose next hop is not known, and the packet's length.
+    Host(usize, Address),
+    /// To a demux, from the peer's.
+    Demux(usize, Address),
+    /// Nowhere.
+    Dropped(Drop),
+}
+
+impl From<Drop> for Detour {
+    fn from(reason: Drop) -> Self {
+        Self::Dropped(reason)
+    }
 }
 
 impl<D: Device> Worker<D> {
@@ -56,33 +65,27 @@ impl<D: Device> Worker<D> {
             Ok(tunnel) => {
                 self.timer.lap(Stage::Open, count);
                 self.totals.drops[Drop::NoFrame] += (count - outs.len()) as u64;
-                let (mut ready, mut last) = (mem::take(&mut self.ready), None);
+                let mut ready = mem::take(&mut self.ready);
+                // The destination of the last of them, and the Ethernet header of what goes there.
+                let (mut last, mut header) = (None, [0; ETHERNET]);
                 for (packet, mut out) in run.drain(..).zip(outs.drain(..)) {
-                    let opened = packet.opened.map_err(reason);
+                    let opened = packet.opened.map_err(|error| reason(error).into());
                     match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
-                        Ok(Passed::Ready {
+                        Ok(Onward {
                             length,
-                            mac,
                             destination,
                         }) => {
+                            if last != Some(destination)
+                                && let Lookup::Ready(mac) = self.next_hop(destination)
+                            {
+                                header = ethernet(self.mac, mac, !destination.is_ipv4());
+                                last = Some(destination);
+                            }
                             self.device.set_len(&mut out, ETHERNET + length);
-                            let header = ethernet(self.mac, mac, !destination.is_ipv4());
                             self.device.room(&mut out)[..ETHERNET].copy_from_slice(&header);
                             ready.push(out);
-                            last = Some(destination);
                         }
-                        Ok(Passed::On { length, way }) => {
-                            self.deliver(out, length, Origin::Received(now), way, now);
-                        }
-                        Ok(Passed::Word {
-                            length,
-                            destination,
-                        }) => self.follow(out, length, destination, tunnel, now),
-                        Err(reason) => {
-                            self.device.release(out);
-                            let frame = &frames[packet.place as usize];
-                            self.refuse(frame, packet.esp.start as usize, reason, now);
-                        }
+                        Err(detour) => self.go(detour, out, &packet, frames, tunnel, now),
                     }
                 }
                 if let Some(destination) = last {
@@ -102,6 +105,38 @@ impl<D: Device> Worker<D> {
         }
         (self.opening, self.outs) = (run, outs);
         self.timer.lap(Stage::Deliver, count);
+    }
+
+    /// Lets a packet that was opened into `out` go another way than the usual.
+    #[cold]
+    #[inline(never)]
+    fn go(
+        &mut self,
+        detour: Detour,
+        out: D::Frame,
+        packet: &ToOpen,
+        frames: &[D::Frame],
+        tunnel: usize,
+        now: Instant,
+    ) {
+        match detour {
+            Detour::Host(length, destination) => {
+                let way = Way {
+                    destination: destination.into(),
+                    hop: self.next_hop(destination),
+                    opened: Some(tunnel),
+                };
+                self.deliver(out, length, Origin::Received(now), way, now);
+            }
+            Detour::Demux(length, destination) => {
+                self.follow(out, length, destination, tunnel, now);
+            }
+            Detour::Dropped(reason) => {
+                self.device.release(out);
+                let frame = &frames[packet.place as usize];
+                self.refuse(frame, packet.esp.start as usize, reason, now);
+            }
+        }
     }
 
     /// Opens them by the SA of their SPI into `outs`, as far as there are frames, and tells whose it is, or why they are
@@ -140,10 +175,10 @@ impl<D: Device> Worker<D> {
         opened: Opened,
         tunnel: usize,
         out: &mut D::Frame,
-    ) -> Result<Passed, Drop> {
+    ) -> Result<Onward, Detour> {
         let length = match opened {
             Opened::Packet { len } => len,
-            Opened::Dummy => return Err(Drop::Dummy),
+            Opened::Dummy => return Err(Drop::Dummy.into()),
         };
         self.totals.opened.add(length);
 
@@ -163,7 +198,7 @@ impl<D: Device> Worker<D> {
         length: usize,
         tunnel: usize,
         out: &mut D::Frame,
-    ) -> Result<Passed, Drop> {
+    ) -> Result<Onward, Detour> {
         let inner = &self.device.room(out)[ETHERNET..][..length];
         let headers = Headers::parse(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
         self.admit_inner(headers, length, tunnel, out)
@@ -177,41 +212,32 @@ impl<D: Device> Worker<D> {
         length: usize,
         tunnel: usize,
         out: &mut D::Frame,
-    ) -> Result<Passed, Drop> {
+    ) -> Result<Onward, Detour> {
         // The longest prefix, so that a peer cannot speak for a more specific one of another.
         if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
-            return Err(Drop::SelectorSource);
+            return Err(Drop::SelectorSource.into());
         }
         if self.own_prefixes.lookup(headers.destination).is_none() {
-            return Err(Drop::SelectorDestination);
+            return Err(Drop::SelectorDestination.into());
         }
         let inner = &mut self.device.room(out)[ETHERNET..][..length];
         let lane = &self.lanes[tunnel];
         if lane.clamp_mss {
             mss::clamp(inner, &headers, lane.max_inner);
         }
+        let destination = headers.destination;
         if is_word(inner, &headers) {
-            let destination = headers.destination;
-            return Ok(Passed::Word {
+            return Err(Detour::Demux(length, destination));
+        }
+        let hop = self.next_hop(destination);
+        if let Lookup::Ready(_) = hop {
+            return Ok(Onward {
                 length,
                 destination,
             });
         }
-        let hop = self.next_hop(headers.destination);
-        if let Lookup::Ready(mac) = hop {
-            return Ok(Passed::Ready {
-                length,
-                mac,
-                destination: headers.destination,
-            });
-        }
         self.admit(hop, 1)?;
-        let way = Way {
-            destination: headers.destination.into(),
-            hop,
-            opened: Some(tunnel),
-        };
-        Ok(Passed::On { length, way })
+        Err(Detour::Host(length, destination))
     }
 
     /// The next hop of an inner packet. Packets come in runs to one destination, so the last
