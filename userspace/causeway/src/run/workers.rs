@@ -21,6 +21,8 @@ use crate::sequence::Reservation;
 /// Frames of a queue's UMEM for each worker, half of them to receive.
 const FRAMES_PER_WORKER: u32 = 4096;
 const RING_SIZE: u32 = 2048;
+/// A UMEM of whole huge pages can stand on them: 2 MiB, in frames of the smaller size.
+const FRAMES_PER_HUGE_PAGE: u32 = 1024;
 /// Bytes; the device takes smaller frames where the MTU lets it.
 const LARGEST_FRAME: u32 = 4096;
 /// What the control thread allows beyond the time that it gave to the workers.
@@ -83,6 +85,12 @@ pub fn prepare(
         need_wakeup: true,
         ..OpenOptions::new(&plan.nic.name)
     })?;
+    let huge_pages = devices.iter().all(|device| device.monitor().huge_pages());
+    tracing::info!(
+        nic = plan.nic.name,
+        huge_pages,
+        "the workers' frames are registered"
+    );
     let addresses = nic.addresses.iter().map(IpNet::addr);
     let routed: Vec<_> = addresses
         .filter(|&address| !is_link_local(address))
@@ -144,7 +152,8 @@ pub fn prepare(
 
 fn frames_per_queue(plan: &Plan, workers: usize) -> u32 {
     // What a worker holds is missing to those that receive.
-    FRAMES_PER_WORKER * (workers as u32 + 1) + plan.rescale.hold_packets as u32 * workers as u32
+    let held = plan.rescale.hold_packets as u32 * workers as u32;
+    (FRAMES_PER_WORKER * (workers as u32 + 1) + held).next_multiple_of(FRAMES_PER_HUGE_PAGE)
 }
 
 /// Bytes of packet buffers that the plan's workers take at most.

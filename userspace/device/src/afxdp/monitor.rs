@@ -62,6 +62,7 @@ pub struct Monitor(Arc<Board>);
 #[derive(Debug)]
 struct Board {
     copy_mode: CopyMode,
+    huge_pages: bool,
     frames_total: usize,
     frames_home: AtomicUsize,
     sockets: Mutex<Sockets>,
@@ -76,11 +77,13 @@ enum Sockets {
 impl Monitor {
     pub(super) fn new<'a>(
         copy_mode: CopyMode,
+        huge_pages: bool,
         frames_total: usize,
         sockets: impl Iterator<Item = BorrowedFd<'a>>,
     ) -> Self {
         Self(Arc::new(Board {
             copy_mode,
+            huge_pages,
             frames_total,
             frames_home: AtomicUsize::new(frames_total),
             sockets: Mutex::new(Sockets::Open(
@@ -92,6 +95,11 @@ impl Monitor {
     /// The mode that is in force, which the kernel chose.
     pub fn copy_mode(&self) -> CopyMode {
         self.0.copy_mode
+    }
+
+    /// Whether all frames stand on huge pages.
+    pub fn huge_pages(&self) -> bool {
+        self.0.huge_pages
     }
 
     /// The kernel's counters.

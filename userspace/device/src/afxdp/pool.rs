@@ -18,6 +18,8 @@ const BATCH: usize = 64;
 pub(super) struct Pool {
     pub(super) umem: Umem,
     pub(super) partition: Partition,
+    /// Whether the UMEM stands on huge pages.
+    pub(super) huge_pages: bool,
     rings: Mutex<Rings>,
 }
 
@@ -36,6 +38,7 @@ impl Pool {
     pub(super) fn new(
         umem: Umem,
         partition: Partition,
+        huge_pages: bool,
         (fill, completion): (FillQueue, CompQueue),
     ) -> Self {
         let completed = (0..partition.homes)
@@ -44,6 +47,7 @@ impl Pool {
         Self {
             umem,
             partition,
+            huge_pages,
             rings: Mutex::new(Rings {
                 fill,
                 completion,
