@@ -41,6 +41,12 @@ pub struct Args {
     load_core: usize,
     #[arg(long, default_value_t = Cipher::Aes128Gcm)]
     cipher: Cipher,
+    /// Inner packets of these sizes only: octets, or `imix`
+    #[arg(long, value_parser = ["64", "512", "1400", "imix"])]
+    size: Vec<String>,
+    /// Packets that arrive at a time, as a NIC's interrupt brings them
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=256))]
+    batch: u32,
     /// How often everything is measured; the figures are medians
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -54,6 +60,9 @@ pub struct Args {
         default_value = "target/release/causeway"
     )]
     causeway: PathBuf,
+    /// The causeway binary of another build, to take turns with: before a change and after it
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// The kernel program's object file
     #[arg(
         long,
@@ -88,6 +97,7 @@ struct Document {
     cipher: &'static str,
     rounds: u32,
     window_ms: u64,
+    batch: u32,
     core: usize,
     load_core: usize,
     figures: Vec<Cell>,
@@ -109,7 +119,9 @@ pub fn run(args: &Args) -> Result<()> {
     );
     let args = &Args {
         json: args.json.clone(),
+        size: args.size.clone(),
         causeway: std::path::absolute(&args.causeway)?,
+        against: args.against.as_ref().map(std::path::absolute).transpose()?,
         object: std::path::absolute(&args.object)?,
         load: std::path::absolute(&args.load)?,
         ..*args
@@ -131,6 +143,7 @@ pub fn run(args: &Args) -> Result<()> {
         cipher: args.cipher.name(),
         rounds: args.rounds,
         window_ms: args.window,
+        batch: args.batch,
         core: args.core,
         load_core: args.load_core,
         goals: goals::all(&figures, &calls, &idle, &ramp),

@@ -12,7 +12,7 @@ use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::Args;
-use super::kernel::{Flooded, Kernel};
+use super::kernel::{Flood, Flooded, Kernel};
 use super::packets::{self, Ends};
 use super::tunnel;
 use crate::engine::workload::Workload;
@@ -37,18 +37,26 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    Gateway,
     Forwarder,
+    Gateway,
+    /// The gateway of another build.
+    Other,
 }
 
 impl Subject {
-    pub const BOTH: [Subject; 2] = [Subject::Forwarder, Subject::Gateway];
+    /// What runs.
+    pub fn all(args: &Args) -> Vec<Self> {
+        let mut all = vec![Subject::Forwarder, Subject::Gateway];
+        all.extend(args.against.is_some().then_some(Subject::Other));
+        all
+    }
 
     /// Its namespace, and the load's NIC towards it.
     fn place(self) -> &'static str {
         match self {
             Subject::Gateway => "gateway",
             Subject::Forwarder => "forwarder",
+            Subject::Other => "other",
         }
     }
 }
@@ -64,10 +72,11 @@ pub enum Way {
 /// Everything that runs. Processes end before the namespaces go.
 pub struct Hosts {
     pub gateway: Process,
-    _forwarder: Process,
+    _beside: Vec<Process>,
     kernel: Kernel,
-    /// The peer's end of the SA towards the gateway, whom the load plays.
+    /// The peer's end of the SA towards each gateway, whom the load plays.
     peer: OutboundSa,
+    other_peer: OutboundSa,
     ground: Ground,
 }
 
@@ -75,24 +84,35 @@ impl Hosts {
     /// Builds it all and waits until both are ready.
     pub fn new(args: &Args) -> Result<Self> {
         let ground = Ground::claim()?;
-        wire(&ground)?;
+        let subjects = Subject::all(args);
+        let nics: Vec<_> = subjects.iter().map(|subject| subject.place()).collect();
+        wire(&ground, &nics)?;
         let mut kernel = Kernel::load(&args.load, SEALED)?;
-        let nics = Subject::BOTH.map(Subject::place);
         ground.inside(LOAD, || kernel.sink(&nics))?;
         let key = vec![0x5a; args.cipher.key_len()];
-        tunnel::configure(args, &ground.folder(), &key)?;
+        let mut beside = vec![start_forwarder(args, &ground)?];
+        if let Some(causeway) = &args.against {
+            beside.push(start_gateway(
+                args,
+                &ground,
+                Subject::Other,
+                causeway,
+                &key,
+            )?);
+        }
         Ok(Self {
-            gateway: start_gateway(args, &ground)?,
-            _forwarder: start_forwarder(args, &ground)?,
+            gateway: start_gateway(args, &ground, Subject::Gateway, &args.causeway, &key)?,
+            _beside: beside,
             kernel,
             peer: tunnel::peer(args, &key)?,
+            other_peer: tunnel::peer(args, &key)?,
             ground,
         })
     }
 
     /// Readies packets for [`Hosts::flood`]: plaintext ones, or for the way that decrypts sealed ones.
     /// Tells how many there are, and how many of them may be sent.
-    pub fn put(&mut self, workload: Workload, way: Way) -> Result<(u32, u32)> {
+    pub fn put(&mut self, subject: Subject, workload: Workload, way: Way) -> Result<(u32, u32)> {
         let (source, destination) = match way {
             Way::Encrypt => (OWN_HOST, FAR_HOST),
             Way::Decrypt => (FAR_HOST, OWN_HOST),
@@ -103,7 +123,11 @@ impl Hosts {
             source,
             destination,
         };
-        let (kernel, peer) = (&mut self.kernel, &mut self.peer);
+        let kernel = &mut self.kernel;
+        let peer = match subject {
+            Subject::Other => &mut self.other_peer,
+            _ => &mut self.peer,
+        };
         match way {
             Way::Encrypt => {
                 packets::put_plain(kernel, workload, ends)?;
@@ -117,20 +141,13 @@ impl Hosts {
         }
     }
 
-    /// Sends `count` packets to a subject, the first `packets` of those that were put in turn, from the
-    /// calling thread's core.
-    pub fn flood(
-        &mut self,
-        subject: Subject,
-        packets: u32,
-        count: u32,
-        rate: u64,
-    ) -> Result<Flooded> {
+    /// Sends packets that were put to a subject, from the calling thread's core.
+    pub fn flood(&mut self, subject: Subject, flood: Flood) -> Result<Flooded> {
         let kernel = &mut self.kernel;
         self.ground.inside(LOAD, || {
             let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
             let nic = name_to_index(&any, subject.place())?;
-            kernel.flood(nic, packets, count, rate)
+            kernel.flood(nic, flood)
         })
     }
 
@@ -143,7 +160,7 @@ impl Hosts {
     }
 }
 
-fn wire(ground: &Ground) -> Result<()> {
+fn wire(ground: &Ground, places: &[&str]) -> Result<()> {
     let mac = |octets: [u8; 6]| octets.map(|octet| format!("{octet:02x}")).join(":");
     let (near, far) = (mac(NEAR), mac(FAR));
     let quiet = || {
@@ -157,7 +174,7 @@ fn wire(ground: &Ground) -> Result<()> {
     };
     ground.add(LOAD)?;
     ground.inside(LOAD, quiet)?;
-    for place in Subject::BOTH.map(Subject::place) {
+    for &place in places {
         ground.add(place)?;
         ground.inside(place, quiet)?;
         let there = ground.namespace(place);
@@ -186,15 +203,24 @@ fn wire(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-fn start_gateway(args: &Args, ground: &Ground) -> Result<Process> {
-    let mut command = Command::new(&args.causeway);
+fn start_gateway(
+    args: &Args,
+    ground: &Ground,
+    subject: Subject,
+    causeway: &Path,
+    key: &[u8],
+) -> Result<Process> {
+    let place = subject.place();
+    let home = ground.folder().join(place);
+    std::fs::create_dir(&home)?;
+    tunnel::configure(args, &home, key)?;
+    let mut command = Command::new(causeway);
     command
         .arg("gateway")
         .arg("--config")
-        .arg(ground.folder().join("gateway.toml"))
+        .arg(home.join("gateway.toml"))
         .env("CAUSEWAY_XDP_OBJECT", &args.object);
-    let place = Subject::Gateway.place();
-    let mut gateway = ground.spawn(place, "gateway", &command)?;
+    let mut gateway = ground.spawn(place, place, &command)?;
     gateway.wait_until(READY_WITHIN, |_| {
         // Until it listens, the connection is refused: not an error yet.
         Ok(matches!(ground.get(place, "/healthz"), Ok((200, _))))

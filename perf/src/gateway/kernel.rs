@@ -9,8 +9,6 @@ use aya::programs::{ProgramError, RawTracePoint, TestRun, TestRunAttrs, TestRunO
 use aya::{Ebpf, EbpfLoader};
 use causeway_device::AfXdp;
 
-/// Packets that the kernel makes and redirects at a time.
-const FLOOD_BATCH: u32 = 64;
 /// Words of a packet in the map: its length, then its octets.
 const WORDS: usize = 192;
 /// The longest packet that finds room there, from the Ethernet header on.
@@ -19,6 +17,19 @@ const SECOND: f64 = 1e9;
 
 /// The object's programs and maps. What is attached goes with the value.
 pub struct Kernel(Ebpf);
+
+/// What to offer.
+#[derive(Clone, Copy)]
+pub struct Flood {
+    /// Packets of the map, which are sent in turn.
+    pub packets: u32,
+    /// Packets in all.
+    pub count: u32,
+    /// Packets a second, at most.
+    pub rate: u64,
+    /// Packets that arrive at a time.
+    pub batch: u32,
+}
 
 /// What a flood did.
 #[derive(Clone, Copy)]
@@ -68,10 +79,15 @@ impl Kernel {
         Ok(())
     }
 
-    /// Has the kernel send `count` packets out of a NIC of the calling thread's namespace, the first
-    /// `packets` of the map in turn, at `rate` a second or as fast as it can. That costs neither a
+    /// Has the kernel send packets out of a NIC of the calling thread's namespace. That costs neither a
     /// socket buffer nor a system call, so it offers many times what a gateway takes.
-    pub fn flood(&mut self, nic: u32, packets: u32, count: u32, rate: u64) -> Result<Flooded> {
+    pub fn flood(&mut self, nic: u32, flood: Flood) -> Result<Flooded> {
+        let Flood {
+            packets,
+            count,
+            rate,
+            batch,
+        } = flood;
         let mut target: DevMap<_> = self.map_mut("NIC")?.try_into()?;
         target.set(0, nic, None, 0)?;
         let mut flood: Array<_, [u64; 5]> = self.map_mut("FLOOD")?.try_into()?;
@@ -88,7 +104,7 @@ impl Kernel {
         program.test_run(TestRunOptions {
             data_in: Some(&[0; LONGEST]),
             repeat: count,
-            attrs: TestRunAttrs::new().xdp_live_frames(FLOOD_BATCH),
+            attrs: TestRunAttrs::new().xdp_live_frames(batch),
             ..TestRunOptions::new()
         })?;
         self.flooded()

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Args;
 use super::cpu::{self, Core, Share};
 use super::hosts::{Hosts, Subject, Way};
-use super::kernel::Kernel;
+use super::kernel::{Flood, Kernel};
 use crate::engine::figures::median;
 use crate::engine::workload::Workload;
 
@@ -25,12 +25,6 @@ const WORKLOADS: [Workload; 4] = [
     Workload::Size(512),
     Workload::Size(1400),
     Workload::Imix,
-];
-/// What takes turns: a subject, and which way packets cross it.
-const TURNS: [(Subject, Way); 3] = [
-    (Subject::Forwarder, Way::Encrypt),
-    (Subject::Gateway, Way::Encrypt),
-    (Subject::Gateway, Way::Decrypt),
 ];
 /// What is offered, over what was delivered when all that the load's core can make was offered: enough
 /// that the subject has no rest, and not so much that the machine's memory is the load's alone.
@@ -67,7 +61,7 @@ impl Spread {
 pub struct Cell {
     /// Octets of an inner packet, or `imix`.
     pub size: String,
-    /// `forward`, `encrypt` or `decrypt`.
+    /// `forward`, `encrypt` or `decrypt`; `encrypt-other` and `decrypt-other` of the other build.
     pub what: &'static str,
     /// Packets that reached the sink.
     pub mpps: Spread,
@@ -104,6 +98,10 @@ pub struct Rung {
     pub size: String,
     pub offered_mpps: f64,
     pub delivered_mpps: f64,
+    /// System calls of all its threads, over the packets that reached the sink.
+    pub calls_per_packet: f64,
+    /// The gateway's core.
+    pub core: Share,
 }
 
 struct Sample {
@@ -115,25 +113,41 @@ struct Sample {
 
 /// Every workload, every subject, in turn.
 pub fn figures(args: &Args, hosts: &mut Hosts) -> Result<Vec<Cell>> {
+    let turns = turns(args);
     let mut cells = Vec::new();
-    for workload in WORKLOADS {
+    for workload in asked(args, WORKLOADS) {
         eprintln!("measuring {workload}");
-        let (subject, way) = TURNS[0];
+        let (subject, way) = turns[0];
         let rate = OFFERED * take(args, hosts, subject, way, workload, ALL)?.delivered;
-        let mut samples = TURNS.map(|_| Vec::new());
+        let mut samples: Vec<Vec<Sample>> = turns.iter().map(|_| Vec::new()).collect();
         for round in 0..args.rounds as usize {
             // Another one begins each time, so that none is always the one behind the same.
-            for turn in (0..TURNS.len()).map(|turn| (turn + round) % TURNS.len()) {
-                let (subject, way) = TURNS[turn];
+            for turn in (0..turns.len()).map(|turn| (turn + round) % turns.len()) {
+                let (subject, way) = turns[turn];
                 samples[turn].push(take(args, hosts, subject, way, workload, rate)?);
             }
         }
         let plain: Vec<f64> = samples[0].iter().map(|sample| sample.delivered).collect();
-        for ((subject, way), samples) in TURNS.into_iter().zip(samples) {
-            cells.push(cell(workload, name(subject, way), &samples, &plain));
+        for (&(subject, way), samples) in turns.iter().zip(&samples) {
+            cells.push(cell(workload, name(subject, way), samples, &plain));
         }
     }
     Ok(cells)
+}
+
+fn asked<const N: usize>(args: &Args, all: [Workload; N]) -> impl Iterator<Item = Workload> {
+    let asked =
+        |workload: &Workload| args.size.is_empty() || args.size.contains(&workload.to_string());
+    all.into_iter().filter(asked)
+}
+
+/// What takes turns: the plain forwarder first, then each gateway on both ways.
+fn turns(args: &Args) -> Vec<(Subject, Way)> {
+    let ways = |subject| match subject {
+        Subject::Forwarder => vec![(subject, Way::Encrypt)],
+        _ => vec![(subject, Way::Encrypt), (subject, Way::Decrypt)],
+    };
+    Subject::all(args).into_iter().flat_map(ways).collect()
 }
 
 fn name(subject: Subject, way: Way) -> &'static str {
@@ -141,6 +155,8 @@ fn name(subject: Subject, way: Way) -> &'static str {
         (Subject::Forwarder, _) => "forward",
         (Subject::Gateway, Way::Encrypt) => "encrypt",
         (Subject::Gateway, Way::Decrypt) => "decrypt",
+        (Subject::Other, Way::Encrypt) => "encrypt-other",
+        (Subject::Other, Way::Decrypt) => "decrypt-other",
     }
 }
 
@@ -163,17 +179,23 @@ fn cell(workload: Workload, what: &'static str, samples: &[Sample], plain: &[f64
 
 /// Offers ever more to the gateway, up to what the load's core can make.
 pub fn ramp(args: &Args, hosts: &mut Hosts) -> Result<Vec<Rung>> {
+    let mut counter = Kernel::load(&args.load, 1)?;
+    counter.count_calls(hosts.gateway.pid())?;
     let mut rungs = Vec::new();
-    for workload in [Workload::Size(64), Workload::Size(1400)] {
+    for workload in asked(args, [Workload::Size(64), Workload::Size(1400)]) {
         eprintln!("measuring {workload} with ever more offered");
         let mut offer = |rate| take(args, hosts, Subject::Gateway, Way::Encrypt, workload, rate);
         let whole = offer(ALL)?.delivered;
         for step in RAMP {
+            let before = counter.calls()?;
             let sample = offer(whole * step)?;
+            let calls = counter.calls()? - before;
             rungs.push(Rung {
                 size: workload.to_string(),
                 offered_mpps: sample.offered / 1e6,
                 delivered_mpps: sample.delivered / 1e6,
+                calls_per_packet: calls as f64 / sample.arrived as f64,
+                core: sample.core,
             });
         }
     }
@@ -186,7 +208,7 @@ pub fn calls(args: &Args, hosts: &mut Hosts) -> Result<Vec<Calls>> {
     let mut counter = Kernel::load(&args.load, 1)?;
     counter.count_calls(hosts.gateway.pid())?;
     let mut calls = Vec::new();
-    for workload in WORKLOADS {
+    for workload in asked(args, WORKLOADS) {
         for way in [Way::Encrypt, Way::Decrypt] {
             let before = counter.calls()?;
             let sample = take(args, hosts, Subject::Gateway, way, workload, ALL)?;
@@ -221,11 +243,16 @@ fn take(
     rate: f64,
 ) -> Result<Sample> {
     // A forwarder does not tell sealed packets from others.
-    let (packets, most) = hosts.put(workload, way)?;
+    let (packets, most) = hosts.put(subject, workload, way)?;
     let count = rate.min(MOST) * args.window as f64 / 1000.0;
-    let count = (count as u32).min(most);
+    let flood = Flood {
+        packets,
+        count: (count as u32).min(most),
+        rate: rate as u64,
+        batch: args.batch,
+    };
     let before = Core::read(args.core)?;
-    let flooded = hosts.flood(subject, packets, count, rate as u64)?;
+    let flooded = hosts.flood(subject, flood)?;
     let core = Core::read(args.core)?.since(before);
     thread::sleep(PAUSE);
     Ok(Sample {

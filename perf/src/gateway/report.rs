@@ -28,14 +28,14 @@ pub fn text(document: &Document) -> String {
     );
     let _ = writeln!(
         text,
-        "{:>5} {:8}{:>20}{:>8}{:>9}{:>20}   core: user, kernel, idle, stolen",
+        "{:>5} {:13}{:>20}{:>8}{:>9}{:>20}   core: user, kernel, idle, stolen",
         "size", "", "Mpps", "Gbit/s", "offered", "over forwarder"
     );
     for cell in &document.figures {
         let (mpps, ratio) = (&cell.mpps, &cell.over_forwarder);
         let _ = writeln!(
             text,
-            "{:>5} {:8}{:>20}{:>8.2}{:>9.2}{:>20}   {:.0}, {:.0}, {:.0}, {:.0} %",
+            "{:>5} {:13}{:>20}{:>8.2}{:>9.2}{:>20}   {:.0}, {:.0}, {:.0}, {:.0} %",
             cell.size,
             cell.what,
             format!("{:.3} [{:.3}-{:.3}]", mpps.median, mpps.min, mpps.max),
@@ -48,13 +48,24 @@ pub fn text(document: &Document) -> String {
             cell.core.steal,
         );
     }
-    let _ = writeln!(text, "\nencrypting, Mpps offered -> delivered");
-    for rungs in document.ramp.chunk_by(|a, b| a.size == b.size) {
-        let steps = rungs
-            .iter()
-            .map(|rung| format!("{:.2} -> {:.2}", rung.offered_mpps, rung.delivered_mpps));
-        let steps: Vec<_> = steps.collect();
-        let _ = writeln!(text, "{:>5} {}", rungs[0].size, steps.join(", "));
+    let _ = writeln!(
+        text,
+        "\n{:>5} {:8}{:>9}{:>11}{:>14}   core: user, kernel, idle",
+        "size", "encrypt", "offered", "delivered", "calls/packet"
+    );
+    for rung in &document.ramp {
+        let _ = writeln!(
+            text,
+            "{:>5} {:8}{:>9.2}{:>11.2}{:>14.3}   {:.0}, {:.0}, {:.0} %",
+            rung.size,
+            "",
+            rung.offered_mpps,
+            rung.delivered_mpps,
+            rung.calls_per_packet,
+            rung.core.user,
+            rung.core.kernel,
+            rung.core.idle,
+        );
     }
     let _ = writeln!(text, "\nsystem calls per packet");
     for calls in &document.calls {
