@@ -1,5 +1,8 @@
 //! Debian's package manager.
 
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 
 use crate::shell;
@@ -36,6 +39,43 @@ impl Apt {
         install.args(["install", "--yes", "--no-remove", "--no-install-recommends"]);
         shell::run(install.args(packages)).with_context(|| by_hand(packages))
     }
+}
+
+/// Unpacks packages of another architecture into a directory, with whatever belongs to apt in `own`: this
+/// machine's lists and packages stay as they are, so it needs no root either.
+pub fn unpack_foreign(
+    architecture: &str,
+    own: &Path,
+    packages: &[String],
+    into: &Path,
+) -> Result<()> {
+    let (lists, debs) = (own.join("lists"), own.join("debs"));
+    for folder in [&lists.join("partial"), &debs, into] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let settings = own.join("apt.conf");
+    let text = format!(
+        "APT::Architecture \"{architecture}\";\n#clear APT::Architectures;\n\
+         APT::Architectures {{ \"{architecture}\"; }};\nDir::State::Lists \"{}\";\nDir::Cache \"{}\";\n",
+        lists.display(),
+        own.display()
+    );
+    fs::write(&settings, text).with_context(|| format!("cannot write {}", settings.display()))?;
+    shell::run(apt_get().env("APT_CONFIG", &settings).arg("update"))?;
+    let mut download = apt_get();
+    // As this user, who owns the directory, and not as apt's own.
+    download.args(["-o", "APT::Sandbox::User=root", "download"]);
+    shell::run(
+        download
+            .env("APT_CONFIG", &settings)
+            .current_dir(&debs)
+            .args(packages),
+    )?;
+    for entry in fs::read_dir(&debs)? {
+        let deb = entry?.path();
+        shell::run(shell::command("dpkg").arg("-x").arg(deb).arg(into))?;
+    }
+    Ok(())
 }
 
 /// What a person would type.

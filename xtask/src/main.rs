@@ -1,5 +1,6 @@
 //! Everything a person types: `cargo xtask <command>`.
 
+mod aarch64;
 mod apt;
 mod build;
 mod compiler;
@@ -95,6 +96,9 @@ enum Promise {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// That all of it compiles for aarch64: links the binary, starts it and runs the tests of the data
+    /// path under qemu. Installs a cross compiler and qemu; says so first
+    Aarch64,
     /// That no access to memory is out of bounds: AddressSanitizer and valgrind over the rooms beside
     /// `unsafe` and foreign code
     Memory,
@@ -146,6 +150,12 @@ fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
         } => {
             let built = build::both(workspace, &setup::ensure(workspace)?)?;
             memory::verify(workspace, &built).map(|()| true)
+        }
+        Task::Verify {
+            what: Promise::Aarch64,
+        } => {
+            setup::ensure(workspace)?;
+            aarch64::verify(workspace).map(|()| true)
         }
         Task::Verify {
             what: Promise::Program { json },

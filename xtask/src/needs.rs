@@ -21,7 +21,7 @@ pub struct Need {
 enum Proof {
     /// Any one of these programs.
     Program(&'static [&'static str]),
-    /// A C header, below `/usr/include` or its multiarch folder.
+    /// A C header, below `/usr/include` or its multiarch folder, or by its whole path.
     Header(&'static str),
     /// The shared library of libclang, where bindgen looks for it.
     Libclang,
@@ -109,6 +109,25 @@ pub const NEEDS: [Need; 18] = [
         "libipsec-mb1",
         "the AEADs of intel-ipsec-mb, which are tested and measured beside the others",
         Proof::LibraryOfX86("libIPSec_MB.so.1"),
+    ),
+];
+
+/// What `cargo xtask verify aarch64` takes beyond that.
+pub const NEEDS_OF_AARCH64: [Need; 3] = [
+    need(
+        "gcc-aarch64-linux-gnu",
+        "compiles C for aarch64 and links",
+        Proof::Program(&["aarch64-linux-gnu-gcc"]),
+    ),
+    need(
+        "libc6-dev-arm64-cross",
+        "the C library of aarch64, to link and to run with",
+        Proof::Header("/usr/aarch64-linux-gnu/include/asm/types.h"),
+    ),
+    need(
+        "qemu-user",
+        "runs programs for aarch64 on this CPU",
+        Proof::Program(&["qemu-aarch64"]),
     ),
 ];
 

@@ -52,6 +52,11 @@ impl Workspace {
         self.target().join("release/causeway")
     }
 
+    /// All that is made for aarch64.
+    pub fn aarch64(&self) -> PathBuf {
+        self.target().join("aarch64")
+    }
+
     /// The Python environment of the interoperability tests.
     pub fn venv(&self) -> PathBuf {
         self.target().join("interop-venv")
