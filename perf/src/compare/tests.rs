@@ -137,7 +137,7 @@ fn documents() -> [Value; 5] {
         with(
             "gateway",
             json!({
-                "cipher": "c", "window_ms": 1000, "figures": [gateway("encrypt", "64"), gateway("encrypt", "512"), gateway("forward", "64")],
+                "cipher": "c", "window_ms": 1000, "batch": 64, "figures": [gateway("encrypt", "64"), gateway("encrypt", "512"), gateway("forward", "64")],
                 "calls": [{ "size": "64", "what": "encrypt", "per_packet": 0.05 }], "idle": { "core_percent": 0.4 },
             }),
         ),

@@ -11,6 +11,7 @@ use crate::compare::figure::{Figure, Sample};
 struct Document {
     cipher: String,
     window_ms: u64,
+    batch: u32,
     figures: Vec<Cell>,
     calls: Vec<Calls>,
     idle: Idle,
@@ -47,6 +48,7 @@ pub fn read(document: Value) -> Result<Content> {
     let plan = vec![
         ("cipher", document.cipher),
         ("window", document.window_ms.to_string()),
+        ("batch", document.batch.to_string()),
     ];
     let mut content = Content {
         plan,
