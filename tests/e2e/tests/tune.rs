@@ -26,12 +26,12 @@ fn shell(lab: &Lab, site: Site, line: &str) -> Result<String> {
 }
 
 /// `causeway tune` for the role of a machine. What is this machine's own is out of its sight: its
-/// cores behind an empty directory, and the one of its sysctls that a namespace shows behind a file.
+/// cores and huge pages behind empty directories, and the one of its sysctls that a namespace shows behind a file.
 fn tune(lab: &Lab, site: Site, what: &str) -> Result<(bool, Value)> {
     let zero = lab.folder().join("zero");
     std::fs::write(&zero, "0\n")?;
     let line = format!(
-        "mount -t tmpfs none /sys/devices/system && \
+        "mount -t tmpfs none /sys/devices/system && mount -t tmpfs none /sys/kernel/mm && \
          mount --bind {} /proc/sys/kernel/bpf_stats_enabled && \
          exec {} tune {what} --json --config {}",
         zero.display(),

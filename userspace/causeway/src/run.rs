@@ -36,7 +36,7 @@ use rescale::{Directory, Executor, Rescale, Start, Unchanged};
 use sas::Sas;
 use tables::RemoteGateways;
 use view::View;
-pub(crate) use workers::most_umem_bytes;
+pub(crate) use workers::umem_bytes;
 
 /// What a drain may take: the workers are told so, and a little more is waited for them.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -23,8 +23,6 @@ const FRAMES_PER_WORKER: u32 = 4096;
 const RING_SIZE: u32 = 2048;
 /// A UMEM of whole huge pages can stand on them: 2 MiB, in frames of the smaller size.
 const FRAMES_PER_HUGE_PAGE: u32 = 1024;
-/// Bytes; the device takes smaller frames where the MTU lets it.
-const LARGEST_FRAME: u32 = 4096;
 /// What the control thread allows beyond the time that it gave to the workers.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -156,14 +154,14 @@ fn frames_per_queue(plan: &Plan, workers: usize) -> u32 {
     (FRAMES_PER_WORKER * (workers as u32 + 1) + held).next_multiple_of(FRAMES_PER_HUGE_PAGE)
 }
 
-/// Bytes of packet buffers that the plan's workers take at most.
-pub fn most_umem_bytes(plan: &Plan, nic: &Interface) -> u64 {
+/// Bytes of packet buffers that the plan's workers take; 0 where the MTU is too large for any.
+pub fn umem_bytes(plan: &Plan, nic: &Interface) -> u64 {
     let workers = plan.workers().count();
     if workers == 0 {
         return 0;
     }
     let frames = u64::from(frames_per_queue(plan, workers)) * u64::from(queues(nic));
-    frames * u64::from(LARGEST_FRAME)
+    frames * u64::from(FrameSize::Auto.bytes(&nic.name, nic.mtu).unwrap_or(0))
 }
 
 /// The two SAs of a tunnel at `place`, the outbound one with its first numbers reserved.

@@ -15,7 +15,7 @@ pub fn examine(scene: &Scene) -> Finding {
     }
     match scene.lockable {
         None => MEMLOCK.ok(format!(
-            "no limit for this process; at most {needed} MiB are needed"
+            "no limit for this process; {needed} MiB are needed"
         )),
         Some(limit) if limit >= scene.umem => MEMLOCK.ok(format!("{} MiB", limit >> 20)),
         Some(limit) => MEMLOCK.change(

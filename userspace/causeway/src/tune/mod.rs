@@ -13,6 +13,7 @@ pub mod cores;
 pub mod finding;
 mod governor;
 pub mod host;
+mod hugepages;
 mod idle;
 pub mod interrupts;
 mod isolation;
@@ -58,6 +59,7 @@ pub fn examine(scene: &Scene) -> Vec<Finding> {
         xdp::mode(scene),
         xdp::zero_copy(scene),
         memlock::examine(scene),
+        hugepages::examine(scene),
         jit::compiler(scene),
         jit::hardening(scene),
         jit::statistics(scene),

@@ -19,7 +19,7 @@ pub struct Scene {
     pub workers: Vec<Seat>,
     /// The smallest MTU that the tunnels need, in bytes.
     pub least_mtu: u32,
-    /// Bytes that the workers' packet buffers take at most.
+    /// Bytes that the workers' packet buffers take.
     pub umem: u64,
     /// How much memory this process may lock, in bytes; `None`: any.
     pub lockable: Option<u64>,
@@ -73,7 +73,7 @@ impl Scene {
             },
             workers: workers.collect(),
             least_mtu: tunnel_need(plan).1,
-            umem: run::most_umem_bytes(plan, interface),
+            umem: run::umem_bytes(plan, interface),
             lockable: system.lockable(),
         }
     }

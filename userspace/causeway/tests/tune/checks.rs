@@ -419,6 +419,23 @@ fn locked_memory_is_counted_for_workers() {
 }
 
 #[test]
+fn packet_buffers_have_huge_pages_enough() {
+    let tree = Tree::good();
+    let path = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    tree.file(path, "49\n");
+    let (is, should, commands) = change(&tree.scene(), "huge-pages");
+    assert_eq!((is.as_str(), should.as_str()), ("49 reserved", "50"));
+    assert_eq!(commands, [format!("echo 50 > {path}")]);
+    tree.file(path, "many\n");
+    status(&tree.scene(), "huge-pages", Status::Unknown);
+    tree.remove(path);
+    status(&tree.scene(), "huge-pages", Status::NotApplicable);
+    let mut scene = tree.scene();
+    scene.workers.clear();
+    status(&scene, "huge-pages", Status::NotApplicable);
+}
+
+#[test]
 fn the_kernels_bpf_is_compiled_plain_and_uncounted() {
     let tree = Tree::good();
     for (name, file, bad, good) in [

@@ -109,7 +109,8 @@ proptest! {
     }
 }
 
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
+    "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
     "/proc/cpuinfo",
     "/proc/cmdline",
     "/proc/interrupts",

@@ -24,6 +24,8 @@ impl Tree {
         tree.file("/proc/sys/net/core/bpf_jit_harden", "0\n");
         tree.file("/proc/sys/kernel/bpf_stats_enabled", "0\n");
         tree.file("/proc/1/comm", "systemd\n");
+        let pages = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+        tree.file(pages, "50\n");
         let table = "      CPU0 CPU1 CPU2 CPU3\n \
              40:  1 0 0 0  PCI-MSIX-0000:03:00.0  0-edge  eth0-TxRx-0\n \
              41:  0 1 0 0  PCI-MSIX-0000:03:00.0  1-edge  eth0-TxRx-1\n \

@@ -47,7 +47,10 @@ pub enum FrameSize {
 
 impl FrameSize {
     /// Bytes of a frame for a NIC with this MTU, or the error that says why there is none.
-    pub(super) fn bytes(self, interface: &str, mtu: u32) -> Result<u32, OpenError> {
+    ///
+    /// # Errors
+    /// [`OpenError::MtuTooLarge`].
+    pub fn bytes(self, interface: &str, mtu: u32) -> Result<u32, OpenError> {
         let bytes = match self {
             FrameSize::Auto if mtu <= largest_mtu(2048) => 2048,
             FrameSize::Bytes2048 => 2048,
