@@ -1,5 +1,6 @@
 //! SAs that grow old.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use causeway_esp::{Lifetime, Limits, Stage};
@@ -8,7 +9,8 @@ use causeway_steering::Drop;
 
 use crate::packet::Packet;
 use crate::side::{
-    Setup, Side, carry, config, gateway_mac, inbound_lasting, inbound_of, outbound_lasting, spi,
+    Setup, Side, carry, config, gateway_mac, host, inbound_lasting, inbound_of, outbound_lasting,
+    spi, tunnel,
 };
 
 fn frames(count: usize) -> Vec<Vec<u8>> {
@@ -209,4 +211,52 @@ fn the_end_of_the_numbers_is_told_before_and_when_it_comes() {
     let totals = a.finish();
     assert_eq!(totals.drops[Drop::SequenceExhausted], 7);
     assert_eq!((totals.sas.due, totals.sas.expired), (1, 1));
+}
+
+/// Only some of many idle SAs are looked at each time, and in the end all of them.
+#[test]
+fn each_of_many_idle_sas_grows_old() {
+    const TUNNELS: usize = 300;
+    let setup = Setup::default();
+    let mut config = config(1, &setup);
+    config.tunnels.clear();
+    for n in 0..TUNNELS {
+        let (from, epoch) = (3 * (n / 200) as u8, (n % 200) as u8);
+        let prefix = host(false, 2, epoch).into();
+        let mut tunnel = tunnel(1, 2, vec![prefix], &setup);
+        tunnel.outbound = outbound_lasting(1 + from, 2, epoch, &setup, seconds(5, 60)).into();
+        tunnel.inbound = inbound_lasting(2 + from, epoch, seconds(5, 60)).into();
+        config.tunnels.push(tunnel);
+    }
+    let mut side = Side::with(config, &setup);
+    for n in 0..200 {
+        let sa = inbound_lasting(3, n, seconds(5, 60)).into();
+        let tunnel = 0;
+        let answer = side.tell(|reply| Command::Install { tunnel, sa, reply });
+        side.work();
+        assert_eq!(answer.try_recv(), Ok(Ok(())));
+    }
+    let mut sweep = |wait| {
+        side.pass(Duration::from_secs(wait));
+        let mut told = Vec::new();
+        for _ in 0..10 {
+            side.pass(Duration::from_millis(10));
+            side.work();
+            told.extend(limits(&side));
+        }
+        told
+    };
+    // They live from when they are looked at first.
+    assert_eq!(sweep(0), []);
+    for (wait, stage) in [(6, Stage::Due), (60, Stage::Expired)] {
+        let told = sweep(wait);
+        let of = |direction| {
+            let told = told.iter().filter(|limit| limit.direction == direction);
+            assert!(told.clone().all(|limit| limit.stage == stage));
+            told.map(|limit| limit.spi).collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!(of(Direction::Outbound), TUNNELS);
+        assert_eq!(of(Direction::Inbound), TUNNELS + 200);
+        assert_eq!(told.len(), 2 * TUNNELS + 200, "each once");
+    }
 }
