@@ -42,7 +42,9 @@ impl Axis {
         match scale {
             Scale::FromZero => Axis::linear(low.min(0.0), high),
             Scale::Near { least } => {
-                let more = (least - (high - low)).max(0.0) / 2.0;
+                let span = high - low;
+                // Nothing lies on the axis itself, where it would not be seen.
+                let more = ((least - span) / 2.0).max(span * 0.02);
                 Axis::linear(low - more, high + more)
             }
             Scale::Log => Axis::logarithmic(low, high),
@@ -188,6 +190,8 @@ mod tests {
         assert_eq!(marks(Scale::FromZero, &[870.0]), from_zero);
         let parts = marks(Scale::FromZero, &[1.0 + f64::EPSILON]);
         assert_eq!(parts.last(), Some(&1.0));
+        let near = marks(Scale::Near { least: 0.1 }, &[0.95, 1.08]);
+        assert!(near[0] < 0.95 && near[near.len() - 1] > 1.08, "{near:?}");
         let log = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
         assert_eq!(marks(Scale::Log, &[13.0, 420.0]), log);
         let near = [20.0, 30.0, 40.0, 50.0, 60.0];
