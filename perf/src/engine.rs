@@ -63,11 +63,8 @@ struct Document {
     goals: Vec<Goal>,
 }
 
-/// Measures, prints and writes.
-pub fn run(args: &Args) -> Result<()> {
-    let machine = Machine::this();
-    let core = machine::pin(args.core)?;
-    let load_before = machine::load();
+/// Says which backends are not measured, and why.
+pub fn tell_of_missing_backends() {
     for missing in Backend::ALL
         .map(Backend::available)
         .into_iter()
@@ -75,6 +72,14 @@ pub fn run(args: &Args) -> Result<()> {
     {
         eprintln!("{missing}");
     }
+}
+
+/// Measures, prints and writes.
+pub fn run(args: &Args) -> Result<()> {
+    let machine = Machine::this();
+    let core = machine::pin(args.core)?;
+    let load_before = machine::load();
+    tell_of_missing_backends();
     let mut frames = Frames::new(args.frames);
     let mut figures = Figures::default();
     for cipher in Cipher::ALL {

@@ -8,6 +8,7 @@ mod gateway;
 mod machine;
 mod path;
 mod rescale;
+mod spread;
 mod steering;
 
 use anyhow::Result;

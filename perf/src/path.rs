@@ -16,9 +16,9 @@ mod ring;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use causeway_esp::Backend;
 use serde::Serialize;
 
+use crate::engine;
 use crate::machine::{self, Machine};
 use bench::Bench;
 use figures::{Cell, Figures};
@@ -67,13 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let core = machine::pin(args.core)?;
     let load_before = machine::load();
-    for missing in Backend::ALL
-        .map(Backend::available)
-        .into_iter()
-        .filter_map(Result::err)
-    {
-        eprintln!("{missing}");
-    }
+    engine::tell_of_missing_backends();
     let mut memory = Memory::default();
     let mut figures = Figures::default();
     for group in points::groups(args.full) {

@@ -68,7 +68,7 @@ impl Sample {
     /// The median, which stands for the figure.
     pub fn median(&self) -> f64 {
         match self {
-            Sample::Runs(runs) => crate::engine::figures::median(runs.clone()),
+            Sample::Runs(runs) => crate::spread::median(runs.clone()),
             Sample::Extremes { median, .. } => *median,
             Sample::Exact(value) | Sample::Single(value) => *value,
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
+use crate::spread::Spread;
 
 /// Raised when a key changes its meaning.
 pub const VERSION: u32 = 1;
@@ -103,35 +104,6 @@ pub struct Point {
     pub time: BTreeMap<String, f64>,
 }
 
-/// Median, extremes and every run of a figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    pub median: f64,
-    pub min: f64,
-    pub max: f64,
-    pub runs: Vec<f64>,
-}
-
-impl Spread {
-    /// Of at least one run; none gives zeros.
-    pub fn of(runs: Vec<f64>) -> Self {
-        let mut sorted = runs.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let median = match (sorted.len() % 2, &sorted[..]) {
-            (_, []) => 0.0,
-            (0, sorted) => (sorted[middle - 1] + sorted[middle]) / 2.0,
-            (_, sorted) => sorted[middle],
-        };
-        Self {
-            median,
-            min: sorted.first().copied().unwrap_or_default(),
-            max: sorted.last().copied().unwrap_or_default(),
-            runs,
-        }
-    }
-}
-
 /// The numbered packets: what became of them, and how long they took (microseconds, one way).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Udp {
@@ -161,32 +133,4 @@ pub struct Goal {
     pub goal: String,
     pub held: bool,
     pub figure: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn half_of_the_runs_lie_on_either_side_of_the_median(
-            runs in prop::collection::vec(0.0..1e6, 1..20)
-        ) {
-            let spread = Spread::of(runs.clone());
-            let half = runs.len().div_ceil(2);
-            prop_assert!(runs.iter().filter(|run| **run <= spread.median).count() >= half);
-            prop_assert!(runs.iter().filter(|run| **run >= spread.median).count() >= half);
-            prop_assert!(runs.contains(&spread.min) && runs.contains(&spread.max));
-            prop_assert!(runs.iter().all(|run| (spread.min..=spread.max).contains(run)));
-            prop_assert_eq!(spread.runs, runs);
-        }
-    }
-
-    #[test]
-    fn an_even_number_of_runs_has_the_middle_of_two() {
-        assert_eq!(Spread::of(vec![3.0, 1.0, 8.0, 2.0]).median, 2.5);
-        assert_eq!(Spread::of(vec![7.0]).median, 7.0);
-    }
 }

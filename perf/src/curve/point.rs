@@ -10,10 +10,11 @@ use causeway_lab::measure::transfer::{self, Transfer};
 use causeway_lab::measure::window::Passage;
 
 use super::Direction;
-use super::document::{Caps, Point, Spread, Udp};
+use super::document::{Caps, Point, Udp};
 use super::goodput::Goodput;
 use super::plan::Args;
 use super::reference::Reference;
+use crate::spread::Spread;
 
 /// UDP flows of each direction: enough for every gateway to have some.
 const FLOWS: u16 = 256;

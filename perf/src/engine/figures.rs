@@ -4,6 +4,7 @@ use causeway_esp::{Backend, Cipher};
 use serde::Serialize;
 
 use super::workload::Workload;
+use crate::spread::median;
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,17 +124,6 @@ pub struct Cell {
     pub gbit_per_s: f64,
 }
 
-/// The median; not a number for no samples at all.
-pub fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    let middle = samples.len() / 2;
-    match samples.len() {
-        0 => f64::NAN,
-        len if len % 2 == 1 => samples[middle],
-        _ => (samples[middle - 1] + samples[middle]) / 2.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,13 +131,6 @@ mod tests {
     const fn subject(backend: Option<Backend>) -> Subject {
         let size = Workload::Size(64);
         (Cipher::Aes128Gcm, size, Direction::Seal, What::Esp, backend)
-    }
-
-    #[test]
-    fn medians() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(vec![]).is_nan());
     }
 
     /// A round in which the machine was busy must not decide.

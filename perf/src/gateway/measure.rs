@@ -10,8 +10,8 @@ use super::Args;
 use super::cpu::{self, Core, Share};
 use super::hosts::{Hosts, Subject, Way};
 use super::kernel::{Flood, Kernel};
-use crate::engine::figures::median;
 use crate::engine::workload::Workload;
+use crate::spread::Spread;
 
 /// Between turns, for what still stands in rings.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -35,26 +35,6 @@ const RAMP: [f64; 9] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, 10.0];
 const ALL: f64 = 1e9;
 /// Packets a second that a turn lasts for, whatever is asked.
 const MOST: f64 = 4e6;
-
-/// Median, extremes and every run of a figure.
-#[derive(Clone, Debug, Serialize)]
-pub struct Spread {
-    pub median: f64,
-    pub min: f64,
-    pub max: f64,
-    pub runs: Vec<f64>,
-}
-
-impl Spread {
-    fn of(runs: Vec<f64>) -> Self {
-        Self {
-            median: median(runs.clone()),
-            min: runs.iter().copied().fold(f64::INFINITY, f64::min),
-            max: runs.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            runs,
-        }
-    }
-}
 
 /// What one subject did with one workload.
 #[derive(Serialize)]

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use causeway_esp::Backend;
 
 use super::points::{BATCH, Group, PACKETS, Place};
-use crate::engine::figures::{Direction, median};
+use crate::engine::figures::Direction;
 use crate::engine::subject::Subject;
 use crate::engine::workload;
 use crate::machine::thread_time;
+use crate::spread::median;
 
 /// The bare AEAD of each backend, over frames of its own that lie as the workers' do.
 pub struct Bare {

@@ -14,8 +14,9 @@ use super::aead::clock;
 use super::load::{self, ETHERNET, Load};
 use super::points::{PACKETS, Point};
 use super::ring::{Ends, Parts, Ring};
-use crate::engine::figures::{Direction, median};
+use crate::engine::figures::Direction;
 use crate::machine::thread_time;
+use crate::spread::median;
 
 /// A worker between the frames that it receives and those that it sends.
 pub struct Bench<'a> {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::bench::Round;
 use super::points::{Axis, Order, Place, Point};
-use crate::engine::figures::{Direction, median};
+use crate::engine::figures::Direction;
+use crate::spread::median;
 
 /// The samples of every point, by round.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
+use crate::spread::Spread;
 
 #[derive(Deserialize)]
 struct Document {
@@ -23,12 +24,6 @@ struct Cell {
     what: String,
     mpps: Spread,
     over_forwarder: Spread,
-}
-
-#[derive(Deserialize)]
-struct Spread {
-    median: f64,
-    runs: Vec<f64>,
 }
 
 #[derive(Deserialize)]

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::page;
-use crate::curve::document::{
-    Caps, Document, Failure, Goal, Plan, Point, Series, Spread, Udp, VERSION,
-};
+use crate::curve::document::{Caps, Document, Failure, Goal, Plan, Point, Series, Udp, VERSION};
 use crate::machine::Machine;
+use crate::spread::Spread;
 
 fn point(gateways: u8, value: f64, name: &str) -> Point {
     Point {
