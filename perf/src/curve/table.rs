@@ -69,7 +69,8 @@ fn times(series: &Series) -> String {
             // A process has two parts, `user` and `system`; the kernel's own have one.
             let its = |name: &str| name.split(' ').next() == Some(user);
             let parts = point.time.iter().filter(|(name, _)| its(name));
-            let part: f64 = parts.map(|(_, part)| part).sum();
+            // A sum of nothing is -0.0.
+            let part = parts.fold(0.0, |sum, (_, part)| sum + part);
             let _ = write!(text, "{:>12.1}", part * 100.0);
         }
         text.push('\n');
