@@ -1,34 +1,16 @@
 //! The binary itself: `check`, `key` and `local`, with their exit statuses and words.
 
+#[path = "support/binary.rs"]
+mod binary;
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use binary::causeway;
 use support::Directory;
 
-const DEMUX: &str = r#"[nic]
-name = "no-such-nic"
-[vpc]
-prefixes = ["10.1.0.0/24"]
-[steering]
-key-file = "steering.key"
-[[peering]]
-name = "vpc-2"
-prefixes = ["10.2.0.0/24"]
-gateways = ["gateway-1"]
-[[gateway]]
-name = "gateway-1"
-address = "10.1.0.101"
-"#;
-
-fn causeway(directory: &Directory, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_causeway"))
-        .args(arguments)
-        .current_dir(directory.path())
-        .output()
-        .unwrap()
-}
+const DEMUX: &str = include_str!("support/demux.toml");
 
 /// A directory with a demux's files, made by the command.
 fn prepared(configuration: &str) -> Directory {

@@ -1,11 +1,12 @@
 //! The command itself, by a configuration and without a role.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use causeway::state::StateFile;
 use causeway_rescale::coordinator::State;
 use causeway_rescale::{Change, Table, Weight};
 
+use super::binary::causeway;
 use super::captures::pcap;
 use super::support::Directory;
 
@@ -39,12 +40,7 @@ fn prepared() -> Directory {
 }
 
 fn explain(directory: &Directory, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_causeway"))
-        .arg("explain")
-        .args(arguments)
-        .current_dir(directory.path())
-        .output()
-        .unwrap()
+    causeway(directory, &[&["explain"], arguments].concat())
 }
 
 /// What it says after success.

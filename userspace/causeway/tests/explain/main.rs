@@ -1,5 +1,7 @@
 //! `causeway explain`: what it reads, and that it tells the program's own story.
 
+#[path = "../support/binary.rs"]
+mod binary;
 mod captures;
 mod command;
 mod stories;

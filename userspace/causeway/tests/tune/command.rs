@@ -1,31 +1,14 @@
 //! The command line. It looks at this host and changes nothing.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::binary::causeway;
 use crate::support::Directory;
 
-const GATEWAY: &str = r#"[nic]
-name = "no-such-nic"
-[vpc]
-prefixes = ["10.1.0.0/24"]
-[steering]
-key-file = "steering.key"
-[[peering]]
-name = "vpc-2"
-prefixes = ["10.2.0.0/24"]
-gateways = ["gateway-1"]
-[[gateway]]
-name = "gateway-1"
-address = "10.1.0.101"
-"#;
+const DEMUX: &str = include_str!("../support/demux.toml");
 
 fn tune(directory: &Directory, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_causeway"))
-        .arg("tune")
-        .args(arguments)
-        .current_dir(directory.path())
-        .output()
-        .unwrap()
+    causeway(directory, &[&["tune"], arguments].concat())
 }
 
 #[test]
@@ -45,8 +28,8 @@ fn it_is_either_a_check_or_a_change() {
 #[test]
 fn a_nic_that_does_not_exist_is_named() {
     let directory = Directory::new();
-    causeway::key::new_steering(&directory.file("steering.key")).unwrap();
-    std::fs::write(directory.file("demux.toml"), GATEWAY).unwrap();
+    ::causeway::key::new_steering(&directory.file("steering.key")).unwrap();
+    std::fs::write(directory.file("demux.toml"), DEMUX).unwrap();
     for json in [&[][..], &["--json"]] {
         let output = tune(
             &directory,
