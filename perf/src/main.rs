@@ -11,6 +11,8 @@ mod rescale;
 mod spread;
 mod steering;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -44,8 +46,18 @@ enum Measurement {
     Steering(steering::Args),
 }
 
-fn main() -> Result<()> {
-    match Perf::parse().command {
+fn main() -> ExitCode {
+    match run(Perf::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Measurement) -> Result<()> {
+    match command {
         Measurement::Buckets(args) => buckets::run(&args),
         Measurement::Compare(args) => compare::run(&args),
         Measurement::Curve(args) => curve::run(&args),
