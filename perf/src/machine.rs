@@ -1,5 +1,6 @@
 //! What the figures were measured on.
 
+use std::fmt;
 use std::fs;
 use std::time::Duration;
 
@@ -32,6 +33,25 @@ impl Machine {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
         }
+    }
+}
+
+impl Machine {
+    /// It and its load averages before and after, in a line.
+    pub fn under(&self, load: [Option<f64>; 2]) -> String {
+        let [before, after] =
+            load.map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
+        format!("{self}; load average {before} before, {after} after")
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} cores, kernel {}",
+            self.cpu, self.cores, self.kernel
+        )
     }
 }
 

@@ -144,11 +144,8 @@ fn differences(before: &Measured, after: &Measured) -> Vec<String> {
 
 fn warnings(before: &Measured, after: &Measured) -> Vec<String> {
     let (one, other) = (&before.head, &after.head);
-    let machine = |of: &crate::machine::Machine| {
-        format!("{}, {} cores, kernel {}", of.cpu, of.cores, of.kernel)
-    };
     let mut warnings = Vec::new();
-    let (this, that) = (machine(&one.machine), machine(&other.machine));
+    let (this, that) = (one.machine.to_string(), other.machine.to_string());
     if this != that {
         warnings.push(format!("not the same machine: {this} before, {that} after"));
     }

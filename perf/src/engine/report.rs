@@ -20,18 +20,10 @@ pub fn text(document: &Document) -> String {
 }
 
 fn head(document: &Document) -> String {
-    let machine = &document.machine;
-    let load = document
-        .load
-        .map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
     format!(
-        "{}, {} cores, kernel {}; load average {} before, {} after; core {}\n\
+        "{}; core {}\n\
          median of {} rounds over {} frames of {} bytes; ns of the thread's own time per packet, in brackets the fastest and the slowest round\n",
-        machine.cpu,
-        machine.cores,
-        machine.kernel,
-        load[0],
-        load[1],
+        document.machine.under(document.load),
         document.core,
         document.rounds,
         document.frames,

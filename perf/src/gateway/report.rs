@@ -7,19 +7,11 @@ use super::Document;
 /// The whole report. Writing to a String cannot fail.
 pub fn text(document: &Document) -> String {
     let mut text = String::new();
-    let machine = &document.machine;
-    let load = document
-        .load
-        .map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
     let _ = writeln!(
         text,
-        "{}, {} cores, kernel {}; load average {} before, {} after\n\
+        "{}\n\
          {} on core {}, load on core {}; median of {} rounds of {} ms, in brackets the least and the most\n",
-        machine.cpu,
-        machine.cores,
-        machine.kernel,
-        load[0],
-        load[1],
+        document.machine.under(document.load),
         document.cipher,
         document.core,
         document.load_core,

@@ -27,18 +27,10 @@ fn alike(one: &Cell, other: &Cell) -> bool {
 }
 
 fn head(document: &Document) -> String {
-    let machine = &document.machine;
-    let load = document
-        .load
-        .map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
     format!(
-        "{}, {} cores, kernel {}; load average {} before, {} after; core {}\n\
+        "{}; core {}\n\
          median of {} rounds; ns of the thread's own time per packet, in brackets the fastest and the slowest round\n",
-        machine.cpu,
-        machine.cores,
-        machine.kernel,
-        load[0],
-        load[1],
+        document.machine.under(document.load),
         document.core,
         document.rounds,
     )

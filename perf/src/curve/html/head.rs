@@ -78,7 +78,6 @@ fn limits(document: &Document) -> Markup {
 }
 
 fn circumstances(document: &Document) -> Markup {
-    let machine = &document.machine;
     let load = document
         .load
         .map(|load| load.map_or("unknown".to_owned(), |load| number(load, 1)));
@@ -86,7 +85,7 @@ fn circumstances(document: &Document) -> Markup {
         section aria-labelledby="circumstances" {
             h2 id="circumstances" { "Machine and plan" }
             dl {
-                dt { "machine" } dd { (machine.cpu) ", " (machine.cores) " cores, kernel " (machine.kernel) }
+                dt { "machine" } dd { (document.machine) }
                 dt { "load average" } dd { (load[0]) " before, " (load[1]) " after (of one minute)" }
                 dt { "commit" } dd { (document.commit.as_deref().unwrap_or("unknown")) }
                 dt { "began" } dd { (document.began) }
