@@ -15,7 +15,7 @@ mod ring;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::engine;
@@ -68,14 +68,19 @@ pub fn run(args: &Args) -> Result<()> {
     let core = machine::pin(args.core)?;
     let load_before = machine::load();
     engine::tell_of_missing_backends();
+    let mut groups = points::groups(args.full);
+    let names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();
+    if let Some(only) = &args.only {
+        groups.retain(|group| group.name.contains(only));
+    }
+    ensure!(
+        !groups.is_empty(),
+        "expected a part of one of these names: {}",
+        names.join("; ")
+    );
     let mut memory = Memory::default();
     let mut figures = Figures::default();
-    for group in points::groups(args.full) {
-        if let Some(only) = &args.only
-            && !group.name.contains(only)
-        {
-            continue;
-        }
+    for group in groups {
         eprintln!("measuring {}", group.name);
         measure(&group, args.rounds, &mut memory, &mut figures)
             .with_context(|| format!("measuring {}", group.name))?;
