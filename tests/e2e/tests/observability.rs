@@ -3,15 +3,30 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use causeway_e2e_tests::{options, running};
 use causeway_lab::measure::probe;
-use causeway_lab::{Family, Inner, Options, Site};
+use causeway_lab::{Family, Inner, Lab, Options, Site, Status};
 
 fn sample(metrics: &str, series: &str) -> Result<u64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series));
     let value = line.with_context(|| format!("no {series} in:\n{metrics}"))?;
     Ok(value.trim().parse()?)
+}
+
+/// Status and metrics between which no counter moved: markers and ARP come whenever they like, so
+/// only a status that is the same before and after tells what the metrics were read from.
+fn at_one_moment(lab: &Lab, site: Site) -> Result<(Status, String)> {
+    let mut before = lab.status(site)?;
+    for _ in 0..100 {
+        let metrics = lab.metrics(site)?;
+        let after = lab.status(site)?;
+        if before == after {
+            return Ok((after, metrics));
+        }
+        before = after;
+    }
+    bail!("the counters of {site} do not rest: {before:?}")
 }
 
 #[test]
@@ -26,11 +41,8 @@ fn metrics_say_what_the_status_says() -> Result<()> {
         Site::host(2, 1),
         &probe::Plan::default(),
     )?;
-    // The counters rest when nothing is sent; ARP may still come.
-    std::thread::sleep(Duration::from_millis(500));
     let gateway = Site::gateway(1, 1);
-    let status = lab.status(gateway)?;
-    let metrics = lab.metrics(gateway)?;
+    let (status, metrics) = at_one_moment(&lab, gateway)?;
     let worker = &status.workers[0];
     ensure!(worker.sealed.packets > 0, "nothing was sealed: {worker:?}");
     let labels = "{gateway=\"gateway-1\",worker=\"0\"}";

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub type Reasons = BTreeMap<String, u64>;
 
 /// The whole document.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {
     /// `demux` or `gateway`.
@@ -27,7 +27,7 @@ pub struct Status {
 }
 
 /// The NIC of a role.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Nic {
     /// Its name.
@@ -39,7 +39,7 @@ pub struct Nic {
 }
 
 /// What the XDP program did with packets.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Steering {
     /// Packets seen.
@@ -57,7 +57,7 @@ pub struct Steering {
 }
 
 /// The packets steered to one gateway.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GatewayCount {
     /// Its name.
@@ -69,7 +69,7 @@ pub struct GatewayCount {
 }
 
 /// One worker of a gateway.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Worker {
     /// The gateway it works for.
@@ -107,7 +107,7 @@ pub struct Worker {
 }
 
 /// A worker's share of one peering.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tunnel {
     /// The peering's name.
@@ -139,7 +139,7 @@ pub struct Volume {
 }
 
 /// Latency, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Latency {
     /// Packets measured.
@@ -155,7 +155,7 @@ pub struct Latency {
 }
 
 /// Where the frames of a worker are.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Frames {
     /// All of them.
