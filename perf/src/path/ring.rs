@@ -5,7 +5,7 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use causeway_device::{Device, Level, Occupancy, Waker};
+use causeway_device::{Device, Intake, Level, Occupancy, Waker};
 
 /// Octets of a frame, as AF_XDP's are by default; frames begin on pages.
 const FRAME_LEN: usize = 4096;
@@ -85,6 +85,7 @@ pub struct Ring<'a> {
     /// is written as seldom as can be.
     free: Vec<Frame<'a>>,
     home: Vec<Frame<'a>>,
+    read: u64,
     frames: usize,
     waker: Waker,
 }
@@ -111,6 +112,7 @@ impl<'a> Ring<'a> {
             released: Vec::with_capacity(inward),
             free: memory.take(outward).collect(),
             home: Vec::with_capacity(outward),
+            read: 0,
             frames: inward + outward,
             waker: Waker::new()?,
         };
@@ -135,6 +137,7 @@ impl<'a> Device for Ring<'a> {
         let rest = ends.ready.len().saturating_sub(max);
         let count = ends.ready.len() - rest;
         into.extend(ends.ready.drain(rest..).rev());
+        self.read += count as u64;
         count
     }
 
@@ -215,6 +218,14 @@ impl<'a> Device for Ring<'a> {
             fill: level(ends.done.len()),
             transmit: level(ends.sent.len()),
         }
+    }
+
+    fn intake(&mut self, ring: usize) -> Option<Intake> {
+        (ring == 0).then(|| Intake {
+            read: self.read,
+            unread: self.ends.borrow().ready.len(),
+            unseen: 0,
+        })
     }
 
     fn frames_total(&self) -> usize {

@@ -26,7 +26,7 @@ pub use frame::XdpFrame;
 pub use monitor::{Monitor, Stats};
 pub use options::{CopyMode, CopyPreference, FrameSize, OpenOptions};
 
-use crate::{Device, Level, Occupancy, Waker, wake::sleep_on};
+use crate::{Device, Intake, Level, Occupancy, Waker, wake::sleep_on};
 use port::{Port, Transmitter};
 
 /// How long a worker sleeps while the kernel has not finished its transmissions, of which no
@@ -170,6 +170,10 @@ impl Device for AfXdp {
             fill,
             transmit: self.transmitter.level(),
         }
+    }
+
+    fn intake(&mut self, ring: usize) -> Option<Intake> {
+        self.ports.get_mut(ring).map(Port::intake)
     }
 
     fn frames_total(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Waker;
+use crate::{Intake, Waker};
 
 /// What did not move for longer than this is too late: the worker, or the device on its way out, has
 /// stood still, and others may have gone another way meanwhile. Well above a worker's longest sleep
@@ -121,6 +121,10 @@ pub trait Device {
     /// How full the rings are at this moment. Costs a few loads from lines that the kernel writes: for a look now
     /// and then.
     fn occupancy(&mut self) -> Occupancy;
+
+    /// How a receive ring stands, by its number from 0 on; `None` behind the last. Costs a load from a line that the
+    /// kernel writes.
+    fn intake(&mut self, ring: usize) -> Option<Intake>;
 
     /// How many frames this device works with. Those that receive may be common to several
     /// devices, and each counts them.

@@ -5,6 +5,7 @@
 //! bytes, and safe code cannot give one frame to two rings.
 
 mod afxdp;
+mod arrived;
 mod device;
 pub mod memory;
 mod wake;
@@ -12,6 +13,7 @@ mod wake;
 pub use afxdp::{
     AfXdp, CopyMode, CopyPreference, FrameSize, Monitor, OpenError, OpenOptions, Stats, XdpFrame,
 };
+pub use arrived::{Arrived, Intake};
 pub use device::{Device, Level, Occupancy, STANDSTILL};
 pub use memory::{Memory, MemoryFrame};
 pub use wake::Waker;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Device, Level, Occupancy, Waker};
+use crate::{Device, Intake, Level, Occupancy, Waker};
 
 /// A packet buffer of one [`Memory`] end.
 #[derive(Debug)]
@@ -73,6 +73,7 @@ pub struct Memory {
     peer: Waker,
     free: Vec<MemoryFrame>,
     sent: Vec<MemoryFrame>,
+    read: u64,
     frames: usize,
     ring: usize,
 }
@@ -109,6 +110,7 @@ pub fn pair(frames: usize, frame_size: usize, ring: usize) -> (Memory, Memory) {
             peer: peer.clone(),
             free: (0..frames).map(frame).collect(),
             sent: Vec::with_capacity(ring),
+            read: 0,
             frames,
             ring,
         };
@@ -175,6 +177,7 @@ impl Device for Memory {
         let mut here = lock(&self.here);
         let count = here.receive.len().min(max);
         into.extend(here.receive.drain(..count));
+        self.read += count as u64;
         count
     }
 
@@ -260,6 +263,14 @@ impl Device for Memory {
             fill: level(here.fill.len(), self.frames / 2),
             transmit: level(self.sent.len(), self.ring),
         }
+    }
+
+    fn intake(&mut self, ring: usize) -> Option<Intake> {
+        (ring == 0).then(|| Intake {
+            read: self.read,
+            unread: lock(&self.here).receive.len(),
+            unseen: 0,
+        })
     }
 
     fn frames_total(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, thread, time::Duration};
 
-use causeway_device::{Device, Memory, MemoryFrame, memory};
+use causeway_device::{Arrived, Device, Memory, MemoryFrame, memory};
 use proptest::prelude::*;
 
 const FRAMES: usize = 24;
@@ -212,4 +212,27 @@ fn a_sleeping_worker_is_woken_by_a_packet_and_by_its_waker() {
     thread::sleep(Duration::from_millis(20));
     waker.wake();
     assert!(worker.join().unwrap().drain(Duration::ZERO));
+}
+
+#[test]
+fn what_had_arrived_is_read_whatever_comes_after_it() {
+    let (mut device, mut wire) = memory::pair(FRAMES, 64, RING);
+    let read = |device: &mut Memory| {
+        let mut burst = Vec::with_capacity(1);
+        assert_eq!(device.receive(&mut burst, 1), 1);
+        burst.into_iter().for_each(|frame| device.release(frame));
+        device.maintain();
+    };
+    for _ in 0..3 {
+        assert!(wire.inject(&[7]));
+    }
+    read(&mut device);
+    let mut arrived = Arrived::at(&mut device);
+    assert!(!arrived.is_read(&mut device), "two are left");
+    for left in [1, 0] {
+        assert!(wire.inject(&[7]));
+        read(&mut device);
+        assert_eq!(arrived.is_read(&mut device), left == 0);
+    }
+    assert_eq!(device.occupancy().receive.entries, 2, "what came later");
 }

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use causeway_device::{Arrived, Device};
 use causeway_esp::{InboundSa, SaTable, Spi};
 
 use crate::control::{Bound, Direction, Limit, Port};
@@ -31,8 +32,8 @@ pub(crate) struct Receiver {
 #[derive(Debug)]
 struct Leaving {
     spi: Spi,
-    /// The worker's count of received packets at which whatever stood in the rings is through.
-    through: u64,
+    /// What stood in the rings then.
+    before: Arrived,
     reply: Reply,
 }
 
@@ -71,41 +72,35 @@ impl Inbound {
         self.sas.get_mut(Spi::new(spi)?)
     }
 
-    /// Lets an SA go when no packet that has arrived by now is left in the rings: when they are
-    /// empty, or when `through` packets have been received in all.
-    pub(crate) fn retire(&mut self, spi: Spi, through: u64, reply: Reply) {
+    /// Lets an SA go when nothing that has arrived `before` is left in the rings.
+    pub(crate) fn retire(&mut self, spi: Spi, before: Arrived, reply: Reply) {
         if self.sas.get(spi).is_none() {
             reply.send(Err(Refused::NoSuchSpi { spi }));
             return;
         }
-        self.leaving.push(Leaving {
-            spi,
-            through,
-            reply,
-        });
+        self.leaving.push(Leaving { spi, before, reply });
     }
 
-    /// Drops the SAs that may go, after `received` packets in all, tells so, and returns how many.
-    /// `empty`: the receive rings were looked at and held nothing.
+    /// Drops the SAs that may go, tells so, and returns how many.
     #[inline]
-    pub(crate) fn depart(&mut self, empty: bool, received: u64) -> u64 {
+    pub(crate) fn depart(&mut self, device: &mut impl Device) -> u64 {
         if self.leaving.is_empty() {
             return 0;
         }
-        self.drop_leaving(empty, received)
+        self.drop_leaving(device)
     }
 
     #[cold]
-    fn drop_leaving(&mut self, empty: bool, received: u64) -> u64 {
+    fn drop_leaving(&mut self, device: &mut impl Device) -> u64 {
         let Self { sas, leaving, .. } = self;
         let before = sas.len();
-        leaving.retain(|each| {
-            let stays = !empty && received < each.through;
-            if !stays {
+        leaving.retain_mut(|each| {
+            let goes = each.before.is_read(device);
+            if goes {
                 sas.remove(each.spi);
                 each.reply.send(Ok(()));
             }
-            stays
+            !goes
         });
         (before - sas.len()) as u64
     }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use causeway_device::Device;
+use causeway_device::{Arrived, Device};
 use causeway_esp::TAIL_ROOM;
 use causeway_steering::Drop;
 use causeway_steering::headers::ETHERNET;
@@ -23,9 +23,8 @@ const MOST: usize = 64;
 pub(crate) struct Mark {
     tunnel: usize,
     packet: Vec<u8>,
-    /// The worker's count of received packets at which whatever stood in the rings when it came is
-    /// sealed.
-    through: u64,
+    /// What stood in the rings when it came, if it is to be sealed behind that.
+    before: Option<Arrived>,
     reply: Reply,
 }
 
@@ -41,23 +40,24 @@ impl<D: Device> Worker<D> {
             reply.send(Err(Refused::NotSealed { reason }));
             return;
         }
-        let through = if behind { self.rings_through() } else { 0 };
+        let before = behind.then(|| Arrived::at(&mut self.device));
         self.marks.push(Mark {
             tunnel,
             packet,
-            through,
+            before,
             reply,
         });
     }
 
-    /// Seals what is due. `empty`: the receive rings were looked at and held nothing.
+    /// Seals what is due, after a burst was received and worked off.
     #[cold]
-    pub(crate) fn seal_marks(&mut self, empty: bool, now: Instant) {
+    pub(crate) fn seal_marks(&mut self, now: Instant) {
         let mut marks = std::mem::take(&mut self.marks);
-        marks.retain(|mark| {
-            // A hold that is on its way out keeps packets that came before.
-            let clear = empty || self.totals.received >= mark.through;
-            let due = mark.through == 0 || (clear && !self.holds.is_releasing());
+        marks.retain_mut(|mark| {
+            let due = mark.before.as_mut().is_none_or(|before| {
+                // A hold that is on its way out keeps packets that came before.
+                before.is_read(&mut self.device) && !self.holds.is_releasing()
+            });
             if due {
                 let sealed = self.seal_mark(mark, now);
                 let sealed = sealed.map_err(|reason| Refused::NotSealed { reason });

@@ -50,18 +50,12 @@ impl<D: Device> Worker<D> {
         }
         self.timer.lap(Stage::Forward, count);
         self.received = frames;
-        let empty = count == 0 && most > 0;
-        self.totals.sas.retired += self.inbound.depart(empty, self.totals.received);
-        self.pulse.looked(empty, self.totals.received);
+        self.totals.sas.retired += self.inbound.depart(&mut self.device);
+        self.pulse.looked(&mut self.device);
         if !self.marks.is_empty() {
-            self.seal_marks(empty, now);
+            self.seal_marks(now);
         }
         worked_off + count
-    }
-
-    /// The count of received packets at which all that the rings can hold now is through.
-    pub(crate) fn rings_through(&self) -> u64 {
-        self.totals.received + self.device.frames_total() as u64
     }
 
     /// Adds the packet at `place` of the burst to the run that it continues or begins, or to those

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use causeway_device::Device;
+use causeway_device::{Arrived, Device};
 use causeway_esp::{InboundSa, OutboundSa};
 use causeway_routes::{Lookup, Snapshot};
 use causeway_steering::Drop;
@@ -88,7 +88,8 @@ impl<D: Device> Worker<D> {
                 Ok(Command::Install { tunnel, sa, reply }) => reply.send(self.install(tunnel, sa)),
                 Ok(Command::Switch { tunnel, sa, reply }) => reply.send(self.switch(tunnel, sa)),
                 Ok(Command::Retire { spi, reply }) => {
-                    self.inbound.retire(spi, self.rings_through(), reply);
+                    let before = Arrived::at(&mut self.device);
+                    self.inbound.retire(spi, before, reply);
                 }
                 Ok(Command::ReserveUntil { tunnel, spi, until }) => {
                     if let Some(lane) = self.lanes.get_mut(tunnel) {

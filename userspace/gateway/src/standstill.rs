@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use causeway_device::{Device, STANDSTILL};
+use causeway_device::{Arrived, Device, STANDSTILL};
 use causeway_steering::Drop;
 
 use crate::control::Event;
@@ -27,9 +27,9 @@ pub(crate) struct Pulse {
 #[derive(Debug)]
 struct Aftermath {
     until: Instant,
-    /// The worker's count of received packets at which what stood in the rings is through.
-    through: u64,
-    /// Whether that is so.
+    /// What stood in the rings.
+    found: Arrived,
+    /// Whether nothing of it is left.
     rings_clear: bool,
 }
 
@@ -44,10 +44,11 @@ impl Pulse {
         self.aftermath.is_some()
     }
 
-    /// So many packets were received in all; `empty`: the receive rings held nothing.
-    pub(crate) fn looked(&mut self, empty: bool, received: u64) {
+    /// A burst was received.
+    #[inline]
+    pub(crate) fn looked(&mut self, device: &mut impl Device) {
         if let Some(aftermath) = &mut self.aftermath {
-            aftermath.rings_clear |= empty || received >= aftermath.through;
+            aftermath.rings_clear = aftermath.found.is_read(device);
         }
     }
 }
@@ -88,7 +89,7 @@ impl<D: Device> Worker<D> {
             last: Some(now),
             aftermath: Some(Aftermath {
                 until: now + AFTERMATH,
-                through: self.rings_through(),
+                found: Arrived::at(&mut self.device),
                 rings_clear: false,
             }),
         };

@@ -7,7 +7,7 @@
 use super::OpenOptions;
 
 /// The most packets that a driver receives in one poll (`NAPI_POLL_WEIGHT`).
-const NAPI_BUDGET: u32 = 64;
+pub(super) const NAPI_BUDGET: u32 = 64;
 
 /// The split of one queue's frames, by their number in the UMEM: first those that receive, then
 /// an equal share for each worker that transmits on this queue.

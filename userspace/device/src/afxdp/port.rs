@@ -13,9 +13,10 @@ use xsk_rs::{FrameDesc, RxQueue, TxQueue};
 
 use super::{
     frame::XdpFrame,
+    partition::NAPI_BUDGET,
     pool::{Pool, Rings},
 };
-use crate::{Level, STANDSTILL};
+use crate::{Intake, Level, STANDSTILL};
 
 /// Octets of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -34,6 +35,8 @@ pub(super) struct Port {
     returned: Vec<FrameDesc>,
     /// Received frames in the worker's hands.
     held: usize,
+    /// Packets that were ever received.
+    read: u64,
 }
 
 impl Port {
@@ -46,6 +49,7 @@ impl Port {
             scratch: vec![FrameDesc::default(); split.receive_ring as usize].into(),
             returned: Vec::with_capacity(split.receive as usize),
             held: 0,
+            read: 0,
             pool,
         }
     }
@@ -61,6 +65,7 @@ impl Port {
             port: self.id,
         }));
         self.held += count;
+        self.read += count as u64;
         count
     }
 
@@ -82,6 +87,16 @@ impl Port {
         Level {
             entries: self.receive.nb_avail_exact() as usize,
             room: self.scratch.len(),
+        }
+    }
+
+    /// The receive ring at this moment. What one poll of the driver puts into it is shown at the poll's end.
+    pub(super) fn intake(&mut self) -> Intake {
+        let Level { entries, room } = self.unread();
+        Intake {
+            read: self.read,
+            unread: entries,
+            unseen: (room - entries).min(NAPI_BUDGET as usize),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use causeway_device::{Device, Occupancy, memory};
+use causeway_device::{Device, Intake, Occupancy, memory};
 use causeway_gateway::{Audit, Command, Event, Gone, Worker, WorkerConfig, WorkerError, histogram};
 use causeway_steering::Drop;
 
@@ -228,6 +228,9 @@ impl Device for Stuck {
     }
     fn occupancy(&mut self) -> Occupancy {
         self.0.occupancy()
+    }
+    fn intake(&mut self, ring: usize) -> Option<Intake> {
+        self.0.intake(ring)
     }
     fn frames_total(&self) -> usize {
         self.0.frames_total()
