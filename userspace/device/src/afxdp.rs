@@ -3,6 +3,7 @@
 //! A worker receives on all queues, since a flow's queue is the NIC's choice and its worker is
 //! ours, and transmits on one, its home.
 
+mod bind;
 mod error;
 mod frame;
 mod monitor;

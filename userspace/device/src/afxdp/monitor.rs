@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use rustix::net::sockopt;
+use rustix::net::{sockopt, xdp::XdpStatistics};
 
 use super::CopyMode;
 #[cfg(doc)]
@@ -40,15 +40,14 @@ impl Stats {
         self.rx_dropped + self.rx_ring_full
     }
 
-    fn add(&mut self, socket: BorrowedFd<'_>) {
-        // A socket always answers; its NIC may be gone, but then the last counts are right.
-        let Ok(counted) = sockopt::xdp_statistics(socket) else {
-            return;
-        };
+    fn add_received(&mut self, counted: &XdpStatistics) {
         self.rx_dropped += counted.rx_dropped;
         self.rx_ring_full += counted.rx_ring_full.unwrap_or(0);
         self.rx_invalid_descs += counted.rx_invalid_descs;
         self.rx_fill_ring_empty_descs += counted.rx_fill_ring_empty_descs.unwrap_or(0);
+    }
+
+    fn add_transmitted(&mut self, counted: &XdpStatistics) {
         self.tx_invalid_descs += counted.tx_invalid_descs;
         self.tx_ring_empty_descs += counted.tx_ring_empty_descs.unwrap_or(0);
     }
@@ -70,7 +69,11 @@ struct Board {
 
 #[derive(Debug)]
 enum Sockets {
-    Open(Vec<RawFd>),
+    Open {
+        receiving: Vec<RawFd>,
+        /// One of them, or a socket of its own.
+        transmitting: RawFd,
+    },
     Closed(Stats),
 }
 
@@ -79,16 +82,18 @@ impl Monitor {
         copy_mode: CopyMode,
         huge_pages: bool,
         frames_total: usize,
-        sockets: impl Iterator<Item = BorrowedFd<'a>>,
+        receiving: impl Iterator<Item = BorrowedFd<'a>>,
+        transmitting: BorrowedFd<'a>,
     ) -> Self {
         Self(Arc::new(Board {
             copy_mode,
             huge_pages,
             frames_total,
             frames_home: AtomicUsize::new(frames_total),
-            sockets: Mutex::new(Sockets::Open(
-                sockets.map(|socket| socket.as_raw_fd()).collect(),
-            )),
+            sockets: Mutex::new(Sockets::Open {
+                receiving: receiving.map(|socket| socket.as_raw_fd()).collect(),
+                transmitting: transmitting.as_raw_fd(),
+            }),
         }))
     }
 
@@ -136,15 +141,24 @@ impl Board {
     fn stats(&self, sockets: &Sockets) -> Stats {
         match sockets {
             Sockets::Closed(stats) => *stats,
-            Sockets::Open(sockets) => {
+            Sockets::Open {
+                receiving,
+                transmitting,
+            } => {
                 let mut stats = Stats::default();
-                for socket in sockets {
-                    // SAFETY: the device closes its sockets only after `Monitor::close`, which
-                    // waits for the lock that the caller holds.
-                    stats.add(unsafe { BorrowedFd::borrow_raw(*socket) });
+                for socket in receiving {
+                    counted(*socket).inspect(|counted| stats.add_received(counted));
                 }
+                counted(*transmitting).inspect(|counted| stats.add_transmitted(counted));
                 stats
             }
         }
     }
+}
+
+/// The kernel's counts of a socket that its device keeps open until it has called [`Monitor::close`]. A socket
+/// always answers; its NIC may be gone, but then the last counts are right.
+fn counted(socket: RawFd) -> Option<XdpStatistics> {
+    // SAFETY: `Monitor::close` waits for the lock that the caller holds.
+    sockopt::xdp_statistics(unsafe { BorrowedFd::borrow_raw(socket) }).ok()
 }

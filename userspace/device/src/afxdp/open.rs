@@ -4,17 +4,15 @@
 use std::{
     io,
     num::NonZeroU32,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
     vec,
 };
 
-use rustix::net::{sockopt, xdp::XdpOptionsFlags};
+use rustix::net::sockopt;
 use xsk_rs::{
     FrameDesc, RxQueue, Socket, TxQueue, Umem,
     config::{
@@ -26,6 +24,7 @@ use xsk_rs::{
 
 use super::{
     AfXdp, CopyMode, CopyPreference, Monitor, OpenError, OpenOptions,
+    bind::{copy_mode, patiently, send_more_at_once},
     error::{BIND, Place},
     nic,
     partition::Partition,
@@ -36,19 +35,13 @@ use crate::Waker;
 
 /// Bytes of a huge page on x86-64, and on aarch64 with pages of 4 KiB.
 const HUGE_PAGE: u64 = 2 << 20;
-/// `XDP_MAX_TX_SKB_BUDGET` of Linux 6.17: how many packets one call sends in copy mode.
-const TRANSMIT_BUDGET: libc::c_int = 9;
-/// As many as a worker's bursts leave behind when it is late, and few enough that a call ends soon. Older
-/// kernels send 32 a call.
-const BUDGET: u32 = 256;
-/// How long the kernel may take to take a closed socket off its queue.
-const RELEASE_TIME: Duration = Duration::from_secs(1);
 
 /// A queue with a socket for each worker, before they go to their workers.
 struct Queue {
     pool: Arc<Pool>,
     sockets: vec::IntoIter<(TxQueue, RxQueue)>,
     frames: Vec<FrameDesc>,
+    copy_mode: CopyMode,
 }
 
 impl AfXdp {
@@ -101,34 +94,49 @@ fn open_queue(
     let (umem, frames, huge_pages) =
         register(umem_config, count, place).map_err(|e| place.error("register the UMEM", &e))?;
 
-    let mut bind = match options.copy {
+    let mut flags = match options.copy {
         CopyPreference::Auto => BindFlags::empty(),
         CopyPreference::ZeroCopy => BindFlags::XDP_ZEROCOPY,
         CopyPreference::Copy => BindFlags::XDP_COPY,
     };
-    bind.set(BindFlags::XDP_USE_NEED_WAKEUP, options.need_wakeup);
-    let socket_config = SocketConfig::builder()
-        .rx_queue_size(ring(split.receive_ring)?)
-        .tx_queue_size(ring(split.transmit_ring())?)
-        .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
-        .bind_flags(bind)
-        .build();
+    flags.set(BindFlags::XDP_USE_NEED_WAKEUP, options.need_wakeup);
+    let socket_config = |receive_ring| -> Result<_, OpenError> {
+        Ok(SocketConfig::builder()
+            .rx_queue_size(ring(receive_ring)?)
+            .tx_queue_size(ring(split.transmit_ring())?)
+            .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
+            .bind_flags(flags)
+            .build())
+    };
+    let (receiving, transmitting) = (socket_config(split.receive_ring)?, socket_config(1)?);
     let interface: Interface = options.interface.parse().map_err(|_| {
         let interface = options.interface.clone();
         OpenError::NoSuchInterface { interface }
     })?;
 
-    let mut shared = None;
-    let mut sockets = Vec::new();
-    for _ in 0..options.workers {
-        let (transmit, receive, rings) = patiently(|| {
+    let bind = |config| {
+        patiently(|| {
             // SAFETY: a queue that is bound again with this UMEM asks for the flag that keeps
             // libxdp from loading a program, and it is set above.
-            unsafe { Socket::new(socket_config, &umem, &interface, place.queue) }
+            unsafe { Socket::new(config, &umem, &interface, place.queue) }
                 .map_err(|e| place.error(BIND, &e))
-        })?;
+        })
+    };
+    let mut shared = None;
+    let mut sockets = Vec::new();
+    let mut mode = CopyMode::Copy;
+    for worker in 0..options.workers {
+        let (mut transmit, receive, rings) = bind(receiving)?;
         // Only the first socket brings the queue's fill and completion ring.
         shared = shared.or(rings);
+        let at_home = worker as u32 % options.queues == place.queue;
+        // Copied packets are sent on this worker's core and received on another. There the kernel counts
+        // what a socket has no room for, on the line that it reads here for each packet that the socket
+        // sends: one socket for both would send slower the more is dropped.
+        mode = copy_mode(&receive).map_err(|e| place.error("read the mode", &e))?;
+        if at_home && mode == CopyMode::Copy {
+            (transmit, ..) = bind(transmitting)?;
+        }
         sockets.push((transmit, receive));
     }
     let missing = || place.error(BIND, &io::Error::other("no fill ring came with the socket"));
@@ -139,6 +147,7 @@ fn open_queue(
         pool: Arc::new(pool),
         sockets: sockets.into_iter(),
         frames,
+        copy_mode: mode,
     })
 }
 
@@ -158,21 +167,6 @@ fn register(
     Umem::new(config, count, false).map(|(umem, frames)| (umem, frames, false))
 }
 
-/// Tries again while the queue is busy. The kernel takes a closed socket off its queue in the
-/// background (`xp_release_deferred`), so a gateway that starts again at once, or after a kill,
-/// would find the queue taken by itself.
-fn patiently<T>(bind: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
-    let deadline = Instant::now() + RELEASE_TIME;
-    loop {
-        let result = bind();
-        let busy = matches!(result, Err(OpenError::QueueBusy { .. }));
-        if !busy || Instant::now() >= deadline {
-            return result;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Gathers one worker's sockets of all queues.
 fn device(worker: usize, queues: &mut [Queue], place: Place<'_>) -> Result<AfXdp, OpenError> {
     static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
@@ -180,7 +174,7 @@ fn device(worker: usize, queues: &mut [Queue], place: Place<'_>) -> Result<AfXdp
     let count = queues.len() as u32;
     let first = NEXT_PORT.fetch_add(count, Ordering::Relaxed);
     let home = worker as u32 % count;
-    let mut transmit = None;
+    let mut transmitter = None;
     let mut ports = Vec::new();
     let mut frames = 0;
     for (queue, opened) in (0..count).zip(queues) {
@@ -189,53 +183,38 @@ fn device(worker: usize, queues: &mut [Queue], place: Place<'_>) -> Result<AfXdp
         let port = Port::new(first + queue, queue, opened.pool.clone(), rx);
         frames += split.receive as usize;
         if queue == home {
-            // In copy mode a packet occupies the socket's send buffer until the NIC has sent it;
-            // the default buffer holds fewer packets than the ring.
-            sockopt::set_socket_send_buffer_size_force(&port, split.send_buffer())
-                .map_err(|e| place.error("enlarge the send buffer", &io::Error::from(e)))?;
-            send_more_at_once(&port, split.transmit_ring());
             let at_home = worker as u32 / count;
             let free = opened.frames[split.share(at_home)].to_vec();
             frames += free.len();
             let pool = opened.pool.clone();
-            transmit = Some(Transmitter::new(port.id, pool, at_home, tx, free));
+            let socket = Transmitter::new(port.id, pool, at_home, tx, free);
+            // In copy mode a packet occupies the socket's send buffer until the NIC has sent it;
+            // the default buffer holds fewer packets than the ring.
+            sockopt::set_socket_send_buffer_size_force(&socket, split.send_buffer())
+                .map_err(|e| place.error("enlarge the send buffer", &io::Error::from(e)))?;
+            send_more_at_once(socket.as_fd(), split.transmit_ring());
+            transmitter = Some((socket, opened.copy_mode));
         }
         ports.push(port);
     }
-    let home_port = &ports[home as usize];
-    let options = sockopt::xdp_options(home_port)
-        .map_err(|e| place.error("read the mode", &io::Error::from(e)))?;
-    let copy_mode = if options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY) {
-        CopyMode::ZeroCopy
-    } else {
-        CopyMode::Copy
-    };
+    let (transmitter, copy_mode) = transmitter.expect("the home queue is among the queues");
     let waker = Waker::new().map_err(|e| place.error("make a waker", &e))?;
     let huge_pages = ports.iter().all(|port| port.pool.huge_pages);
-    let monitor = Monitor::new(copy_mode, huge_pages, frames, ports.iter().map(AsFd::as_fd));
+    let receiving = ports.iter().map(AsFd::as_fd);
+    let monitor = Monitor::new(
+        copy_mode,
+        huge_pages,
+        frames,
+        receiving,
+        transmitter.as_fd(),
+    );
     Ok(AfXdp {
         ports: ports.into(),
         home: home as usize,
-        transmitter: transmit.expect("the home queue is among the queues"),
+        transmitter,
         turn: 0,
         frames,
         waker,
         monitor,
     })
-}
-
-/// Lets one call send up to [`BUDGET`] packets of a transmit ring with so many entries.
-fn send_more_at_once(socket: &Port, transmit_ring: u32) {
-    let budget = BUDGET.min(transmit_ring);
-    // SAFETY: the kernel reads the four octets of `budget`, which outlives the call. That older kernels
-    // refuse the option costs calls, no packet, so the answer is of no interest.
-    unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_XDP,
-            TRANSMIT_BUDGET,
-            (&raw const budget).cast(),
-            size_of_val(&budget) as libc::socklen_t,
-        );
-    }
 }

@@ -316,3 +316,11 @@ impl Transmitter {
         self.pool.partition.quota as usize - self.free.len()
     }
 }
+
+impl AsFd for Transmitter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the transmit ring keeps its socket open for as long as it lives, and the result
+        // borrows it.
+        unsafe { BorrowedFd::borrow_raw(self.ring.fd().as_raw_fd()) }
+    }
+}

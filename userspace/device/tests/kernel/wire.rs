@@ -3,7 +3,7 @@
 
 use std::{
     io, mem,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     time::Duration,
 };
 
@@ -80,5 +80,11 @@ impl Wire {
         sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Recv, Some(timeout)).unwrap();
         let (_, length) = recv(&self.0, &mut *buffer, RecvFlags::empty()).ok()?;
         Some(&buffer[..length])
+    }
+}
+
+impl AsRawFd for Wire {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
