@@ -21,6 +21,7 @@ use causeway_lab::measure::transfer;
 use causeway_lab::{Encapsulation, Inner, Lab, Options};
 
 use self::document::{Caps, Document, Failure, Goal, Plan, Point, Series, VERSION};
+use self::goodput::Goodput;
 pub use self::plan::{Args, Direction, Path};
 use self::plan::{Mode, name};
 use self::progress::Progress;
@@ -86,7 +87,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Measures one number of gateways for every curve; what fails is told there.
 fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progress) {
-    progress.say(&format!("{gateways} gateways: laying out two VPCs"));
+    let those = document::gateways(gateways);
+    progress.say(&format!("{those}: laying out two VPCs"));
     let lab = lay_out(args, gateways);
     progress.done(lab_seconds(gateways));
     for series in curves {
@@ -94,7 +96,7 @@ fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progre
             Ok(lab) => point::measure(lab, args, series.caps.as_ref(), |run| {
                 progress.done(run_seconds(args));
                 progress.say(&format!(
-                    "{gateways} gateways, {}: {:.1} Mbit/s",
+                    "{those}, {}: {:.1} Mbit/s",
                     series.mode,
                     point::tcp_mbit(run)
                 ));
@@ -105,7 +107,7 @@ fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progre
             Ok(point) => series.points.push(point),
             Err(error) => {
                 let error = format!("{error:#}");
-                progress.say(&format!("{gateways} gateways, {}: {error}", series.mode));
+                progress.say(&format!("{those}, {}: {error}", series.mode));
                 series.failures.push(Failure { gateways, error });
             }
         }
@@ -113,7 +115,13 @@ fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progre
 }
 
 fn lay_out(args: &Args, gateways: u8) -> Result<Lab> {
-    let mut lab = Lab::new(Options {
+    let mut lab = Lab::new(options(args, gateways)?)?;
+    lab.start_roles()?;
+    Ok(lab)
+}
+
+fn options(args: &Args, gateways: u8) -> Result<Options> {
+    Ok(Options {
         gateways,
         placement: args.placement,
         cipher: args.cipher,
@@ -127,9 +135,7 @@ fn lay_out(args: &Args, gateways: u8) -> Result<Lab> {
             std::path::absolute(&args.causeway)?,
             std::path::absolute(&args.object)?,
         )
-    })?;
-    lab.start_roles()?;
-    Ok(lab)
+    })
 }
 
 /// What the trunk adds to each way.
@@ -144,8 +150,11 @@ const fn delay(path: Path) -> Duration {
 fn caps(args: &Args, progress: &mut Progress) -> Result<Caps> {
     let reference = Reference::row(args.path, args.direction);
     let most = args.gateways.0.last().copied().unwrap_or(1);
-    scale::caps(&reference, args.cap_gateway, args.cap_vpc, || {
-        progress.say(&format!("finding the scale with {most} gateways"));
+    let caps = scale::caps(&reference, args.cap_gateway, args.cap_vpc, || {
+        progress.say(&format!(
+            "finding the scale with {}",
+            document::gateways(most)
+        ));
         let lab = lay_out(args, most)?;
         let mut plan = point::load(args);
         plan.tcp.duration = TRIAL;
@@ -155,7 +164,13 @@ fn caps(args: &Args, progress: &mut Progress) -> Result<Caps> {
             "this machine moves {moved:.1} Mbit/s without limits"
         ));
         Ok(moved)
-    })
+    })?;
+    Goodput::of(&options(args, most)?, args.direction).check(
+        &caps,
+        args.udp_size,
+        args.udp_rate,
+    )?;
+    Ok(caps)
 }
 
 fn lab_seconds(gateways: u8) -> f64 {
@@ -227,9 +242,9 @@ fn goals(document: &Document) -> Vec<Goal> {
                 .to_owned(),
             held: efficiency >= EFFICIENCY_GOAL,
             figure: format!(
-                "{:.1} % with {} gateways is the least",
+                "{:.1} % with {} is the least",
                 efficiency * 100.0,
-                point.gateways
+                document::gateways(point.gateways)
             ),
         });
     }
@@ -247,6 +262,17 @@ fn goals(document: &Document) -> Vec<Goal> {
             ),
         });
     }
+    let cut_off: u32 = all.iter().map(|point| point.cut_off).sum();
+    goals.push(Goal {
+        goal: "iperf3 comes to its end in every run".to_owned(),
+        held: cut_off == 0,
+        figure: format!(
+            "{cut_off} of {} had to be ended",
+            all.iter()
+                .map(|point| point.tcp_mbit.runs.len())
+                .sum::<usize>()
+        ),
+    });
     let failed: usize = document.curves.iter().map(|s| s.failures.len()).sum();
     goals.push(Goal {
         goal: "every point is measured".to_owned(),

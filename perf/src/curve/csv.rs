@@ -41,6 +41,7 @@ struct Row<'a> {
     drops: u64,
     softirq: f64,
     idle: f64,
+    cut_off: u32,
 }
 
 /// The lines of all curves, under a line of names.
@@ -91,5 +92,6 @@ fn row<'a>(document: &'a Document, series: &'a Series, point: &'a Point) -> Row<
         drops: point.drops.values().sum(),
         softirq: time("softirq"),
         idle: time("idle"),
+        cut_off: point.cut_off,
     }
 }

@@ -93,6 +93,10 @@ pub struct Point {
     pub reference_mbit: Option<f64>,
     pub reference_efficiency: Option<f64>,
     pub retransmits: u64,
+    /// Runs in which iperf3 did not end and was ended: their figure is of the seconds that its
+    /// receivers had told.
+    #[serde(default)]
+    pub cut_off: u32,
     /// Numbered UDP packets beside TCP.
     pub udp: Udp,
     /// Part of the bytes that each gateway carried, in their order; sums to 1.
@@ -102,6 +106,11 @@ pub struct Point {
     pub drops: BTreeMap<String, u64>,
     /// Part of the machine's time, 0 to 1, by what used it (e.g. `gateways user`, `iperf3 system`, `softirq`, `idle`).
     pub time: BTreeMap<String, f64>,
+}
+
+/// So many gateways, in words.
+pub fn gateways(count: u8) -> String {
+    format!("{count} gateway{}", if count == 1 { "" } else { "s" })
 }
 
 /// The numbered packets: what became of them, and how long they took (microseconds, one way).

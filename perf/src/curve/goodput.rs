@@ -1,5 +1,6 @@
 //! How much TCP payload fits under a limit that counts Ethernet frames.
 
+use anyhow::{Result, ensure};
 use causeway_lab::measure::flood::Size;
 use causeway_lab::{Encapsulation, Limits, Options};
 
@@ -74,9 +75,29 @@ impl Goodput {
     /// has `rate` a second: min(n x gateway, VPC), as payload.
     pub fn ideal_mbit(self, caps: &Caps, gateways: u8, size: Size, rate: u32) -> f64 {
         let room = caps.vpc_mbit.min(f64::from(gateways) * caps.gateway_mbit);
+        (room - self.numbered_mbit(size, rate)).max(0.0) * self.ratio()
+    }
+
+    /// The frames of the numbered packets, all directions together.
+    fn numbered_mbit(self, size: Size, rate: u32) -> f64 {
         let frame = f64::from(ETHERNET + self.outer(0)) + size.mean();
-        let udp = self.ways * f64::from(rate) * frame * 8.0 / 1e6;
-        (room - udp).max(0.0) * self.ratio()
+        self.ways * f64::from(rate) * frame * 8.0 / 1e6
+    }
+
+    /// Refuses limits of which the numbered packets alone take more than half: what they make the
+    /// limits drop is TCP's, which then measures its own patience.
+    pub fn check(self, caps: &Caps, size: Size, rate: u32) -> Result<()> {
+        let (least, takes) = (
+            caps.gateway_mbit.min(caps.vpc_mbit),
+            self.numbered_mbit(size, rate),
+        );
+        ensure!(
+            takes * 2.0 <= least,
+            "limits of at least {:.1} Mbit/s were expected, twice what the numbered packets take, \
+             but one is {least:.1}: raise --cap-gateway and --cap-vpc, or lower --udp-rate",
+            takes * 2.0
+        );
+        Ok(())
     }
 
     /// What each direction is limited to.
@@ -128,6 +149,9 @@ mod tests {
         assert!(near(ideal(3), 250.0) && near(ideal(10), 250.0));
         let beside = esp.ideal_mbit(&caps, 1, Size::Fixed(500), 1000);
         assert!(beside < 96.0 * esp.ratio(), "{beside}");
+        assert!(esp.check(&caps, Size::Fixed(500), 10_000).is_ok());
+        let refused = esp.check(&caps, Size::Fixed(500), 12_000).unwrap_err();
+        assert!(refused.to_string().contains("one is 100.0"), "{refused}");
         assert_eq!(esp.limits(&caps).vpc_mbit, 250.0);
         let both = goodput(Encapsulation::Esp, Direction::Both);
         assert_eq!(both.limits(&caps).gateway_mbit, 50.0);

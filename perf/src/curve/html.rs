@@ -17,7 +17,7 @@ mod tests;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::document::{Document, Point, Series};
+use super::document::{Document, Point, Series, gateways as words_of};
 use layer::{Form, Layer};
 use palette::Colour;
 
@@ -67,7 +67,13 @@ fn curve(series: &Series, curves: &[Series]) -> Markup {
     html! {
         h2 { (title) }
         @for failure in &series.failures {
-            p { strong .missed { "not measured" } " with " (failure.gateways) " gateways: " (failure.error) }
+            p { strong .missed { "not measured" } " with " (words_of(failure.gateways)) ": " (failure.error) }
+        }
+        @for point in series.points.iter().filter(|point| point.cut_off > 0) {
+            p {
+                strong .missed { "cut off" } " with " (words_of(point.gateways)) ": iperf3 did not end in "
+                (point.cut_off) " of " (point.tcp_mbit.runs.len()) " runs"
+            }
         }
         @for section in sections.iter().flatten() { (section.markup()) }
     }

@@ -112,6 +112,10 @@ fn summary(
         tcp_mbit: tcp,
         reference_mbit: reference.mbit(gateways),
         reference_efficiency: reference.efficiency(gateways),
+        cut_off: runs
+            .iter()
+            .map(|run| u32::from(run.tcp.total.cut_off))
+            .sum(),
         retransmits: runs.iter().map(|run| run.tcp.total.retransmits).sum(),
         udp: told(&udp, size),
         shares: carried.iter().map(|bytes| *bytes as f64 / all).collect(),

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Caps, Document, Point, Series};
+use super::document::{Caps, Document, Plan, Point, Series};
 
 /// The whole, for people.
 pub fn text(document: &Document) -> String {
-    let mut text = String::new();
+    let mut text = circumstances(document);
     // Writing to a String cannot fail.
     for series in &document.curves {
         let _ = write!(text, "{}", table(series));
@@ -16,6 +16,32 @@ pub fn text(document: &Document) -> String {
         let _ = writeln!(text, "{word}: {}: {}", goal.goal, goal.figure);
     }
     text
+}
+
+/// What was measured, where, and how.
+fn circumstances(document: &Document) -> String {
+    let Plan {
+        direction,
+        path,
+        placement,
+        cipher,
+        duration,
+        warm_up,
+        repeat,
+        streams,
+        udp_size,
+        udp_rate,
+        ..
+    } = &document.plan;
+    let [before, after] = document
+        .load
+        .map(|load| load.map_or("unknown".to_owned(), |load| format!("{load:.1}")));
+    format!(
+        "{machine}; load {before} before, {after} after\n\
+         direction {direction}, path {path}, placement {placement}, {cipher}; {repeat} x {duration} s after {warm_up} s; \
+         {streams} TCP connections and {udp_rate} packets/s ({udp_size}) each way\n",
+        machine = document.machine,
+    )
 }
 
 fn table(series: &Series) -> String {
@@ -38,6 +64,15 @@ fn table(series: &Series) -> String {
     );
     for point in &series.points {
         let _ = writeln!(text, "{}", line(point));
+    }
+    for point in series.points.iter().filter(|point| point.cut_off > 0) {
+        let _ = writeln!(
+            text,
+            "{:>3} cut off: iperf3 did not end in {} of {} runs",
+            point.gateways,
+            point.cut_off,
+            point.tcp_mbit.runs.len()
+        );
     }
     for failure in &series.failures {
         let _ = writeln!(text, "{:>3} failed: {}", failure.gateways, failure.error);

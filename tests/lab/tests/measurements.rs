@@ -177,3 +177,26 @@ fn iperf_measures_both_directions_and_families() {
         }
     }
 }
+
+#[test]
+fn a_run_of_iperf_whose_ends_cannot_hear_each_other_is_ended_with_what_it_measured() {
+    let lab = lab(Inner::Ipv4, Family::Ipv4);
+    let load = iperf::Load {
+        duration: 4,
+        ..LOAD
+    };
+    let (from, to) = (Site::host(1, 1), Site::host(1, 2));
+    let tcp = std::thread::scope(|scope| {
+        let tcp = scope.spawn(|| iperf::run(&lab, from, to, load, Way::Both));
+        std::thread::sleep(Duration::from_millis(2_500));
+        let switch = lab.namespace(Site::switch(1));
+        let cut = ["-n", &switch, "link", "set", "cwlab-h1", "down"];
+        assert!(Command::new("ip").args(cut).status().unwrap().success());
+        tcp.join().unwrap().unwrap()
+    });
+    let fact = tcp.fact("tcp");
+    assert!(tcp.total.cut_off && !fact.holds, "{tcp:?}");
+    assert!(fact.figure.contains("did not end"), "{}", fact.figure);
+    assert!(tcp.total.gbit_per_s > 0.01, "{tcp:?}");
+    assert_eq!(tcp.total.streams, 4);
+}

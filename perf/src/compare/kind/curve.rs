@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
-use crate::curve::document::{Caps, Document, Point, Series};
+use crate::curve::document::{Caps, Document, Point, Series, gateways};
 
 pub fn read(document: Value) -> Result<Content> {
     let document: Document = typed(document)?;
@@ -47,8 +47,7 @@ fn name(series: &Series) -> String {
 }
 
 fn figures(series: &str, point: &Point) -> Vec<Figure> {
-    let many = if point.gateways == 1 { "" } else { "s" };
-    let key = |what: &str| format!("{series}, {} gateway{many}: {what}", point.gateways);
+    let key = |what: &str| format!("{series}, {}: {what}", gateways(point.gateways));
     let udp = &point.udp;
     let counted =
         |what, count: u64| Figure::less(key(what), "packets", Sample::Exact(count as f64));

@@ -26,18 +26,18 @@ pub fn latency(series: &Series) -> Section {
     let lines = QUANTILES.iter().zip(SERIES).zip(Shape::ALL);
     let layers = lines.map(|(((name, quantile), colour), shape)| {
         let points = series.points.iter();
-        let points = points.map(|point| (count_of(point), quantile(&point.udp)));
+        let points = points.map(|point| (count_of(point), quantile(&point.udp) / 1e3));
         // Where nothing arrived there is no time.
-        let points = points.filter(|(_, us)| *us > 0.0).collect();
+        let points = points.filter(|(_, ms)| *ms > 0.0).collect();
         layer(*name, colour, Form::Line(points, shape))
     });
     let heads = ["packet", "sent", "lost", "reordered", "duplicated"];
     let heads = heads.into_iter().chain([
-        "50 %, us",
-        "90 %, us",
-        "99 %, us",
-        "99.9 %, us",
-        "longest, us",
+        "50 %, ms",
+        "90 %, ms",
+        "99 %, ms",
+        "99.9 %, ms",
+        "longest, ms",
     ]);
     let mut table = Table::by_gateways(heads);
     for point in &series.points {
@@ -50,7 +50,7 @@ pub fn latency(series: &Series) -> Section {
         let times = QUANTILES
             .iter()
             .rev()
-            .map(|(_, quantile)| figure(quantile(udp)));
+            .map(|(_, quantile)| figure(quantile(udp) / 1e3));
         let cells = std::iter::once(size).chain(packets).chain(times);
         table.row(point.gateways, cells);
     }
@@ -59,8 +59,8 @@ pub fn latency(series: &Series) -> Section {
         format!(
             "{} gateways {} and {}",
             point.gateways,
-            figure(udp.p50_us),
-            figure(udp.p99_us)
+            figure(udp.p50_us / 1e3),
+            figure(udp.p99_us / 1e3)
         )
     });
     Section {
@@ -70,11 +70,11 @@ pub fn latency(series: &Series) -> Section {
                limits or the cores; the axis is logarithmic. A line says: such a part of the packets took at most so long."
             .to_owned(),
         description: format!(
-            "Microseconds that half and 99 % of the packets took at most: {}.",
+            "Milliseconds that half and 99 % of the packets took at most: {}.",
             each.collect::<Vec<_>>().join(", ")
         ),
         chart: Chart {
-            y_name: "microseconds".to_owned(),
+            y_name: "milliseconds".to_owned(),
             y_format: mark,
             scale: Scale::Log,
             gateways: gateways(series),

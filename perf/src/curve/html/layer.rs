@@ -26,6 +26,7 @@ pub struct Layer {
 /// How it is drawn; points are (gateways, value).
 pub enum Form {
     Line(Vec<(f64, f64)>, Shape),
+    /// Broad and dashed, so that it is seen beside a line that lies on it.
     Dashed(Vec<(f64, f64)>),
     Dots(Vec<(f64, f64)>),
     /// From the lowest to the highest.
@@ -94,7 +95,8 @@ fn draw_key<'a>(plane: &mut Plane<'a>, layer: &Layer) -> Drawn {
             stroke(plane, vec![(0.5, 0.5), (1.5, 0.5)], layer.colour)?;
             Form::Line(vec![middle], *shape)
         }
-        Form::Dashed(_) | Form::Level(_) => Form::Level(0.5),
+        Form::Dashed(_) => Form::Dashed(vec![(0.5, 0.5), (1.5, 0.5)]),
+        Form::Level(_) => Form::Level(0.5),
         Form::Dots(_) => Form::Dots(vec![middle]),
         Form::Spread(_) => Form::Spread(vec![(1.0, 0.0, 1.0)]),
         Form::Bars(_) => Form::Bars(vec![(1.0, 0.1, 0.9)]),
@@ -118,8 +120,9 @@ pub fn draw<'a>(plane: &mut Plane<'a>, layer: &Layer) -> Drawn {
     let placed = |points: &[(f64, f64)]| points.iter().copied().filter(drawn).collect::<Vec<_>>();
     let drawn = |(_, from, to): &(f64, f64, f64)| axis.holds(*from) && axis.holds(*to);
     let parts = |parts: &[(f64, f64, f64)]| parts.iter().copied().filter(drawn).collect::<Vec<_>>();
-    let dashed =
-        |points: Vec<(f64, f64)>| DashedLineSeries::new(points, 16, 12, colour.stroke_width(5));
+    let dashed = |points: Vec<(f64, f64)>, width: u32| {
+        DashedLineSeries::new(points, 16, 12, colour.stroke_width(width))
+    };
     match &layer.form {
         Form::Line(points, shape) => {
             let points = placed(points);
@@ -142,10 +145,10 @@ pub fn draw<'a>(plane: &mut Plane<'a>, layer: &Layer) -> Drawn {
                 [(x, y)] => vec![(x - 0.1, y), (x + 0.1, y)],
                 ref more => more.to_vec(),
             };
-            plane.draw_series(dashed(points))?;
+            plane.draw_series(dashed(points, 18))?;
         }
         Form::Level(y) => {
-            plane.draw_series(dashed(placed(&[(ends.start, *y), (ends.end, *y)])))?;
+            plane.draw_series(dashed(placed(&[(ends.start, *y), (ends.end, *y)]), 5))?;
         }
         Form::Dots(points) => {
             let dot = |point| Circle::new(point, 9, colour.mix(0.55).filled());

@@ -24,7 +24,11 @@ pub fn drops(series: &Series, curves: &[Series]) -> Section {
             .collect()
     };
     let names = by_size(curves, of);
-    let mut table = Table::by_gateways(names.iter().map(String::as_str));
+    let here = |name: &&String| {
+        let mut points = series.points.iter();
+        points.any(|point| point.drops.contains_key(*name))
+    };
+    let mut table = Table::by_gateways(names.iter().filter(here).map(String::as_str));
     let total = series
         .points
         .iter()
@@ -33,7 +37,7 @@ pub fn drops(series: &Series, curves: &[Series]) -> Section {
     if total > 0 {
         for point in &series.points {
             let of = |name| count(point.drops.get(name).copied().unwrap_or(0));
-            table.row(point.gateways, names.iter().map(of));
+            table.row(point.gateways, names.iter().filter(here).map(of));
         }
     }
     Section {

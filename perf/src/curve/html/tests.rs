@@ -18,6 +18,7 @@ fn point(gateways: u8, value: f64, name: &str) -> Point {
         reference_mbit: Some(value * 12.0),
         reference_efficiency: Some(0.9),
         retransmits: 17,
+        cut_off: 0,
         udp: Udp {
             size: name.to_owned(),
             sent: 1000,
@@ -126,7 +127,7 @@ fn an_uncapped_curve_stands_beside_no_ideal() {
     (point.ideal_mbit, point.efficiency) = (None, None);
     let page = page(&document(vec![series("uncapped", vec![point])], "a name"));
     assert!(page.contains("Uncapped: what this machine moves"));
-    for words in ["ideal", "Efficiency", "reference, on"] {
+    for words in ["of the ideal", "Efficiency", "reference, on"] {
         assert!(!page.contains(words), "{words}");
     }
 }
@@ -136,6 +137,7 @@ fn what_was_not_measured_is_said() {
     let mut silent = point(2, 0.0, "workers user");
     silent.drops.clear();
     silent.time.clear();
+    silent.cut_off = 2;
     let mut series = series("capped", vec![silent]);
     series.failures.push(Failure {
         gateways: 3,
@@ -146,6 +148,7 @@ fn what_was_not_measured_is_said() {
         "No packet was dropped",
         "No numbered packet arrived",
         "with 3 gateways: iperf3 &lt;died&gt;",
+        "with 2 gateways: iperf3 did not end in 2 of 3 runs",
     ] {
         assert!(page.contains(words), "{words}");
     }

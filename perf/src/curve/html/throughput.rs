@@ -53,7 +53,7 @@ pub fn throughput(series: &Series) -> Section {
     Section {
         id: format!("{}-throughput", series.mode),
         title: "Throughput against gateway count".to_owned(),
-        note: "TCP goodput, all directions together.".to_owned(),
+        note: "TCP payload that arrived, all directions together.".to_owned(),
         description: described(series),
         chart: Chart {
             y_name: "Mbit/s".to_owned(),
@@ -87,26 +87,21 @@ fn table(series: &Series) -> Table {
     let capped = series.caps.is_some();
     let mut columns = vec!["median, Mbit/s", "lowest", "highest", "retransmits"];
     if capped {
-        columns.extend([
-            "ideal",
-            "of the ideal",
-            "reference, unscaled",
-            "of its own ideal",
-        ]);
+        columns.extend(["ideal", "of the ideal"]);
     }
+    columns.extend(["reference, unscaled", "of its own ideal"]);
     let mut table = Table::by_gateways(columns);
     for point in &series.points {
         let tcp = &point.tcp_mbit;
         let mut cells = [tcp.median, tcp.min, tcp.max].map(figure).to_vec();
         cells.push(count(point.retransmits));
         if capped {
-            cells.extend([
-                of(point.ideal_mbit, figure),
-                of(point.efficiency, percent),
-                of(point.reference_mbit, figure),
-                of(point.reference_efficiency, percent),
-            ]);
+            cells.extend([of(point.ideal_mbit, figure), of(point.efficiency, percent)]);
         }
+        cells.extend([
+            of(point.reference_mbit, figure),
+            of(point.reference_efficiency, percent),
+        ]);
         table.row(point.gateways, cells);
     }
     table
@@ -137,7 +132,9 @@ pub fn efficiency(series: &Series) -> Option<Section> {
     Some(Section {
         id: format!("{}-efficiency", series.mode),
         title: "Efficiency".to_owned(),
-        note: "Throughput over what the limits allow; the axis need not begin at zero.".to_owned(),
+        note: "Throughput over what the limits allow; the axis need not begin at zero. The reference is above 100 % \
+               where each of several gateways moved more than the single one, which its ideal is made of."
+            .to_owned(),
         description: format!("At least {} at every number of gateways.", percent(lowest)),
         chart: Chart {
             y_name: "of the ideal".to_owned(),

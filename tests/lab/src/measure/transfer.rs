@@ -2,6 +2,7 @@
 //! became of both.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,20 +50,17 @@ pub struct Transfer {
 pub fn run(lab: &Lab, plan: &Plan) -> Result<Transfer> {
     let before = Counters::read(lab)?;
     let begun = Instant::now();
-    let ((tcp, time, window), records) = flood::around(lab, plan.udp, begun, || {
-        thread::scope(|scope| {
-            let (from, to) = (Site::host(1, 2), Site::host(2, 2));
-            let tcp = scope.spawn(move || iperf::run(lab, from, to, plan.tcp, plan.udp.way));
-            thread::sleep(Duration::from_secs(plan.tcp.warm_up.into()) + START);
-            let (earlier, start) = (Clock::read()?, begun.elapsed());
-            thread::sleep(Duration::from_secs(plan.tcp.duration.into()).saturating_sub(START));
-            let time = Clock::read()?.parts_since(&earlier);
-            let window = start.as_nanos() as u64..begun.elapsed().as_nanos() as u64;
-            let tcp = tcp
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok((tcp?, time, window))
-        })
+    let (tcp, (time, window), records) = thread::scope(|scope| {
+        let (from, to) = (Site::host(1, 2), Site::host(2, 2));
+        let tcp = scope.spawn(move || iperf::run(lab, from, to, plan.tcp, plan.udp.way));
+        // UDP ends with TCP's time, not with iperf3: in a queue that it keeps full it would hold
+        // off what the two ends of iperf3 tell each other then.
+        let flooded = flood::around(lab, plan.udp, begun, || beside(plan.tcp, begun));
+        let tcp = tcp
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (measured, records) = flooded?;
+        anyhow::Ok((tcp?, measured, records))
     })?;
     let mut udp = Passage::default();
     for record in &records {
@@ -76,6 +74,18 @@ pub fn run(lab: &Lab, plan: &Plan) -> Result<Transfer> {
         drops: after.drops_since(&before),
         time,
     })
+}
+
+/// Waits while TCP runs: where the time went after the warm-up, and which nanoseconds since `begun`
+/// those were.
+fn beside(tcp: Load, begun: Instant) -> Result<(BTreeMap<String, f64>, Range<u64>)> {
+    thread::sleep(Duration::from_secs(tcp.warm_up.into()) + START);
+    let (earlier, start) = (Clock::read()?, begun.elapsed());
+    thread::sleep(Duration::from_secs(tcp.duration.into()).saturating_sub(START));
+    let time = Clock::read()?.parts_since(&earlier);
+    let window = start.as_nanos() as u64..begun.elapsed().as_nanos() as u64;
+    thread::sleep(START);
+    Ok((time, window))
 }
 
 /// What all roles have counted.
