@@ -20,7 +20,7 @@ pub enum Bare {
     Aes256Gcm(Box<Aes256Gcm>),
     ChaCha20Poly1305(Box<ChaCha20Poly1305>),
     AwsLc(LessSafeKey),
-    IpsecMb(ipsec_mb::Key),
+    IpsecMb(Box<ipsec_mb::Key>),
 }
 
 impl Bare {

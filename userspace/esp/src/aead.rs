@@ -117,6 +117,12 @@ impl Aead {
         Ok(Authentic(candidate))
     }
 
+    /// Fetches ahead what every packet takes of the key.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.longest.fetch();
+    }
+
     #[inline]
     fn keyed(&self, len: usize) -> &dyn Keyed {
         for (limit, keyed) in &self.shorter {

@@ -54,11 +54,19 @@ pub enum Stage {
 /// not one goes beyond a hard limit; time only when somebody tells it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    lifetime: Lifetime,
     usage: Usage,
     /// The hard limits, or the largest number where there is none.
     bytes: u64,
     packets: u64,
+    /// Below all of these no limit is reached, hard or soft, so that the lifetime itself is not looked at.
+    young: Young,
+}
+
+#[derive(Debug)]
+struct Young {
+    bytes: u64,
+    packets: u64,
+    nanoseconds: u64,
 }
 
 /// A hard limit is reached.
@@ -66,10 +74,18 @@ pub(crate) struct Ledger {
 pub(crate) struct Expired;
 
 impl Ledger {
-    pub(crate) fn new(lifetime: Lifetime) -> Ledger {
+    pub(crate) fn new(lifetime: &Lifetime) -> Ledger {
+        let both = [lifetime.soft, lifetime.hard];
+        let least = |limit: fn(Limits) -> Option<u64>| {
+            both.into_iter().filter_map(limit).min().unwrap_or(u64::MAX)
+        };
         Ledger {
-            lifetime,
             usage: Usage::default(),
+            young: Young {
+                bytes: least(|limits| limits.bytes),
+                packets: least(|limits| limits.packets),
+                nanoseconds: least(|limits| limits.time.map(nanoseconds)),
+            },
             bytes: lifetime.hard.bytes.unwrap_or(u64::MAX),
             packets: lifetime.hard.packets.unwrap_or(u64::MAX),
         }
@@ -94,23 +110,44 @@ impl Ledger {
         self.usage
     }
 
-    pub(crate) fn lifetime(&self) -> Lifetime {
-        self.lifetime
+    /// Where the SA stands at this age, whose `lifetime` the ledger was made for; past a hard limit it stays expired.
+    #[inline]
+    pub(crate) fn stage(&mut self, lifetime: &Lifetime, age: Duration) -> Stage {
+        let Young {
+            bytes,
+            packets,
+            nanoseconds: time,
+        } = self.young;
+        let young = self.usage.packets < packets.min(self.packets)
+            && self.usage.bytes < bytes
+            && nanoseconds(age) < time;
+        if young {
+            return Stage::Young;
+        }
+        self.hold_against(lifetime, age)
     }
 
-    /// Where the SA stands at this age; past a hard limit it stays expired.
-    pub(crate) fn stage(&mut self, age: Duration) -> Stage {
-        if self.lifetime.hard.reached(self.usage, age) {
+    #[cold]
+    fn hold_against(&mut self, lifetime: &Lifetime, age: Duration) -> Stage {
+        if lifetime.hard.reached(self.usage, age) {
             self.packets = 0;
         }
         if self.admit(1).is_err() {
             Stage::Expired
-        } else if self.lifetime.soft.reached(self.usage, age) {
+        } else if lifetime.soft.reached(self.usage, age) {
             Stage::Due
         } else {
             Stage::Young
         }
     }
+}
+
+/// As far as 64 bits reach, which is 584 years.
+#[inline]
+fn nanoseconds(time: Duration) -> u64 {
+    let nanoseconds = u64::from(time.subsec_nanos());
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(nanoseconds)
 }
 
 #[cfg(test)]
@@ -141,13 +178,14 @@ mod tests {
             hard in limits(),
             steps in prop::collection::vec((0..300usize, 0..3u64), 1..60),
         ) {
-            let mut ledger = Ledger::new(Lifetime { soft, hard });
+            let lifetime = Lifetime { soft, hard };
+            let mut ledger = Ledger::new(&lifetime);
             let mut age = Duration::ZERO;
             let (mut packets, mut bytes) = (0, 0);
             let mut expired = false;
             for (len, seconds) in steps {
                 age += Duration::from_secs(seconds);
-                let stage = ledger.stage(age);
+                let stage = ledger.stage(&lifetime, age);
                 prop_assert!(!expired || stage == Stage::Expired, "it comes back to life");
                 expired |= hard.time.is_some_and(|limit| age >= limit);
                 prop_assert!(!expired || stage == Stage::Expired);

@@ -44,11 +44,14 @@ impl InboundConfig {
 }
 
 /// The receiving end of a tunnel-mode SA.
+// In this order as the other end is.
+#[repr(C)]
 pub struct InboundSa {
-    spi: Spi,
     aead: Aead,
+    spi: Spi,
     window: ReplayWindow,
     ledger: Ledger,
+    lifetime: Lifetime,
 }
 
 /// What an authentic packet held.
@@ -74,7 +77,8 @@ impl InboundSa {
             spi: config.spi,
             aead: Aead::new(&config.key, config.esn, config.backend, Way::Open),
             window: ReplayWindow::new(config.window, config.esn)?,
-            ledger: Ledger::new(config.lifetime),
+            ledger: Ledger::new(&config.lifetime),
+            lifetime: config.lifetime,
         })
     }
 
@@ -153,6 +157,13 @@ impl InboundSa {
         Ok(Opened::Packet { len: inner.len })
     }
 
+    /// Fetches ahead what every packet takes of the key, and the window. The SA itself should be in the cache by then.
+    #[inline]
+    pub fn fetch(&self) {
+        self.aead.fetch();
+        self.window.fetch();
+    }
+
     /// What this SA has opened: authentic packets, whatever was in them.
     pub fn usage(&self) -> Usage {
         self.ledger.usage()
@@ -160,13 +171,13 @@ impl InboundSa {
 
     /// The limits of this SA.
     pub fn lifetime(&self) -> Lifetime {
-        self.ledger.lifetime()
+        self.lifetime
     }
 
     /// Where this SA stands in its life at `age` since it was installed. Once it has been told an age
     /// past its hard limit, it opens nothing more.
     pub fn stage(&mut self, age: Duration) -> Stage {
-        self.ledger.stage(age)
+        self.ledger.stage(&self.lifetime, age)
     }
 
     /// The SPI that this SA answers to.

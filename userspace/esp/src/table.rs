@@ -62,6 +62,24 @@ impl<V> SaTable<V> {
         }
     }
 
+    /// The place of an SPI that is kept, for [`SaTable::at_mut`], until the table changes.
+    #[inline]
+    pub fn place(&self, spi: Spi) -> Option<usize> {
+        let at = self.find(spi);
+        self.slots[at].is_some().then_some(at)
+    }
+
+    /// What is kept at a place, which [`SaTable::place`] has told since the last change.
+    ///
+    /// # Panics
+    /// If there is nothing.
+    #[inline]
+    pub fn at_mut(&mut self, place: usize) -> &mut V {
+        let slot = self.slots[place].as_mut();
+        let (_, value) = slot.expect("a place that was told since the last change");
+        value
+    }
+
     /// Keeps `value` for an SPI and returns what was kept for it before.
     pub fn insert(&mut self, spi: Spi, value: V) -> Option<V> {
         if self.len * 2 >= self.slots.len() {

@@ -1,6 +1,8 @@
 //! The anti-replay window over sequence numbers of 64 bits, or of 32 without ESN (RFC 4303 section
 //! 3.4.3 and appendix A).
 
+use causeway_ipsec_mb::prefetch_value;
+
 use crate::aead::Authentic;
 
 /// The widest window, in numbers.
@@ -116,6 +118,12 @@ impl ReplayWindow {
         }
         let word = self.word(number);
         self.ring[word] |= bit(number);
+    }
+
+    /// Fetches ahead the words around the highest number, where the next ones are expected.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        prefetch_value(&self.ring[self.word(self.top)]);
     }
 
     /// A window of 64 that has seen `top` and nothing else.

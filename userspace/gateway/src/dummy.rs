@@ -61,7 +61,7 @@ impl<D: Device> Worker<D> {
         }
         for tunnel in 0..self.lanes.len() {
             let lane = &mut self.lanes[tunnel];
-            let sent = lane.outbound.sa.usage().packets;
+            let sent = lane.outbound.sa().usage().packets;
             if let Some(dummies) = &mut lane.dummies
                 && dummies.due(sent, now)
             {
@@ -86,7 +86,7 @@ impl<D: Device> Worker<D> {
         };
         self.used(tunnel);
         let room = &mut self.device.room(&mut out)[ETHERNET..];
-        let outbound = &mut self.lanes[tunnel].outbound.sa;
+        let outbound = self.lanes[tunnel].outbound.sa_mut();
         match outbound.seal_dummy(&mut self.blank, PAYLOAD, room) {
             Ok(length) => self.deliver(out, length, Origin::Worker, Way::own(peer, hop), now),
             Err(_) => self.device.release(out),

@@ -87,7 +87,7 @@ impl<D: Device> Worker<D> {
                 self.totals.drops[reason] += 1;
             }
         }
-        self.end_run(&mut frames, now);
+        self.flush(&mut frames, now);
         let count = frames.len();
         self.keep(&mut frames);
         self.released = frames;

@@ -12,10 +12,12 @@ use crate::reply::{Refused, Reply};
 use crate::sa::Metered;
 
 /// Inbound SAs by SPI.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbound {
     sas: SaTable<Receiver>,
     leaving: Vec<Leaving>,
+    /// The places of those that are used in this burst.
+    used: Vec<u32>,
     /// The place of the one that is next to be reviewed.
     next_review: usize,
 }
@@ -25,6 +27,8 @@ pub(crate) struct Inbound {
 pub(crate) struct Receiver {
     pub(crate) tunnel: usize,
     pub(crate) sa: Metered<InboundSa>,
+    /// Whether it is one of those used in this burst.
+    used: bool,
 }
 
 /// An SA towards which nothing is steered any more, until the receive rings hold none of its
@@ -38,10 +42,17 @@ struct Leaving {
 }
 
 impl Receiver {
+    /// Fetches ahead what opening takes beyond the SA itself, which should be in the cache by then.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.sa.sa().fetch();
+        self.sa.fetch_meter();
+    }
+
     /// Holds the SA against its lifetime, and tells control of a limit that it has reached.
     #[inline]
     pub(crate) fn review(&mut self, now: Instant, port: &Port, changes: &mut Changes) {
-        let (tunnel, spi) = (self.tunnel, self.sa.sa.spi());
+        let (tunnel, spi) = (self.tunnel, self.sa.sa().spi());
         self.sa.review(now, |stage| {
             let reached = Limit {
                 tunnel,
@@ -56,20 +67,61 @@ impl Receiver {
 }
 
 impl Inbound {
+    /// None, for bursts of at most so many packets.
+    pub(crate) fn new(burst: usize) -> Self {
+        Self {
+            sas: SaTable::new(),
+            leaving: Vec::new(),
+            used: Vec::with_capacity(burst),
+            next_review: 0,
+        }
+    }
+
     /// Adds an SA, unless there is one of its SPI.
     pub(crate) fn install(&mut self, tunnel: usize, sa: Metered<InboundSa>) -> Result<(), Refused> {
-        let spi = sa.sa.spi();
+        let spi = sa.sa().spi();
         if self.sas.get(spi).is_some() {
             return Err(Refused::SpiInUse { spi });
         }
-        self.sas.insert(spi, Receiver { tunnel, sa });
+        let used = false;
+        self.sas.insert(spi, Receiver { tunnel, sa, used });
         Ok(())
     }
 
-    /// The SA of an SPI that a packet carried.
+    /// The place of the SA of an SPI that a packet carried. It stays there for as long as a burst is under way, since
+    /// SAs come and go between bursts.
     #[inline]
-    pub(crate) fn get_mut(&mut self, spi: u32) -> Option<&mut Receiver> {
-        self.sas.get_mut(Spi::new(spi)?)
+    pub(crate) fn place(&self, spi: u32) -> Option<u32> {
+        Some(self.sas.place(Spi::new(spi)?)? as u32)
+    }
+
+    /// The SA at a place.
+    #[inline]
+    pub(crate) fn at_mut(&mut self, place: u32) -> &mut Receiver {
+        self.sas.at_mut(place as usize)
+    }
+
+    /// Notes that the SA at a place is used in this burst, and tells whose it is.
+    #[inline]
+    pub(crate) fn used(&mut self, place: u32) -> usize {
+        let receiver = self.sas.at_mut(place as usize);
+        if !receiver.used {
+            receiver.used = true;
+            self.used.push(place);
+            receiver.sa.fetch();
+        }
+        receiver.tunnel
+    }
+
+    /// Publishes what those have carried that were used in this burst, and holds them against their lifetimes.
+    #[inline]
+    pub(crate) fn account(&mut self, now: Instant, port: &Port, changes: &mut Changes) {
+        for place in self.used.drain(..) {
+            let receiver = self.sas.at_mut(place as usize);
+            receiver.used = false;
+            receiver.sa.publish();
+            receiver.review(now, port, changes);
+        }
     }
 
     /// Lets an SA go when nothing that has arrived `before` is left in the rings.

@@ -29,6 +29,7 @@ mod inbound;
 mod latency;
 mod mark;
 mod mss;
+mod onward;
 mod open;
 mod path;
 mod prefix;

@@ -82,7 +82,7 @@ impl<D: Device> Worker<D> {
         self.blank.clear();
         self.blank.extend_from_slice(&mark.packet);
         self.blank.resize(length + TAIL_ROOM, 0);
-        let outbound = &mut self.lanes[mark.tunnel].outbound.sa;
+        let outbound = self.lanes[mark.tunnel].outbound.sa_mut();
         match outbound.seal(&mut self.blank, length, room) {
             Ok(sealed) => {
                 self.totals.sealed.add(length);

@@ -7,24 +7,16 @@ use std::time::Instant;
 use causeway_device::Device;
 use causeway_esp::{OpenError, Opened};
 use causeway_rescale::message::PORT;
-use causeway_routes::Lookup;
 use causeway_steering::headers::{ETHERNET, Ethernet, protocol};
 use causeway_steering::{Address, Drop, Headers, Malformed};
 
 use crate::backlog::Origin;
 use crate::control::{Audit, Event};
-use crate::deliver::{Way, ethernet};
+use crate::deliver::Way;
 use crate::mss;
-use crate::runs::{Opening, ToOpen};
+use crate::runs::{AHEAD, OpenRun, Opening, ToOpen};
 use crate::stages::Stage;
 use crate::worker::Worker;
-
-/// An inner packet that goes to a host whose next hop is known. It tells no MAC address: that would travel through memory,
-/// written and read in different pieces.
-struct Onward {
-    length: usize,
-    destination: Address,
-}
 
 /// Where else a packet goes.
 enum Detour {
@@ -44,9 +36,25 @@ impl From<Drop> for Detour {
 
 impl<D: Device> Worker<D> {
     /// Adds the ESP at the octets `esp` of the frame at `place` of the burst, in the packet at `l3`, to
-    /// that of its SPI.
+    /// those that are to be opened, unless it is known by now that it may not.
     #[inline]
-    pub(crate) fn add_to_open(&mut self, place: usize, l3: usize, esp: Range<usize>) {
+    pub(crate) fn add_to_open(
+        &mut self,
+        frames: &[D::Frame],
+        place: usize,
+        l3: usize,
+        esp: Range<usize>,
+        spi: u32,
+        now: Instant,
+    ) {
+        match self.open_runs.last_mut() {
+            Some(run) if run.spi == spi => run.end += 1,
+            _ => {
+                if let Err(reason) = self.begin_to_open(spi) {
+                    return self.refuse(&frames[place], esp.start, reason, now);
+                }
+            }
+        }
         self.opening.push(ToOpen {
             place: place as u32,
             l3: l3 as u16,
@@ -55,56 +63,99 @@ impl<D: Device> Worker<D> {
         });
     }
 
-    /// Opens the packets of the run.
+    /// Begins a run of one packet that carries `spi`, or tells why its SA opens nothing.
     #[inline]
-    pub(crate) fn open(&mut self, frames: &[D::Frame], spi: u32, now: Instant) {
-        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
-        let (mut run, mut outs) = (mem::take(&mut self.opening), mem::take(&mut self.outs));
-        let count = run.len();
-        match self.open_run(&mut run, &mut outs, frames, spi, now) {
-            Ok(tunnel) => {
-                self.timer.lap(Stage::Open, count);
-                self.totals.drops[Drop::NoFrame] += (count - outs.len()) as u64;
-                let mut ready = mem::take(&mut self.ready);
-                // The destination of the last of them, and the Ethernet header of what goes there.
-                let (mut last, mut header) = (None, [0; ETHERNET]);
-                for (packet, mut out) in run.drain(..).zip(outs.drain(..)) {
-                    let opened = packet.opened.map_err(|error| reason(error).into());
-                    match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
-                        Ok(Onward {
-                            length,
-                            destination,
-                        }) => {
-                            if last != Some(destination)
-                                && let Lookup::Ready(mac) = self.next_hop(destination)
-                            {
-                                header = ethernet(self.mac, mac, !destination.is_ipv4());
-                                last = Some(destination);
-                            }
-                            self.device.set_len(&mut out, ETHERNET + length);
-                            self.device.room(&mut out)[..ETHERNET].copy_from_slice(&header);
-                            ready.push(out);
-                        }
-                        Err(detour) => self.go(detour, out, &packet, frames, tunnel, now),
-                    }
-                }
-                if let Some(destination) = last {
-                    self.in_use = Some(destination.into());
-                }
-                self.totals.waiting += ready.len() as u64;
-                self.backlog.append(&mut ready, now);
-                self.ready = ready;
-            }
-            Err(reason) => {
-                self.timer.lap(Stage::Open, count);
-                for packet in run.drain(..) {
-                    let frame = &frames[packet.place as usize];
-                    self.refuse(frame, packet.esp.start as usize, reason, now);
-                }
-            }
+    fn begin_to_open(&mut self, spi: u32) -> Result<(), Drop> {
+        let sa = self.inbound.place(spi).ok_or(Drop::UnknownSpi)?;
+        let tunnel = self.inbound.used(sa);
+        if self.lanes[tunnel].fenced {
+            return Err(Drop::SaFenced);
         }
-        (self.opening, self.outs) = (run, outs);
-        self.timer.lap(Stage::Deliver, count);
+        self.open_runs.push(OpenRun {
+            spi,
+            sa,
+            tunnel: tunnel as u32,
+            end: self.opening.len() as u32 + 1,
+        });
+        Ok(())
+    }
+
+    /// Opens the packets that are to be opened.
+    #[inline]
+    pub(crate) fn open(&mut self, frames: &[D::Frame], now: Instant) {
+        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
+        let (mut packets, mut outs) = (mem::take(&mut self.opening), mem::take(&mut self.outs));
+        let mut runs = mem::take(&mut self.open_runs);
+        let came = packets.len();
+        self.device.allocate_burst(&mut outs, came);
+        if outs.len() < came {
+            self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
+            packets.truncate(outs.len());
+            let there = packets.len() as u32;
+            runs.iter_mut().for_each(|run| run.end = run.end.min(there));
+        }
+        self.open_all(&mut packets, &mut outs, frames, &runs);
+        self.inbound.account(now, &self.port, &mut self.totals.sas);
+        self.timer.lap(Stage::Open, came);
+        let mut ready = mem::take(&mut self.ready);
+        let mut opened = packets.drain(..).zip(outs.drain(..));
+        let mut first = 0;
+        for run in runs.drain(..) {
+            let tunnel = run.tunnel as usize;
+            for (packet, mut out) in opened.by_ref().take((run.end - first) as usize) {
+                let opened = packet.opened.map_err(|error| reason(error).into());
+                match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
+                    Ok(length) => {
+                        self.device.set_len(&mut out, ETHERNET + length);
+                        self.device.room(&mut out)[..ETHERNET].copy_from_slice(&self.onward.header);
+                        ready.push(out);
+                    }
+                    Err(detour) => self.go(detour, out, &packet, frames, tunnel, now),
+                }
+            }
+            first = run.end;
+        }
+        drop(opened);
+        if !ready.is_empty() {
+            self.in_use = self.onward.destination();
+        }
+        self.totals.waiting += ready.len() as u64;
+        self.backlog.append(&mut ready, now);
+        (self.opening, self.outs, self.ready) = (packets, outs, ready);
+        self.open_runs = runs;
+        self.timer.lap(Stage::Deliver, came);
+    }
+
+    /// Opens each packet into the frame of the same place among `outs`, run by run, while what the next runs take is on its
+    /// way to the cache.
+    #[inline(always)]
+    fn open_all(
+        &mut self,
+        packets: &mut [ToOpen],
+        outs: &mut [D::Frame],
+        frames: &[D::Frame],
+        runs: &[OpenRun],
+    ) {
+        let (mut first, mut fetched) = (0, 0);
+        for (place, run) in runs.iter().enumerate() {
+            for next in runs
+                .get(fetched..runs.len().min(place + AHEAD))
+                .unwrap_or_default()
+            {
+                self.inbound.at_mut(next.sa).fetch();
+            }
+            fetched = place + AHEAD;
+            let end = run.end as usize;
+            let mut opening = Opening {
+                device: &self.device,
+                frames,
+                outs: &mut outs[first..end],
+                packets: &mut packets[first..end],
+            };
+            let sa = self.inbound.at_mut(run.sa).sa.sa_mut();
+            sa.open_burst(end - first, &mut opening);
+            first = end;
+        }
     }
 
     /// Lets a packet that was opened into `out` go another way than the usual.
@@ -123,7 +174,7 @@ impl<D: Device> Worker<D> {
             Detour::Host(length, destination) => {
                 let way = Way {
                     destination: destination.into(),
-                    hop: self.next_hop(destination),
+                    hop: self.routes.lookup(destination.into()),
                     opened: Some(tunnel),
                 };
                 self.deliver(out, length, Origin::Received(now), way, now);
@@ -139,43 +190,15 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Opens them by the SA of their SPI into `outs`, as far as there are frames, and tells whose it is, or why they are
-    /// not opened.
-    #[inline]
-    fn open_run(
-        &mut self,
-        run: &mut [ToOpen],
-        outs: &mut Vec<D::Frame>,
-        frames: &[D::Frame],
-        spi: u32,
-        now: Instant,
-    ) -> Result<usize, Drop> {
-        let receiver = self.inbound.get_mut(spi).ok_or(Drop::UnknownSpi)?;
-        if self.lanes[receiver.tunnel].fenced {
-            return Err(Drop::SaFenced);
-        }
-        self.device.allocate_burst(outs, run.len());
-        let count = outs.len();
-        let mut opening = Opening {
-            device: &self.device,
-            frames,
-            outs,
-            run,
-        };
-        receiver.sa.sa.open_burst(count, &mut opening);
-        receiver.sa.publish();
-        receiver.review(now, &self.port, &mut self.totals.sas);
-        Ok(receiver.tunnel)
-    }
-
-    /// Whether what a peer's authentic packet held, now at the start of `out`, may go on.
+    /// Whether what a peer's authentic packet held, now at the start of `out`, may go on: its length, and `onward` is
+    /// where to.
     #[inline(always)]
     fn inspect(
         &mut self,
         opened: Opened,
         tunnel: usize,
         out: &mut D::Frame,
-    ) -> Result<Onward, Detour> {
+    ) -> Result<usize, Detour> {
         let length = match opened {
             Opened::Packet { len } => len,
             Opened::Dummy => return Err(Drop::Dummy.into()),
@@ -198,7 +221,7 @@ impl<D: Device> Worker<D> {
         length: usize,
         tunnel: usize,
         out: &mut D::Frame,
-    ) -> Result<Onward, Detour> {
+    ) -> Result<usize, Detour> {
         let inner = &self.device.room(out)[ETHERNET..][..length];
         let headers = Headers::parse(inner, 0).map_err(|Malformed| Drop::InnerMalformed)?;
         self.admit_inner(headers, length, tunnel, out)
@@ -212,7 +235,7 @@ impl<D: Device> Worker<D> {
         length: usize,
         tunnel: usize,
         out: &mut D::Frame,
-    ) -> Result<Onward, Detour> {
+    ) -> Result<usize, Detour> {
         // The longest prefix, so that a peer cannot speak for a more specific one of another.
         if self.peer_prefixes.lookup(headers.source) != Some(tunnel) {
             return Err(Drop::SelectorSource.into());
@@ -229,27 +252,11 @@ impl<D: Device> Worker<D> {
         if is_word(inner, &headers) {
             return Err(Detour::Demux(length, destination));
         }
-        let hop = self.next_hop(destination);
-        if let Lookup::Ready(_) = hop {
-            return Ok(Onward {
-                length,
-                destination,
-            });
-        }
-        self.admit(hop, 1)?;
-        Err(Detour::Host(length, destination))
-    }
-
-    /// The next hop of an inner packet. Packets come in runs to one destination, so the last
-    /// answer is kept until the routes change.
-    #[inline]
-    fn next_hop(&mut self, destination: Address) -> Lookup {
-        match self.last_hop {
-            Some((last, hop)) if last == destination => hop,
-            _ => {
-                let hop = self.routes.lookup(destination.into());
-                self.last_hop = Some((destination, hop));
-                hop
+        match self.go_on(destination) {
+            Ok(()) => Ok(length),
+            Err(hop) => {
+                self.admit(hop, 1)?;
+                Err(Detour::Host(length, destination))
             }
         }
     }

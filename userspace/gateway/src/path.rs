@@ -78,17 +78,17 @@ impl Lane {
     /// SPI and number keep out noise, what belongs to another tunnel, and blind guesses; who sees
     /// our packets can forge a report all the same (RFC 4301 section 6.1).
     fn sent(&self, report: &TooBig) -> bool {
-        let next = self.outbound.sa.sequence().next() as u32;
+        let next = self.outbound.sa().sequence().next() as u32;
         let back = next.wrapping_sub(report.sequence);
         self.peer == report.destination
-            && self.outbound.sa.spi().get() == report.spi
+            && self.outbound.sa().spi().get() == report.spi
             && (1..=RECENT).contains(&back)
     }
 
     /// Whether a path that takes this little is one at all. The floor bounds what a forger can do.
     fn possible(&self, mtu: usize) -> bool {
         let floor = self.least.max(SMALLEST_INNER);
-        self.outbound.sa.max_inner(mtu) >= floor && (self.peer.is_ipv4() || mtu >= SMALLEST_IPV6)
+        self.outbound.sa().max_inner(mtu) >= floor && (self.peer.is_ipv4() || mtu >= SMALLEST_IPV6)
     }
 }
 

@@ -1,5 +1,4 @@
-//! A burst: each packet finds its path, and those that one SA seals or opens, one after the other,
-//! go through it in one call.
+//! A burst: each packet finds its path, and then all that are to be sealed are, and all that are to be opened.
 
 use std::time::Instant;
 
@@ -7,7 +6,6 @@ use causeway_device::Device;
 use causeway_steering::{Drop, Headers};
 
 use crate::classify::{Class, classify, is_usual, unusual, usual};
-use crate::runs::Run;
 use crate::stages::Stage;
 use crate::worker::Worker;
 
@@ -43,7 +41,7 @@ impl<D: Device> Worker<D> {
                     self.totals.drops[reason] += 1;
                 }
             }
-            self.end_run(&mut frames, now);
+            self.flush(&mut frames, now);
             if !self.keeping.is_empty() {
                 self.keep(&mut frames);
             }
@@ -58,7 +56,7 @@ impl<D: Device> Worker<D> {
         worked_off + count
     }
 
-    /// Adds the packet at `place` of the burst to the run that it continues or begins, or to those
+    /// Adds the packet at `place` of the burst to those that are to be sealed or opened, or to those
     /// that the hold keeps which is the first to do so from the place `holds` on.
     #[inline(always)]
     pub(crate) fn forward(
@@ -107,35 +105,24 @@ impl<D: Device> Worker<D> {
                     self.keeping.push((place, hold));
                     return Ok(());
                 }
-                self.begin(Run::Seal { tunnel }, frames, now);
                 self.add_to_seal(frames, place, headers, tunnel, now)
             }
             Class::Open { l3, esp, spi } => {
-                self.begin(Run::Open { spi }, frames, now);
-                self.add_to_open(place, l3, esp);
+                self.add_to_open(frames, place, l3, esp, spi, now);
                 Ok(())
             }
         }
     }
 
-    /// Begins another run, unless it is the one that goes on.
-    #[inline]
-    fn begin(&mut self, run: Run, frames: &mut [D::Frame], now: Instant) {
-        if self.run != Some(run) {
-            self.end_run(frames, now);
-            self.run = Some(run);
+    /// Finishes the packets of the burst that are not finished yet: those to seal in their order, and those to open in
+    /// theirs. A flow's packets are all of one SA, so nothing asks for an order between the two.
+    pub(crate) fn flush(&mut self, frames: &mut [D::Frame], now: Instant) {
+        self.timer.lap(Stage::Forward, 0);
+        if !self.sealing.is_empty() {
+            self.seal(frames, now);
         }
-    }
-
-    /// Finishes the packets of the run, in their order.
-    pub(crate) fn end_run(&mut self, frames: &mut [D::Frame], now: Instant) {
-        if self.run.is_some() {
-            self.timer.lap(Stage::Forward, 0);
-        }
-        match self.run.take() {
-            Some(Run::Seal { tunnel }) => self.seal(frames, tunnel, now),
-            Some(Run::Open { spi }) => self.open(frames, spi, now),
-            None => {}
+        if !self.opening.is_empty() {
+            self.open(frames, now);
         }
     }
 }

@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 
 use crate::control::Command;
 use crate::counters::Totals;
+use crate::onward::Onward;
 use crate::reply::Refused;
 use crate::sa::Metered;
 use crate::worker::Worker;
@@ -132,7 +133,7 @@ impl<D: Device> Worker<D> {
     fn switch(&mut self, tunnel: usize, sa: Metered<OutboundSa>) -> Result<(), Refused> {
         let lane = self.lanes.get_mut(tunnel);
         let lane = lane.ok_or(Refused::NoSuchTunnel { tunnel })?;
-        let max_inner = sa.sa.max_inner(self.mtu);
+        let max_inner = sa.sa().max_inner(self.mtu);
         let least = lane.least;
         if max_inner < least {
             return Err(Refused::MtuTooSmall { max_inner, least });
@@ -146,7 +147,7 @@ impl<D: Device> Worker<D> {
 
     /// Takes a new snapshot into force, and lets go what waited for it.
     fn reroute(&mut self, routes: Arc<Snapshot>) {
-        self.last_hop = None;
+        self.onward = Onward::none();
         for lane in &mut self.lanes {
             lane.hop = routes.lookup(lane.peer);
         }

@@ -1,4 +1,5 @@
-//! Runs: packets of a burst, one after the other, that belong to one SA.
+//! The packets of a burst on their way through their SAs, in the order in which they came: run by run, which is those of
+//! one SA that came one after the other.
 
 use std::ops::Range;
 
@@ -6,28 +7,42 @@ use causeway_device::Device;
 use causeway_esp::{OpenBurst, OpenError, Opened, SealBurst, SealError, prefetch_write};
 use causeway_steering::headers::ETHERNET;
 
-/// What a run's packets have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Run {
-    /// The tunnel that they go into.
-    Seal { tunnel: usize },
-    /// The SPI that they carry.
-    Open { spi: u32 },
+/// How many runs ahead what their SAs' ciphers take is fetched.
+pub(crate) const AHEAD: usize = 4;
+
+/// Packets to seal that go into one tunnel.
+#[derive(Clone, Copy)]
+pub(crate) struct SealRun {
+    pub(crate) tunnel: u32,
+    /// The place behind its last packet among those to seal.
+    pub(crate) end: u32,
 }
 
-/// A packet that may be sealed. Its outer packet goes to the frame of the same place among the run's.
+/// Packets to open that carry one SPI.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenRun {
+    pub(crate) spi: u32,
+    /// Its SA's place among the inbound ones.
+    pub(crate) sa: u32,
+    /// Whose SA it is.
+    pub(crate) tunnel: u32,
+    /// The place behind its last packet among those to open.
+    pub(crate) end: u32,
+}
+
+/// A packet that may be sealed. Its outer packet goes to the frame of the same place among those to write to.
 pub(crate) struct ToSeal {
     /// Its place in the burst.
     pub(crate) place: u32,
     /// Where its IP header starts.
     pub(crate) l3: u16,
     /// Its length, IP header included.
-    pub(crate) length: u32,
+    pub(crate) length: u16,
     /// The length of the outer packet.
     pub(crate) sealed: Result<u16, SealError>,
 }
 
-/// An ESP packet. What it holds goes to the frame of the same place among the run's.
+/// An ESP packet. What it holds goes to the frame of the same place among those to write to.
 pub(crate) struct ToOpen {
     /// Its place in the burst.
     pub(crate) place: u32,
@@ -51,17 +66,17 @@ pub(crate) struct Sealing<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) frames: &'a mut [D::Frame],
     pub(crate) outs: &'a mut [D::Frame],
-    pub(crate) run: &'a mut [ToSeal],
+    pub(crate) packets: &'a mut [ToSeal],
 }
 
 impl<D: Device> SealBurst for Sealing<'_, D> {
     #[inline]
     fn packet(&mut self, n: usize) -> causeway_esp::ToSeal<'_> {
-        let packet = &self.run[n];
+        let packet = &self.packets[n];
         let frame = &mut self.frames[packet.place as usize];
         causeway_esp::ToSeal {
             frame: &mut self.device.room(frame)[packet.l3.into()..],
-            len: packet.length as usize,
+            len: packet.length.into(),
             out: &mut self.device.room(&mut self.outs[n])[ETHERNET..],
         }
     }
@@ -69,9 +84,9 @@ impl<D: Device> SealBurst for Sealing<'_, D> {
     /// The packet's own first line is here: its header was read.
     #[inline]
     fn fetch(&mut self, n: usize) {
-        let packet = &self.run[n];
+        let packet = &self.packets[n];
         let frame = self.device.room(&mut self.frames[packet.place as usize]);
-        let end = usize::from(packet.l3) + packet.length as usize;
+        let end = usize::from(packet.l3) + usize::from(packet.length);
         prefetch_write(frame.get_mut(end..).unwrap_or_default());
         prefetch_write(self.device.room(&mut self.outs[n]));
     }
@@ -79,7 +94,7 @@ impl<D: Device> SealBurst for Sealing<'_, D> {
     #[inline]
     fn sealed(&mut self, n: usize, result: Result<usize, SealError>) {
         // An outer packet tells its length in 16 bits.
-        self.run[n].sealed = result.map(|length| length as u16);
+        self.packets[n].sealed = result.map(|length| length as u16);
     }
 }
 
@@ -88,13 +103,13 @@ pub(crate) struct Opening<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) frames: &'a [D::Frame],
     pub(crate) outs: &'a mut [D::Frame],
-    pub(crate) run: &'a mut [ToOpen],
+    pub(crate) packets: &'a mut [ToOpen],
 }
 
 impl<D: Device> OpenBurst for Opening<'_, D> {
     #[inline(always)]
     fn packet(&mut self, n: usize) -> causeway_esp::ToOpen<'_> {
-        let packet = &self.run[n];
+        let packet = &self.packets[n];
         let bytes = self.device.bytes(&self.frames[packet.place as usize]);
         causeway_esp::ToOpen {
             esp: &bytes[packet.esp()],
@@ -111,7 +126,7 @@ impl<D: Device> OpenBurst for Opening<'_, D> {
 
     #[inline]
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
-        self.run[n].opened = result;
+        self.packets[n].opened = result;
     }
 }
 

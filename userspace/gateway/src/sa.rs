@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use causeway_esp::{InboundSa, OutboundSa, Stage, Usage};
+use causeway_esp::{InboundSa, OutboundSa, Stage, Usage, prefetch_value};
 
 use crate::control::Bound;
 
@@ -13,34 +13,62 @@ const LAST_NUMBERS: u64 = 1 << 28;
 
 /// An SA, and where its worker publishes what it has carried.
 ///
-/// On the heap, so that an SA that changes hands leaves no copy of its key behind.
+/// On the heap, so that an SA that changes hands leaves no copy of its key behind, and all in one place: with many SAs
+/// each line of memory is a wait.
 #[derive(Debug)]
-pub struct Metered<S> {
-    pub(crate) sa: Box<S>,
+pub struct Metered<S>(Box<Parts<S>>);
+
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Parts<S> {
     meter: Arc<Meter>,
     /// When a worker first looked at it: its lifetime counts from there.
     since: Option<Instant>,
     /// The stage of which control knows.
     told: Stage,
+    sa: S,
 }
 
 impl<S> Metered<S> {
     /// What the SA has carried: readable while a worker has the SA, and after.
     pub fn meter(&self) -> Arc<Meter> {
-        self.meter.clone()
+        self.0.meter.clone()
     }
 
+    #[inline]
+    pub(crate) fn sa(&self) -> &S {
+        &self.0.sa
+    }
+
+    #[inline]
+    pub(crate) fn sa_mut(&mut self) -> &mut S {
+        &mut self.0.sa
+    }
+
+    /// Fetches ahead all but the key and what [`Metered::fetch_meter`] does.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        prefetch_value(&*self.0);
+    }
+
+    /// Fetches ahead where it is published. The rest should be in the cache by then.
+    #[inline]
+    pub(crate) fn fetch_meter(&self) {
+        prefetch_value(&*self.0.meter);
+    }
+
+    #[inline]
     fn age(&mut self, now: Instant) -> Duration {
-        let since = *self.since.get_or_insert(now);
+        let since = *self.0.since.get_or_insert(now);
         now.saturating_duration_since(since)
     }
 
     /// When the SA has come to a later stage of its life, calls `tell`, which says whether it
     /// could; if not, it is called again in the next batch.
     fn come_to(&mut self, stage: Stage, tell: impl FnOnce(Stage) -> bool) {
-        self.meter.stage.store(stage as u8, Relaxed);
-        if stage > self.told && tell(stage) {
-            self.told = stage;
+        self.0.meter.stage.store(stage as u8, Relaxed);
+        if stage > self.0.told && tell(stage) {
+            self.0.told = stage;
         }
     }
 }
@@ -49,8 +77,8 @@ impl Metered<OutboundSa> {
     /// Holds the SA against its lifetime and the end of its numbers, before each batch.
     pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage, Bound) -> bool) {
         let age = self.age(now);
-        let lifetime = self.sa.stage(age);
-        let numbers = match self.sa.sequence_remaining() {
+        let lifetime = self.0.sa.stage(age);
+        let numbers = match self.0.sa.sequence_remaining() {
             0 => Stage::Expired,
             1..=LAST_NUMBERS => Stage::Due,
             _ => Stage::Young,
@@ -64,9 +92,9 @@ impl Metered<OutboundSa> {
     }
 
     pub(crate) fn publish(&self) {
-        self.meter.set_usage(self.sa.usage());
-        let remaining = self.sa.sequence_remaining();
-        self.meter.sequences_remaining.store(remaining, Relaxed);
+        self.0.meter.set_usage(self.0.sa.usage());
+        let remaining = self.0.sa.sequence_remaining();
+        self.0.meter.sequences_remaining.store(remaining, Relaxed);
     }
 }
 
@@ -74,23 +102,23 @@ impl Metered<InboundSa> {
     /// Holds the SA against its lifetime.
     pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
         let age = self.age(now);
-        let stage = self.sa.stage(age);
+        let stage = self.0.sa.stage(age);
         self.come_to(stage, tell);
     }
 
     pub(crate) fn publish(&self) {
-        self.meter.set_usage(self.sa.usage());
+        self.0.meter.set_usage(self.0.sa.usage());
     }
 }
 
 impl<S> From<S> for Metered<S> {
     fn from(sa: S) -> Self {
-        Self {
-            sa: Box::new(sa),
+        Self(Box::new(Parts {
             meter: Arc::default(),
             since: None,
             told: Stage::Young,
-        }
+            sa,
+        }))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::deliver::{Way, ethernet};
 use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
-use crate::runs::{Sealing, ToSeal};
+use crate::runs::{AHEAD, SealRun, Sealing, ToSeal};
 use crate::stages::Stage;
 use crate::worker::Worker;
 
@@ -76,78 +76,170 @@ impl<D: Device> Worker<D> {
         if !fits {
             return self.seal_in_pieces(frames, place, headers.l3, tunnel, now);
         }
-        self.admit(hop, self.sealing.len() + 1)?;
+        if !matches!(hop, Lookup::Ready(_)) {
+            self.admit_another(hop)?;
+        }
         self.sealing.push(ToSeal {
             place: place as u32,
             l3: headers.l3 as u16,
-            length: headers.total as u32,
+            length: headers.total as u16,
             sealed: Err(SealError::OutputTooSmall),
         });
+        let end = self.sealing.len() as u32;
+        match self.seal_runs.last_mut() {
+            Some(run) if run.tunnel == tunnel as u32 => run.end = end,
+            _ => {
+                let tunnel = tunnel as u32;
+                self.seal_runs.push(SealRun { tunnel, end });
+                self.used(tunnel as usize);
+            }
+        }
         Ok(())
     }
 
-    /// Seals the packets of the run.
-    #[inline]
-    pub(crate) fn seal(&mut self, frames: &mut [D::Frame], tunnel: usize, now: Instant) {
-        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
-        let (mut run, mut outs) = (mem::take(&mut self.sealing), mem::take(&mut self.outs));
-        let came = run.len();
-        self.used(tunnel);
-        self.device.allocate_burst(&mut outs, came);
-        self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
-        run.truncate(outs.len());
-        let lane = &mut self.lanes[tunnel];
-        let (hop, peer) = (lane.hop, lane.peer);
-        let count = run.len();
-        let mut sealing = Sealing {
-            device: &self.device,
-            frames,
-            outs: &mut outs,
-            run: &mut run,
-        };
-        lane.outbound.sa.seal_burst(count, &mut sealing);
-        self.timer.lap(Stage::Seal, came);
-        if run.iter().any(|packet| packet.sealed.is_err()) {
-            self.drop_refused(&mut run, &mut outs);
+    /// [`Worker::admit`] for a packet behind those that are to be sealed already.
+    #[cold]
+    fn admit_another(&self, hop: Lookup) -> Result<(), Drop> {
+        let (mut first, mut before) = (0, 0);
+        for run in &self.seal_runs {
+            if self.lanes[run.tunnel as usize].hop == hop {
+                before += run.end - first;
+            }
+            first = run.end;
         }
-        self.totals.sealed.packets += run.len() as u64;
-        let lengths = run.iter().map(|packet| u64::from(packet.length));
+        self.admit(hop, before as usize + 1)
+    }
+
+    /// Seals the packets that are to be sealed.
+    #[inline]
+    pub(crate) fn seal(&mut self, frames: &mut [D::Frame], now: Instant) {
+        // Taken out so that `self` can be lent; an empty Vec costs no allocation.
+        let (mut packets, mut outs) = (mem::take(&mut self.sealing), mem::take(&mut self.outs));
+        let mut runs = mem::take(&mut self.seal_runs);
+        let came = packets.len();
+        self.device.allocate_burst(&mut outs, came);
+        if outs.len() < came {
+            self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
+            packets.truncate(outs.len());
+            let there = packets.len() as u32;
+            runs.iter_mut().for_each(|run| run.end = run.end.min(there));
+        }
+        self.seal_all(&mut packets, &mut outs, frames, &runs);
+        self.timer.lap(Stage::Seal, came);
+        if packets.iter().any(|packet| packet.sealed.is_err()) {
+            self.drop_refused(&mut packets, &mut outs, &mut runs);
+        }
+        self.totals.sealed.packets += packets.len() as u64;
+        let lengths = packets.iter().map(|packet| u64::from(packet.length));
         self.totals.sealed.bytes += lengths.sum::<u64>();
-        let sealed = run
-            .drain(..)
-            .map(|packet| packet.sealed.unwrap_or_default());
-        if let Lookup::Ready(mac) = hop {
-            let header = ethernet(self.mac, mac, peer.is_ipv6());
-            for (out, length) in outs.iter_mut().zip(sealed) {
+        let (mut first, mut all_ready) = (0, true);
+        for run in &runs {
+            let end = run.end as usize;
+            let lane = &self.lanes[run.tunnel as usize];
+            let Lookup::Ready(mac) = lane.hop else {
+                (first, all_ready) = (end, false);
+                continue;
+            };
+            let header = ethernet(self.mac, mac, lane.peer.is_ipv6());
+            for (packet, out) in packets[first..end].iter().zip(&mut outs[first..end]) {
+                let length = packet.sealed.unwrap_or_default();
                 self.device.set_len(out, ETHERNET + usize::from(length));
                 self.device.room(out)[..ETHERNET].copy_from_slice(&header);
             }
-            self.in_use = Some(peer);
-            self.totals.waiting += outs.len() as u64;
-            self.backlog.append(&mut outs, now);
-        } else {
-            for (out, length) in outs.drain(..).zip(sealed) {
-                let way = Way::own(peer, hop);
-                self.deliver(out, length.into(), Origin::Received(now), way, now);
-            }
+            self.in_use = Some(lane.peer);
+            first = end;
         }
-        (self.sealing, self.outs) = (run, outs);
+        if !all_ready {
+            self.let_wait(&packets, &mut outs, &runs, now);
+        }
+        self.totals.waiting += outs.len() as u64;
+        self.backlog.append(&mut outs, now);
+        packets.clear();
+        runs.clear();
+        (self.sealing, self.outs, self.seal_runs) = (packets, outs, runs);
         self.timer.lap(Stage::Deliver, came);
     }
 
-    /// Drops those packets of a run that their SA has refused.
+    /// Seals each packet into the frame of the same place among `outs`, run by run, while what the next runs take is on its
+    /// way to the cache.
+    #[inline(always)]
+    fn seal_all(
+        &mut self,
+        packets: &mut [ToSeal],
+        outs: &mut [D::Frame],
+        frames: &mut [D::Frame],
+        runs: &[SealRun],
+    ) {
+        let (mut first, mut fetched) = (0, 0);
+        for (place, run) in runs.iter().enumerate() {
+            for next in runs
+                .get(fetched..runs.len().min(place + AHEAD))
+                .unwrap_or_default()
+            {
+                self.lanes[next.tunnel as usize].fetch();
+            }
+            fetched = place + AHEAD;
+            let end = run.end as usize;
+            let mut sealing = Sealing {
+                device: &self.device,
+                frames,
+                outs: &mut outs[first..end],
+                packets: &mut packets[first..end],
+            };
+            let sa = self.lanes[run.tunnel as usize].outbound.sa_mut();
+            sa.seal_burst(end - first, &mut sealing);
+            first = end;
+        }
+    }
+
+    /// Drops those packets that their SA has refused.
     #[cold]
-    fn drop_refused(&mut self, run: &mut Vec<ToSeal>, outs: &mut Vec<D::Frame>) {
-        for n in (0..run.len()).rev() {
-            if let Err(error) = run[n].sealed {
-                run.remove(n);
+    fn drop_refused(
+        &mut self,
+        packets: &mut Vec<ToSeal>,
+        outs: &mut Vec<D::Frame>,
+        runs: &mut [SealRun],
+    ) {
+        for n in (0..packets.len()).rev() {
+            if let Err(error) = packets[n].sealed {
+                packets.remove(n);
                 self.device.release(outs.remove(n));
+                let behind = runs.iter_mut().filter(|run| run.end as usize > n);
+                behind.for_each(|run| run.end -= 1);
                 self.totals.drops[reason(error)] += 1;
             }
         }
     }
 
-    /// Seals a packet that the tunnel does not carry whole, behind all those of the run.
+    /// Takes those sealed packets out whose next hop's MAC address is not known, and lets them wait for it.
+    #[cold]
+    fn let_wait(
+        &mut self,
+        packets: &[ToSeal],
+        outs: &mut Vec<D::Frame>,
+        runs: &[SealRun],
+        now: Instant,
+    ) {
+        let mut ready = mem::take(&mut self.ready);
+        let mut runs = runs.iter().peekable();
+        for ((packet, out), place) in packets.iter().zip(outs.drain(..)).zip(0..) {
+            while runs.next_if(|run| run.end <= place).is_some() {}
+            let way = runs.peek().map(|run| {
+                let lane = &self.lanes[run.tunnel as usize];
+                Way::own(lane.peer, lane.hop)
+            });
+            match way {
+                Some(way) if !matches!(way.hop, Lookup::Ready(_)) => {
+                    let length = packet.sealed.unwrap_or_default();
+                    self.deliver(out, length.into(), Origin::Received(now), way, now);
+                }
+                _ => ready.push(out),
+            }
+        }
+        self.ready = mem::replace(outs, ready);
+    }
+
+    /// Seals a packet that the tunnel does not carry whole, behind all those of the burst before it.
     // It reads the headers again, so that a packet on the usual way has them in no place but registers.
     #[cold]
     #[inline(never)]
@@ -159,7 +251,7 @@ impl<D: Device> Worker<D> {
         tunnel: usize,
         now: Instant,
     ) -> Result<(), Drop> {
-        self.end_run(frames, now);
+        self.flush(frames, now);
         let bytes = self.device.bytes(&frames[place]);
         let headers = &Headers::parse(bytes, l3).map_err(|Malformed| Drop::Ipv4Malformed)?;
         let lane = &self.lanes[tunnel];
@@ -232,7 +324,7 @@ impl<D: Device> Worker<D> {
         tunnel: usize,
     ) -> Result<(), Drop> {
         let mut out = self.device.allocate().ok_or(Drop::NoFrame)?;
-        let sealed = self.lanes[tunnel].outbound.sa.seal(
+        let sealed = self.lanes[tunnel].outbound.sa_mut().seal(
             &mut self.device.room(frame)[at..],
             length,
             &mut self.device.room(&mut out)[ETHERNET..],
@@ -261,7 +353,7 @@ impl<D: Device> Worker<D> {
         error: icmp::Error,
         now: Instant,
     ) {
-        self.end_run(frames, now);
+        self.flush(frames, now);
         let frame = &frames[place];
         let Ok(headers) = &Headers::parse(self.device.bytes(frame), l3) else {
             return;

@@ -1,8 +1,8 @@
 //! Where a worker's time goes: what it costs by stage, how long its bursts are, how full its rings.
 //!
-//! A clock is read between the stages of a round, for each run of packets of one SA and not for a packet, and
-//! only in one of [`EVERY`] rounds that received something. So the view is always there and costs next to
-//! nothing: at most one reading a round, on average, whatever comes.
+//! A clock is read between the stages of a round, for a burst and not for a packet, and only in one of [`EVERY`]
+//! rounds that received something. So the view is always there and costs next to nothing: at most one reading a round,
+//! on average, whatever comes.
 
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
@@ -188,8 +188,8 @@ impl Timer {
             self.left -= 1;
             return false;
         }
-        // Where every packet is of another SA than the one before, the clock is read for each: such a round is
-        // made up for, so that no traffic makes timing dear.
+        // Where many packets are answered by ICMP, the clock is read for each: such a round is made up for, so that
+        // no traffic makes timing dear.
         self.left = EVERY.max(self.readings) - 1;
         for (sum, share) in self.stages.0.iter_mut().zip(&self.laps.0) {
             sum.packets += share.packets;

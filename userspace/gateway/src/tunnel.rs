@@ -8,7 +8,7 @@ use causeway_routes::{Lookup, Snapshot};
 use ipnet::IpNet;
 
 use crate::control::{Direction, Limit, Port};
-use crate::counters::Changes;
+use crate::counters::{Changes, Counters};
 use crate::dummy::Dummies;
 use crate::path::Path;
 use crate::sa::Metered;
@@ -52,27 +52,31 @@ pub(crate) fn least(peer_prefixes: &[IpNet]) -> usize {
 
 /// A tunnel as the worker runs it. Its inbound SAs stand by SPI in
 /// [`Inbound`](crate::inbound::Inbound).
+// In this order, so that what each packet asks for is in the first line.
+#[repr(C, align(64))]
 pub(crate) struct Lane {
     pub(crate) outbound: Metered<OutboundSa>,
-    pub(crate) peer: IpAddr,
-    /// The peer's next hop under the snapshot in force.
-    pub(crate) hop: Lookup,
-    pub(crate) path: Path,
-    pub(crate) dummies: Option<Dummies>,
     /// The longest inner packet that the path takes.
     pub(crate) max_inner: usize,
-    /// What it must carry at least, whatever SA it is given.
-    pub(crate) least: usize,
+    /// Control is asked for more when no more than this many numbers are reserved: a quarter of
+    /// what there was after the last reservation.
+    low_water: u64,
+    /// The peer's next hop under the snapshot in force.
+    pub(crate) hop: Lookup,
+    pub(crate) peer: IpAddr,
     pub(crate) clamp_mss: bool,
     /// Whether nothing that its inbound SAs bring is opened.
     pub(crate) fenced: bool,
     /// Whether its outbound SA is one of those used in this round.
     pub(crate) used: bool,
-    /// Control is asked for more when no more than this many numbers are reserved: a quarter of
-    /// what there was after the last reservation.
-    low_water: u64,
+    pub(crate) path: Path,
+    pub(crate) dummies: Option<Dummies>,
+    /// What it must carry at least, whatever SA it is given.
+    pub(crate) least: usize,
     asked: Option<Instant>,
 }
+
+const _: () = assert!(std::mem::offset_of!(Lane, used) < 64);
 
 impl Lane {
     pub(crate) fn new(
@@ -93,7 +97,7 @@ impl Lane {
             clamp_mss,
             fenced: false,
             used: false,
-            low_water: outbound.sa.sequence().reserved() / 4,
+            low_water: outbound.sa().sequence().reserved() / 4,
             asked: None,
             outbound,
         };
@@ -103,13 +107,13 @@ impl Lane {
 
     /// Takes the MTU of the path into force.
     pub(crate) fn fit(&mut self) {
-        self.max_inner = self.outbound.sa.max_inner(self.path.mtu());
-        self.outbound.sa.bound_padding(self.max_inner);
+        self.max_inner = self.outbound.sa().max_inner(self.path.mtu());
+        self.outbound.sa_mut().bound_padding(self.max_inner);
     }
 
     /// Sends on another SA from now on. The one in use is dropped and its key wiped.
     pub(crate) fn switch(&mut self, outbound: Metered<OutboundSa>) {
-        self.low_water = outbound.sa.sequence().reserved() / 4;
+        self.low_water = outbound.sa().sequence().reserved() / 4;
         self.asked = None;
         self.outbound = outbound;
         self.fit();
@@ -118,11 +122,11 @@ impl Lane {
     /// Numbers of the SA `spi` below `until` are reserved now. A reservation for the SA that was in
     /// use before a switch says nothing about the key in use.
     pub(crate) fn reserve_until(&mut self, spi: Spi, until: u64) {
-        if self.outbound.sa.spi() != spi {
+        if self.outbound.sa().spi() != spi {
             return;
         }
-        self.outbound.sa.reserve_until(until);
-        self.low_water = self.outbound.sa.sequence().reserved() / 4;
+        self.outbound.sa_mut().reserve_until(until);
+        self.low_water = self.outbound.sa().sequence().reserved() / 4;
         self.asked = None;
     }
 
@@ -135,7 +139,7 @@ impl Lane {
         port: &Port,
         changes: &mut Changes,
     ) {
-        let spi = self.outbound.sa.spi();
+        let spi = self.outbound.sa().spi();
         self.outbound.review(now, |stage, bound| {
             let reached = Limit {
                 tunnel,
@@ -148,10 +152,25 @@ impl Lane {
         });
     }
 
+    /// Fetches ahead what sealing takes beyond the outbound SA itself, which should be in the cache by then.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.outbound.sa().fetch();
+        self.outbound.fetch_meter();
+    }
+
+    /// Tells what the outbound SA has carried, and how many numbers it has left.
+    #[inline]
+    pub(crate) fn publish(&self, tunnel: usize, counters: &Counters) {
+        self.outbound.publish();
+        let remaining = self.outbound.sa().sequence_remaining();
+        counters.publish_sequence(tunnel, remaining);
+    }
+
     /// Whether control is to be asked for more numbers.
     #[inline]
     pub(crate) fn is_short(&self) -> bool {
-        self.outbound.sa.sequence().reserved() <= self.low_water
+        self.outbound.sa().sequence().reserved() <= self.low_water
     }
 
     /// Calls `ask` when numbers are short and control was not asked lately. `ask` says whether it
@@ -161,7 +180,7 @@ impl Lane {
         let due = self
             .asked
             .is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_AGAIN);
-        if short && due && ask(self.outbound.sa.spi()) {
+        if short && due && ask(self.outbound.sa().spi()) {
             self.asked = Some(now);
         }
     }

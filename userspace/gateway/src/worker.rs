@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use causeway_device::Device;
 use causeway_esp::TAIL_ROOM;
-use causeway_routes::{Lookup, Snapshot};
+use causeway_routes::Snapshot;
 use causeway_steering::headers::ETHERNET;
 use causeway_steering::{Address, Drop};
 use hdrhistogram::Histogram;
@@ -21,11 +21,12 @@ use crate::hold::{Holds, Released};
 use crate::icmp;
 use crate::inbound::Inbound;
 use crate::mark::Mark;
+use crate::onward::Onward;
 use crate::path::Path;
 use crate::prefix::Prefixes;
 use crate::rate::{self, TokenBucket};
 use crate::reply::Reply;
-use crate::runs::{Run, ToOpen, ToSeal};
+use crate::runs::{OpenRun, SealRun, ToOpen, ToSeal};
 use crate::stages::{Stage, Timer};
 use crate::standstill::Pulse;
 use crate::tunnel::{self, Lane};
@@ -60,7 +61,7 @@ pub struct Worker<D: Device> {
     pub(crate) mtu: usize,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) routes: Arc<Snapshot>,
-    pub(crate) last_hop: Option<(Address, Lookup)>,
+    pub(crate) onward: Onward,
     /// Where a packet of this batch went whose next hop was known.
     pub(crate) in_use: Option<IpAddr>,
     confirmed: Instant,
@@ -76,13 +77,14 @@ pub struct Worker<D: Device> {
     /// Whether tunnels send dummies.
     pub(crate) dummies: bool,
     pub(crate) received: Vec<D::Frame>,
-    /// What the packets of the burst that are not finished yet have in common, and those packets.
-    pub(crate) run: Option<Run>,
+    /// The packets of the burst that are not finished yet.
     pub(crate) sealing: Vec<ToSeal>,
+    pub(crate) seal_runs: Vec<SealRun>,
     pub(crate) opening: Vec<ToOpen>,
-    /// Where they go, in the same order.
+    pub(crate) open_runs: Vec<OpenRun>,
+    /// Where those of either way go, in the same order.
     pub(crate) outs: Vec<D::Frame>,
-    /// Those of a run that are finished and have a next hop.
+    /// Those that are finished and have a next hop.
     pub(crate) ready: Vec<D::Frame>,
     /// The sealed pieces of one packet, with their lengths, until all of them are.
     pub(crate) pieces: Vec<(D::Frame, usize)>,
@@ -128,10 +130,10 @@ impl<D: Device> Worker<D> {
         let peer_prefixes = Prefixes::new(
             peers.flat_map(|(tunnel, each)| each.peer_prefixes.iter().map(move |&p| (p, tunnel))),
         );
-        let mut inbound = Inbound::default();
+        let mut inbound = Inbound::new(config.burst);
         let mut lanes = Vec::with_capacity(config.tunnels.len());
         for (tunnel, each) in config.tunnels.into_iter().enumerate() {
-            let max_inner = each.outbound.sa.max_inner(config.mtu);
+            let max_inner = each.outbound.sa().max_inner(config.mtu);
             let least = tunnel::least(&each.peer_prefixes);
             if max_inner < least {
                 return Err(WorkerError::MtuTooSmall {
@@ -140,7 +142,7 @@ impl<D: Device> Worker<D> {
                     least,
                 });
             }
-            let spi = each.inbound.sa.spi().get();
+            let spi = each.inbound.sa().spi().get();
             inbound
                 .install(tunnel, each.inbound)
                 .map_err(|_| WorkerError::DuplicateSpi { spi })?;
@@ -176,7 +178,7 @@ impl<D: Device> Worker<D> {
             dummies: lanes.iter().any(|lane| lane.dummies.is_some()),
             lanes,
             routes: config.routes,
-            last_hop: None,
+            onward: Onward::none(),
             in_use: None,
             confirmed: now,
             reviewed: None,
@@ -184,9 +186,10 @@ impl<D: Device> Worker<D> {
             short: true,
             forget_at: None,
             received: Vec::with_capacity(config.burst),
-            run: None,
             sealing: Vec::with_capacity(config.burst),
+            seal_runs: Vec::with_capacity(config.burst),
             opening: Vec::with_capacity(config.burst),
+            open_runs: Vec::with_capacity(config.burst),
             outs: Vec::with_capacity(config.burst),
             ready: Vec::with_capacity(config.burst),
             pieces: Vec::with_capacity(16),
@@ -209,10 +212,10 @@ impl<D: Device> Worker<D> {
             latency: crate::latency::histogram(),
             device,
         };
-        for tunnel in 0..worker.lanes.len() {
-            let mtu = worker.lanes[tunnel].path.mtu() as u64;
+        for (tunnel, lane) in worker.lanes.iter().enumerate() {
+            let mtu = lane.path.mtu() as u64;
             worker.port.counters.publish_path(tunnel, mtu);
-            worker.used(tunnel);
+            lane.publish(tunnel, &worker.port.counters);
         }
         worker.publish();
         Ok((worker, control))
@@ -232,7 +235,7 @@ impl<D: Device> Worker<D> {
         }
         self.send_dummies(now);
         self.advance(now);
-        self.review_used(now);
+        self.account(now);
         self.ask(now);
         self.forget(now);
         if self.backlog.len() > 0 {
@@ -273,9 +276,6 @@ impl<D: Device> Worker<D> {
             let _ = events.try_send(Event::Resolve(hop));
             self.confirmed = now;
         }
-        for &tunnel in &self.used {
-            self.short |= self.lanes[tunnel].is_short();
-        }
         if self.short {
             self.short = false;
             for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
@@ -287,13 +287,14 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Notes that a tunnel's outbound SA has sealed, or is a new one: it is reviewed and published in this round.
+    /// Notes that a tunnel's outbound SA seals, or is a new one: it is reviewed and published in this round.
     #[inline]
     pub(crate) fn used(&mut self, tunnel: usize) {
         let lane = &mut self.lanes[tunnel];
         if !lane.used {
             lane.used = true;
             self.used.push(tunnel);
+            lane.outbound.fetch();
         }
     }
 
@@ -312,10 +313,15 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Holds those that were in use in this round against them.
-    fn review_used(&mut self, now: Instant) {
-        for &tunnel in &self.used {
-            self.lanes[tunnel].review(tunnel, now, &self.port, &mut self.totals.sas);
+    /// Publishes what those outbound SAs have carried that were in use in this round, behind the last packet that they
+    /// seal in it, and holds them against their lifetimes and the end of their numbers.
+    fn account(&mut self, now: Instant) {
+        for tunnel in self.used.drain(..) {
+            let lane = &mut self.lanes[tunnel];
+            lane.used = false;
+            lane.review(tunnel, now, &self.port, &mut self.totals.sas);
+            lane.publish(tunnel, &self.port.counters);
+            self.short |= lane.is_short();
         }
     }
 
@@ -323,12 +329,5 @@ impl<D: Device> Worker<D> {
         self.totals.holds = self.holds.len() as u64;
         self.totals.holding = self.holds.kept() as u64;
         self.port.counters.publish(&self.totals);
-        for tunnel in self.used.drain(..) {
-            let lane = &mut self.lanes[tunnel];
-            lane.used = false;
-            lane.outbound.publish();
-            let remaining = lane.outbound.sa.sequence_remaining();
-            self.port.counters.publish_sequence(tunnel, remaining);
-        }
     }
 }

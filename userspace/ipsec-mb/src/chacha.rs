@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::key::{ICV_LEN, NONCE_LEN};
 use crate::layout::{self, Job, Manager};
 use crate::library::{Library, ThreadManager, Unavailable};
+use crate::prefetch::prefetch;
 
 /// Length of the key in bytes.
 pub const SECRET_LEN: usize = 32;
@@ -58,6 +59,12 @@ impl ChaChaKey {
             secret: boxed,
             library,
         }
+    }
+
+    /// Fetches it ahead.
+    #[inline]
+    pub fn fetch(&self) {
+        prefetch(&**self.secret);
     }
 
     /// Encrypts `from` into `to`, of equal length, and gives the tag. `None` if this thread got no

@@ -5,22 +5,37 @@ use std::mem::MaybeUninit;
 use crate::key::{ICV_LEN, NONCE_LEN};
 use crate::layout::{Context, Gcm, KeyData};
 use crate::library::GcmCalls;
+use crate::prefetch::prefetch;
 
-/// Round keys and powers of the hash key. Wiped when dropped; boxed, so that moving it leaves no copy.
+/// Round keys and powers of the hash key. Wiped when dropped; expanded where it stays, since moving it would leave a copy.
 pub struct GcmKey {
-    data: Box<KeyData>,
+    data: KeyData,
     calls: GcmCalls,
 }
 
 impl GcmKey {
+    /// A place for a key, without one.
+    pub fn empty(calls: GcmCalls) -> GcmKey {
+        let data = KeyData::zeroed();
+        GcmKey { data, calls }
+    }
+
+    /// Expands a key into it.
+    ///
     /// # Safety
-    /// `secret` must be as long as the key that `calls` are for.
-    pub unsafe fn new(calls: GcmCalls, secret: &[u8]) -> GcmKey {
-        let mut data = Box::new(KeyData::zeroed());
+    /// `secret` must be as long as the key that the calls are for.
+    pub unsafe fn expand(&mut self, secret: &[u8]) {
         // SAFETY: the caller vouches for the secret's length; the data has the size and the
         // alignment of the library's structure.
-        unsafe { (calls.expand)(secret.as_ptr(), &raw mut *data) };
-        GcmKey { data, calls }
+        unsafe { (self.calls.expand)(secret.as_ptr(), &raw mut self.data) };
+    }
+
+    /// Fetches ahead what every packet takes of it: the round keys, and the lowest powers of the hash key.
+    #[inline]
+    pub fn fetch(&self) {
+        for line in self.data.always() {
+            prefetch(line);
+        }
     }
 
     /// Encrypts `from` into `to`, of equal length, and writes the tag.
@@ -70,7 +85,7 @@ impl GcmKey {
         // live, and those written are borrowed exclusively.
         unsafe {
             function(
-                &raw const *self.data,
+                &raw const self.data,
                 context.as_mut_ptr(),
                 to.as_mut_ptr(),
                 from.as_ptr(),

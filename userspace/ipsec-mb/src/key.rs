@@ -25,6 +25,10 @@ pub enum Cipher {
 /// A cipher with its key, wiped when dropped.
 pub struct Key(Keyed);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a key is boxed, and one hop less to it is one wait less for memory"
+)]
 enum Keyed {
     Gcm(GcmKey),
     ChaCha(ChaChaKey),
@@ -53,32 +57,46 @@ pub enum Error {
 }
 
 impl Key {
-    /// Expands a key.
+    /// Expands a key, on the heap, so that moving it leaves no copy.
     ///
     /// # Errors
     /// [`Error::KeyLength`].
-    pub fn new(library: &'static Library, cipher: Cipher, secret: &[u8]) -> Result<Key, Error> {
+    pub fn new(
+        library: &'static Library,
+        cipher: Cipher,
+        secret: &[u8],
+    ) -> Result<Box<Key>, Error> {
         let wrong = |expected| Error::KeyLength {
             expected,
             got: secret.len(),
         };
-        let keyed = match cipher {
-            Cipher::Aes128Gcm => {
-                let secret: &[u8; 16] = secret.try_into().map_err(|_| wrong(16))?;
-                // SAFETY: 16 bytes are a key of AES-128.
-                Keyed::Gcm(unsafe { GcmKey::new(library.gcm128, secret) })
-            }
-            Cipher::Aes256Gcm => {
-                let secret: &[u8; 32] = secret.try_into().map_err(|_| wrong(32))?;
-                // SAFETY: 32 bytes are a key of AES-256.
-                Keyed::Gcm(unsafe { GcmKey::new(library.gcm256, secret) })
-            }
+        let (expected, calls) = match cipher {
+            Cipher::Aes128Gcm => (16, library.gcm128),
+            Cipher::Aes256Gcm => (32, library.gcm256),
             Cipher::ChaCha20Poly1305 => {
                 let secret = secret.try_into().map_err(|_| wrong(32))?;
-                Keyed::ChaCha(ChaChaKey::new(library, secret))
+                let key = Keyed::ChaCha(ChaChaKey::new(library, secret));
+                return Ok(Box::new(Key(key)));
             }
         };
-        Ok(Key(keyed))
+        if secret.len() != expected {
+            return Err(wrong(expected));
+        }
+        let mut key = Box::new(Key(Keyed::Gcm(GcmKey::empty(calls))));
+        if let Keyed::Gcm(key) = &mut key.0 {
+            // SAFETY: so many bytes are a key of the cipher whose calls these are.
+            unsafe { key.expand(secret) };
+        }
+        Ok(key)
+    }
+
+    /// Fetches ahead what every packet takes of it. It never waits and changes nothing.
+    #[inline]
+    pub fn fetch(&self) {
+        match &self.0 {
+            Keyed::Gcm(key) => key.fetch(),
+            Keyed::ChaCha(key) => key.fetch(),
+        }
     }
 
     /// Encrypts `plaintext` into `ciphertext`, of equal length, and writes the tag.

@@ -21,4 +21,4 @@ mod prefetch;
 
 pub use key::{Cipher, Error, ICV_LEN, Key, NONCE_LEN};
 pub use library::{Library, Unavailable};
-pub use prefetch::{prefetch, prefetch_write};
+pub use prefetch::{prefetch, prefetch_value, prefetch_write};

@@ -14,7 +14,7 @@ fn library() -> &'static Library {
     Library::get().unwrap_or_else(|reason| panic!("{reason}"))
 }
 
-fn key(cipher: Cipher, len: usize) -> Key {
+fn key(cipher: Cipher, len: usize) -> Box<Key> {
     Key::new(library(), cipher, &[0x5a; 32][..len]).unwrap()
 }
 

@@ -10,6 +10,7 @@ pub(crate) trait Family: Copy + Ord + Debug + Into<IpAddr> + 'static {
     type Bits: Copy + Ord + Debug + 'static;
 
     const FIRST: Self::Bits;
+    const LAST: Self::Bits;
 
     /// Never a unicast destination beyond the host's own links, whatever the routes say.
     const NEVER: &'static [IpNet];
@@ -19,6 +20,10 @@ pub(crate) trait Family: Copy + Ord + Debug + Into<IpAddr> + 'static {
 
     fn bits(self) -> Self::Bits;
 
+    fn from_bits(bits: Self::Bits) -> Self;
+
+    fn before(bits: Self::Bits) -> Option<Self::Bits>;
+
     fn after(bits: Self::Bits) -> Option<Self::Bits>;
 }
 
@@ -26,6 +31,7 @@ impl Family for Ipv4Addr {
     type Bits = u32;
 
     const FIRST: u32 = 0;
+    const LAST: u32 = u32::MAX;
 
     /// "This network" and loopback (RFC 1122 section 3.2.1.3), multicast (RFC 5771), limited
     /// broadcast (RFC 919 section 7).
@@ -48,6 +54,16 @@ impl Family for Ipv4Addr {
         self.to_bits()
     }
 
+    #[inline]
+    fn from_bits(bits: u32) -> Self {
+        Ipv4Addr::from_bits(bits)
+    }
+
+    #[inline]
+    fn before(bits: u32) -> Option<u32> {
+        bits.checked_sub(1)
+    }
+
     fn after(bits: u32) -> Option<u32> {
         bits.checked_add(1)
     }
@@ -57,6 +73,7 @@ impl Family for Ipv6Addr {
     type Bits = u128;
 
     const FIRST: u128 = 0;
+    const LAST: u128 = u128::MAX;
 
     /// RFC 4291: the unspecified address and loopback (sections 2.5.2 and 2.5.3), IPv4-mapped
     /// addresses, which stand for no IPv6 host (2.5.5.2), link-local unicast, which no router
@@ -78,6 +95,16 @@ impl Family for Ipv6Addr {
     #[inline]
     fn bits(self) -> u128 {
         self.to_bits()
+    }
+
+    #[inline]
+    fn from_bits(bits: u128) -> Self {
+        Ipv6Addr::from_bits(bits)
+    }
+
+    #[inline]
+    fn before(bits: u128) -> Option<u128> {
+        bits.checked_sub(1)
     }
 
     fn after(bits: u128) -> Option<u128> {

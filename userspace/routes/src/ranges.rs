@@ -78,6 +78,18 @@ impl<A: Family> Ranges<A> {
             .last()
             .map_or(Hop::Unreachable, |(_, hop)| *hop)
     }
+
+    /// The first and the last address of the range of `destination`, and its hop.
+    pub(crate) fn around(&self, destination: A) -> (A, A, Hop<A>) {
+        let bits = destination.bits();
+        let after = self.0.partition_point(|(start, _)| *start <= bits);
+        let Some((first, hop)) = self.0[..after].last() else {
+            return (destination, destination, Hop::Unreachable);
+        };
+        let next = self.0.get(after).and_then(|(next, _)| A::before(*next));
+        let last = A::from_bits(next.unwrap_or(A::LAST));
+        (A::from_bits(*first), last, *hop)
+    }
 }
 
 impl<A: Family> Default for Ranges<A> {
@@ -264,6 +276,35 @@ mod tests {
                     naive(&entries, destination),
                     "destination {}", destination
                 );
+            }
+        }
+
+        /// Whatever lies in the range of an address shares its hop; the addresses beside the range do not.
+        #[test]
+        fn around_an_address_all_share_its_hop(
+            entries in prop::collection::vec(entry(), 0..32),
+            destinations in prop::collection::vec(address(), 32),
+        ) {
+            fn hold<A: Family>(ranges: &Ranges<A>, at: A, others: &[IpAddr]) -> Result<(), TestCaseError> {
+                let (first, last, hop) = ranges.around(at);
+                prop_assert!(first <= at && at <= last);
+                let within = |other: &A| first <= *other && *other <= last;
+                for other in others.iter().filter_map(|&other| A::of(other)).filter(within) {
+                    prop_assert_eq!(ranges.hop(other), hop);
+                }
+                prop_assert_eq!((ranges.hop(first), ranges.hop(last)), (hop, hop));
+                let beside = [A::before(first.bits()), A::after(last.bits())];
+                for outside in beside.into_iter().flatten() {
+                    prop_assert_ne!(ranges.hop(A::from_bits(outside)), hop);
+                }
+                Ok(())
+            }
+            let (v4, v6) = (Ranges::new(&entries), Ranges::new(&entries));
+            for destination in &destinations {
+                match *destination {
+                    IpAddr::V4(at) => hold::<Ipv4Addr>(&v4, at, &destinations)?,
+                    IpAddr::V6(at) => hold::<Ipv6Addr>(&v6, at, &destinations)?,
+                }
             }
         }
 

@@ -94,6 +94,19 @@ impl Snapshot {
         }
     }
 
+    /// The same, with the first and the last of the destinations around it that share the answer: those of the route,
+    /// where it leads to a gateway.
+    #[inline]
+    pub fn lookup_around(&self, destination: IpAddr) -> (IpAddr, IpAddr, Lookup) {
+        fn wide<A: Family>((first, last, hop): (A, A, Lookup)) -> (IpAddr, IpAddr, Lookup) {
+            (first.into(), last.into(), hop)
+        }
+        match destination {
+            IpAddr::V4(destination) => wide(self.v4.lookup_around(destination)),
+            IpAddr::V6(destination) => wide(self.v6.lookup_around(destination)),
+        }
+    }
+
     /// The neighbour that takes packets to `destination`, resolved or not; `None` if unreachable.
     #[inline]
     pub fn next_hop(&self, destination: IpAddr) -> Option<IpAddr> {
@@ -140,10 +153,24 @@ impl<A: Family> Tables<A> {
     fn lookup(&self, destination: A) -> Lookup {
         match self.next_hop(destination) {
             None => Lookup::Unreachable,
-            Some(next) => match self.neighbour(next) {
-                Some(mac) => Lookup::Ready(mac),
-                None => Lookup::Unresolved(next.into()),
-            },
+            Some(next) => self.ask(next),
+        }
+    }
+
+    #[inline]
+    fn lookup_around(&self, destination: A) -> (A, A, Lookup) {
+        match self.ranges.around(destination) {
+            (first, last, Hop::Unreachable) => (first, last, Lookup::Unreachable),
+            (first, last, Hop::Gateway(gateway)) => (first, last, self.ask(gateway)),
+            (_, _, Hop::OnLink) => (destination, destination, self.ask(destination)),
+        }
+    }
+
+    #[inline]
+    fn ask(&self, next: A) -> Lookup {
+        match self.neighbour(next) {
+            Some(mac) => Lookup::Ready(mac),
+            None => Lookup::Unresolved(next.into()),
         }
     }
 
@@ -210,6 +237,27 @@ mod tests {
         let other = ip("10.1.0.3");
         assert_eq!(snapshot.lookup(other), Lookup::Unresolved(other));
         assert_eq!(snapshot.lookup(ip("10.1.1.2")), Lookup::Unreachable);
+    }
+
+    #[test]
+    fn those_behind_a_router_share_its_answer_and_hosts_on_the_link_have_their_own() {
+        let routes = [
+            route("10.0.0.0/8", Some("10.1.0.1"), 0),
+            route("10.1.0.0/24", None, 0),
+        ];
+        let snapshot = Snapshot::new(routes, [(ip("10.1.0.1"), ONE), (ip("10.1.0.2"), TWO)]);
+        let around = |text| snapshot.lookup_around(ip(text));
+        let behind = (ip("10.1.1.0"), ip("10.255.255.255"), Lookup::Ready(ONE));
+        assert_eq!(around("10.1.1.0"), behind);
+        assert_eq!(around("10.9.0.7"), behind);
+        let host = ip("10.1.0.2");
+        assert_eq!(around("10.1.0.2"), (host, host, Lookup::Ready(TWO)));
+        let other = ip("10.1.0.3");
+        assert_eq!(
+            around("10.1.0.3"),
+            (other, other, Lookup::Unresolved(other))
+        );
+        assert_eq!(around("11.0.0.1").2, Lookup::Unreachable);
     }
 
     #[test]

@@ -4,9 +4,8 @@ use aes_gcm::aead::Error;
 use causeway_ipsec_mb::{Library, Unavailable};
 
 use super::aws_lc::AwsLc;
-use super::ipsec_mb::IpsecMb;
 use super::rustcrypto::RustCrypto;
-use super::{ICV_LEN, NONCE_LEN};
+use super::{ICV_LEN, NONCE_LEN, ipsec_mb};
 use crate::cipher::Cipher;
 
 /// An implementation of the AEADs.
@@ -92,6 +91,9 @@ pub enum BackendChoice {
 
 /// A cipher with a key in it, whoever implements it. All that the rest of this crate knows of a backend.
 pub(super) trait Keyed: Send + Sync {
+    /// Fetches ahead what every packet takes of the key, if that is known.
+    fn fetch(&self) {}
+
     /// Encrypts `plaintext` into `ciphertext`, of equal length, and writes the ICV.
     fn encrypt(
         &self,
@@ -122,7 +124,7 @@ pub(super) fn keyed(backend: Available, cipher: Cipher, secret: &[u8]) -> Box<dy
     match backend.0 {
         Backend::RustCrypto => Box::new(RustCrypto::new(cipher, secret)),
         Backend::AwsLc => Box::new(AwsLc::new(cipher, secret)),
-        Backend::IpsecMb => Box::new(IpsecMb::new(cipher, secret)),
+        Backend::IpsecMb => ipsec_mb::key(cipher, secret),
     }
 }
 

@@ -8,21 +8,21 @@ use super::{ICV_LEN, NONCE_LEN};
 use crate::cipher::Cipher;
 
 /// A key of the library's own making, which it wipes when dropped.
-pub(super) struct IpsecMb(Key);
-
-impl IpsecMb {
-    pub(super) fn new(cipher: Cipher, secret: &[u8]) -> IpsecMb {
-        let library = Library::get().expect("asked for by who has seen that it is available");
-        let name = match cipher {
-            Cipher::Aes128Gcm => Name::Aes128Gcm,
-            Cipher::Aes256Gcm => Name::Aes256Gcm,
-            Cipher::ChaCha20Poly1305 => Name::ChaCha20Poly1305,
-        };
-        IpsecMb(Key::new(library, name, secret).expect("Key::new has checked the length"))
-    }
+pub(super) fn key(cipher: Cipher, secret: &[u8]) -> Box<Key> {
+    let library = Library::get().expect("asked for by who has seen that it is available");
+    let name = match cipher {
+        Cipher::Aes128Gcm => Name::Aes128Gcm,
+        Cipher::Aes256Gcm => Name::Aes256Gcm,
+        Cipher::ChaCha20Poly1305 => Name::ChaCha20Poly1305,
+    };
+    Key::new(library, name, secret).expect("the caller's key has its cipher's length")
 }
 
-impl Keyed for IpsecMb {
+impl Keyed for Key {
+    fn fetch(&self) {
+        Key::fetch(self);
+    }
+
     fn encrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
@@ -31,7 +31,7 @@ impl Keyed for IpsecMb {
         ciphertext: &mut [u8],
         icv: &mut [u8; ICV_LEN],
     ) -> Result<(), Error> {
-        let sealed = self.0.seal(nonce, aad, plaintext, ciphertext, icv);
+        let sealed = self.seal(nonce, aad, plaintext, ciphertext, icv);
         sealed.map_err(|_| Error)
     }
 
@@ -43,7 +43,7 @@ impl Keyed for IpsecMb {
         icv: &[u8; ICV_LEN],
         plaintext: &mut [u8],
     ) -> Result<(), Error> {
-        let opened = self.0.open(nonce, aad, ciphertext, icv, plaintext);
+        let opened = self.open(nonce, aad, ciphertext, icv, plaintext);
         opened.map_err(|_| Error)
     }
 }

@@ -123,9 +123,10 @@ fn auditable_events_are_told_at_a_limited_rate() {
     assert_eq!(
         events(&b),
         [
+            // Known before the burst is opened.
+            audit(Drop::UnknownSpi, 0xdead_beef),
             audit(Drop::AuthenticationFailed, 0x1000),
             audit(Drop::Replayed, 0x1000),
-            audit(Drop::UnknownSpi, 0xdead_beef),
         ]
     );
     b.exchange(&vec![foreign.clone(); 100]);
