@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: a lab with the binary that `cargo xtask build` made.
 
+mod crossing;
+
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use causeway_lab::measure::laws;
-use causeway_lab::measure::probe::{self, Probe};
 use causeway_lab::{Lab, Options, Process, Site};
+
+pub use crossing::{crosses, must_cross, must_not_cross};
 
 /// No wait for a lab's roles is longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,21 +86,6 @@ pub fn output(lab: &Lab, site: Site, program: &str, arguments: &[&str]) -> Resul
     command.args(arguments);
     let process: Process = lab.spawn(site, program, &command)?;
     process.finish(Duration::from_secs(10))
-}
-
-/// Probes the way from VPC 1 to VPC 2, once neighbours are resolved.
-///
-/// # Errors
-/// Where the probe cannot be sent.
-pub fn crosses(lab: &Lab) -> Result<Probe> {
-    let few = probe::Plan {
-        packets_per_flow: 20,
-        rate: 5_000,
-        ..probe::Plan::default()
-    };
-    let probe = || probe::run(lab, Site::host(1, 1), Site::host(2, 1), &few);
-    probe()?;
-    probe()
 }
 
 /// Stops all roles and holds their last words to the laws.

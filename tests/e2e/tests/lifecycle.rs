@@ -4,7 +4,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{crosses, ends_in_order, has_xdp, laid_out, options, running};
+use causeway_e2e_tests::{
+    crosses, ends_in_order, has_xdp, laid_out, must_cross, must_not_cross, options, running,
+};
 use causeway_lab::{Family, Inner, Lab, Options, Placement, Site};
 
 /// What `ip` says inside a machine of the lab.
@@ -31,10 +33,7 @@ fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
     lab.start_roles()?;
     // Both gateways of each side carry again: the senders' numbers went on from the disk, so
     // that the peers' windows took them.
-    let probe = crosses(&lab)?;
-    let fact = probe.fact("probe");
-    ensure!(fact.holds, "{fact:?}");
-    Ok(())
+    must_cross(&lab)
 }
 
 /// The kernel forgets neighbours and routes of a NIC that goes down; sockets and program stay.
@@ -52,18 +51,12 @@ fn carries_again(outer: Family) -> Result<()> {
         outer,
         ..options()?
     })?;
-    ensure!(
-        crosses(&lab)?.fact("probe").holds,
-        "the probe does not cross"
-    );
+    must_cross(&lab)?;
     for site in [Site::demux(1), Site::gateway(1, 1)] {
         let mut routes = ip(&lab, site, "route show dev cwlab0 scope global")?;
         routes += &ip(&lab, site, "-6 route show dev cwlab0 proto boot")?;
         ip(&lab, site, "link set cwlab0 down")?;
-        ensure!(
-            !crosses(&lab)?.fact("probe").holds,
-            "the probe crosses while the NIC of {site} is down"
-        );
+        must_not_cross(&lab, &format!("the NIC of {site} is down"))?;
         ip(&lab, site, "link set cwlab0 up")?;
         // What the kernel does not bring back itself.
         for route in routes.lines() {
@@ -74,8 +67,7 @@ fn carries_again(outer: Family) -> Result<()> {
             )?;
         }
         std::thread::sleep(Duration::from_secs(1));
-        let fact = crosses(&lab)?.fact("probe");
-        ensure!(fact.holds, "after {site}: {fact:?}");
+        must_cross(&lab).with_context(|| format!("after {site}"))?;
     }
     ends_in_order(&mut lab)
 }
@@ -109,10 +101,7 @@ fn replaced(inner: Inner, family: Family) -> Result<()> {
         format!("neigh replace {host_address} lladdr 02:00:00:00:09:09 dev cwlab0 nud stale");
     ip(&lab, Site::gateway(2, 1), &entry)?;
     lab.start_roles()?;
-    ensure!(
-        !crosses(&lab)?.fact("probe").holds,
-        "the old address still leads somewhere"
-    );
+    must_not_cross(&lab, "the host's old address leads nowhere")?;
     // The kernel doubts an entry for 5 s and then asks three times, a second apart.
     let deadline = Instant::now() + Duration::from_secs(30);
     while !crosses(&lab)?.fact("probe").holds {
@@ -127,16 +116,9 @@ fn nothing_crosses_without_the_demux() -> Result<()> {
         gateways: 1,
         ..options()?
     })?;
-    ensure!(
-        crosses(&lab)?.fact("probe").holds,
-        "the probe does not cross"
-    );
+    must_cross(&lab)?;
     lab.kill_role(Site::demux(1))?;
-    ensure!(
-        !crosses(&lab)?.fact("probe").holds,
-        "the probe crosses without a demux"
-    );
-    Ok(())
+    must_not_cross(&lab, "there is no demux")
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{crosses, options, running};
+use causeway_e2e_tests::{crosses, must_cross, options, running};
 use causeway_lab::measure::survey::Plan;
 use causeway_lab::measure::{laws, probe, rekey};
 use causeway_lab::{Options, Placement, Site};
@@ -130,14 +130,13 @@ fn a_killed_sender_goes_on_behind_its_numbers() -> Result<()> {
     crosses(&lab)?;
     lab.rekey(1, 1, 1, Duration::ZERO)?;
     for _ in 0..3 {
-        ensure!(crosses(&lab)?.fact("probe").holds, "before it is killed");
+        must_cross(&lab).context("before it is killed")?;
         lab.kill_role(near)?;
         // A socket that a killed process left is no obstacle.
         lab.start_role(near)?;
         lab.switch_sa(1, 1, 1)?;
     }
-    let probe = crosses(&lab)?;
-    ensure!(probe.fact("probe").holds, "{probe:?}");
+    must_cross(&lab)?;
     let status = lab.status(Site::gateway(2, 1))?;
     let drops = &status.workers[0].drops;
     for reason in ["replayed", "left-of-window"] {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{crosses, ends_in_order, laid_out, options, output};
+use causeway_e2e_tests::{ends_in_order, laid_out, must_cross, options, output};
 use causeway_lab::{Options, Site};
 
 /// Lines of a tunnel, the same on both sides.
@@ -28,8 +28,7 @@ fn settings_hold_on_the_wire() -> Result<()> {
         std::fs::write(&file, text.replacen("encapsulation =", &with, 1))?;
     }
     lab.start_roles()?;
-    let fact = crosses(&lab)?.fact("probe");
-    ensure!(fact.holds, "{fact:?}");
+    must_cross(&lab)?;
 
     // The hosts are quiet now; the tunnels are not.
     let wire = output(
