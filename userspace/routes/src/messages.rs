@@ -21,8 +21,27 @@ pub(crate) struct Neighbour {
     pub address: IpAddr,
     /// Present while the kernel itself would send to it.
     pub mac: Option<[u8; 6]>,
+    pub state: NeighbourState,
+}
+
+impl Neighbour {
     /// The MAC address has not been confirmed for a while and nothing is under way to do so.
-    pub stale: bool,
+    pub(crate) fn is_stale(&self) -> bool {
+        self.state == NeighbourState::Stale
+    }
+
+    /// An administrator's word, which needs no confirmation; or there is nobody to ask.
+    pub(crate) fn is_fixed(&self) -> bool {
+        matches!(
+            self.state,
+            NeighbourState::Permanent | NeighbourState::Noarp
+        )
+    }
+
+    /// It was asked for and has not answered yet.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.state == NeighbourState::Incomplete
+    }
 }
 
 /// The route as `interface` sees it; `None` for what takes no part in
@@ -142,7 +161,7 @@ pub(crate) fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<Ne
         // Groups are in the kernel's tables too, but never anybody's next hop.
         address: address.filter(|address| !address.is_multicast())?,
         mac: mac.filter(|_| usable(header.state)),
-        stale: header.state == NeighbourState::Stale,
+        state: header.state,
     })
 }
 
@@ -359,7 +378,7 @@ mod tests {
             let expected = Neighbour {
                 address: v4("10.1.0.2").into(),
                 mac: usable.then_some([2, 0, 0, 0, 0, 2]),
-                stale: state == Stale,
+                state,
             };
             assert_eq!(neighbour(&message, OURS), Some(expected), "{state:?}");
         }

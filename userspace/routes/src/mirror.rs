@@ -9,12 +9,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use rtnetlink::Handle;
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
-};
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteMessage;
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use tokio::sync::mpsc;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
@@ -22,7 +20,9 @@ use crate::error::RoutesError;
 use crate::messages::{self, Neighbour};
 use crate::netlink;
 use crate::notice::{self, Outdated};
+use crate::questions::Questions;
 use crate::ranges::Hop;
+use crate::retries::Retries;
 use crate::snapshot::Snapshot;
 
 type Messages = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
@@ -52,6 +52,8 @@ pub(crate) struct Mirror<P> {
     gateways: BTreeSet<IpAddr>,
     /// Neighbours that were asked for, with the time of the last request.
     kept: BTreeMap<IpAddr, Instant>,
+    questions: Questions,
+    retries: Retries,
     outdated: Outdated,
     outdated_since: Instant,
     published: Arc<Snapshot>,
@@ -62,11 +64,13 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
     pub(crate) fn new(interface: u32, handle: Handle, publish: P) -> Self {
         Self {
             interface,
+            questions: Questions::new(interface, handle.clone()),
             handle,
             routes: Snapshot::default(),
             neighbours: Vec::new(),
             gateways: BTreeSet::new(),
             kept: BTreeMap::new(),
+            retries: Retries::default(),
             outdated: Outdated::ALL,
             outdated_since: Instant::now(),
             published: Arc::default(),
@@ -80,12 +84,10 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         Ok(())
     }
 
-    /// Runs until the sender of `wanted` is gone. `refusals` are answers to requests that asked
-    /// for none.
+    /// Runs until the sender of `wanted` is gone.
     pub(crate) async fn run(
         &mut self,
         mut notifications: Messages,
-        mut refusals: Messages,
         mut wanted: mpsc::Receiver<IpAddr>,
     ) -> Result<(), RoutesError> {
         let mut refresh = time::interval_at(Instant::now() + REFRESH, REFRESH);
@@ -94,6 +96,8 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         let mut batch = Vec::new();
         loop {
             let settled = pin!(time::sleep_until(self.outdated_since + COALESCE));
+            let due = self.retries.due();
+            let again = pin!(time::sleep_until(due.unwrap_or_else(Instant::now)));
             tokio::select! {
                 notification = notifications.next() => match notification {
                     Some(message) => self.note(message)?,
@@ -104,13 +108,10 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
                     if count == 0 {
                         return Ok(());
                     }
-                    self.resolve(batch.drain(..).collect())?;
+                    self.resolve(batch.drain(..).collect()).await?;
                 }
+                () = again, if due.is_some() => self.retry().await?,
                 _ = refresh.tick() => self.refresh().await?,
-                refusal = refusals.next() => match refusal {
-                    Some(message) => log_refusal(&message),
-                    None => return Err(RoutesError::Closed),
-                },
             }
         }
     }
@@ -199,15 +200,48 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         (self.publish)(Arc::clone(&self.published));
     }
 
-    fn resolve(&mut self, wanted: BTreeSet<IpAddr>) -> Result<(), RoutesError> {
+    async fn resolve(&mut self, wanted: BTreeSet<IpAddr>) -> Result<(), RoutesError> {
         let now = Instant::now();
+        self.settle(now);
         for neighbour in wanted {
-            self.ask(neighbour)?;
+            if self.listed(neighbour).is_some_and(Neighbour::is_fixed) {
+                continue;
+            }
+            self.questions.ask(neighbour).await?;
+            if self.published.neighbour(neighbour).is_none() {
+                self.retries.asked(neighbour, now);
+            }
             if self.kept.len() < MAX_KEPT || self.kept.contains_key(&neighbour) {
                 self.kept.insert(neighbour, now);
             }
         }
         Ok(())
+    }
+
+    /// Repeats requests that were lost, or whose answers were.
+    async fn retry(&mut self) -> Result<(), RoutesError> {
+        // An answer may be a notification that nobody has looked at yet.
+        self.outdated.neighbours = true;
+        self.update().await?;
+        let now = Instant::now();
+        self.settle(now);
+        for neighbour in self.retries.take_due(now) {
+            if self.listed(neighbour).is_some_and(Neighbour::is_awaited) {
+                self.questions.stop(neighbour).await?;
+            }
+            self.questions.ask(neighbour).await?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, now: Instant) {
+        let published = &self.published;
+        self.retries
+            .settle(now, |neighbour| published.neighbour(neighbour).is_some());
+    }
+
+    fn listed(&self, neighbour: IpAddr) -> Option<&Neighbour> {
+        self.neighbours.iter().find(|n| n.address == neighbour)
     }
 
     /// Confirms what was asked for and has gone stale; the kernel sees none of our traffic, so
@@ -220,31 +254,11 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
             published.neighbour(*address).is_some() || asked.elapsed() < PATIENCE
         });
         let in_use = |a: &IpAddr| self.kept.contains_key(a) || self.gateways.contains(a);
-        let stale = self.neighbours.iter().filter(|n| n.stale);
+        let stale = self.neighbours.iter().filter(|n| n.is_stale());
         let stale: Vec<IpAddr> = stale.map(|n| n.address).filter(in_use).collect();
-        stale.into_iter().try_for_each(|address| self.ask(address))
-    }
-
-    /// As if a packet had been sent to the neighbour: NTF_USE starts a resolution unless one is
-    /// under way or the answer is fresh, and NLM_F_CREATE makes the entry if there is none.
-    fn ask(&mut self, neighbour: IpAddr) -> Result<(), RoutesError> {
-        let mut message = NeighbourMessage::default();
-        let (family, address) = match neighbour {
-            IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
-            IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
-        };
-        message.header.family = family;
-        message.header.ifindex = self.interface;
-        message.header.flags = NeighbourFlags::Use;
-        message.attributes = vec![NeighbourAttribute::Destination(address)];
-        let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewNeighbour(message));
-        request.header.flags = NLM_F_REQUEST | NLM_F_CREATE;
-        self.handle.notify(request).map_err(|_| RoutesError::Closed)
-    }
-}
-
-fn log_refusal(message: &NetlinkMessage<RouteNetlinkMessage>) {
-    if let NetlinkPayload::Error(error) = &message.payload {
-        tracing::debug!("the kernel refused to resolve a neighbour: {error}");
+        for address in stale {
+            self.questions.ask(address).await?;
+        }
+        Ok(())
     }
 }

@@ -48,11 +48,13 @@ pub(crate) fn outdated(
             routes: true,
             neighbours: false,
         },
-        // Entries move between reachable and stale all the time; only another answer matters.
+        // Entries move between reachable and stale all the time; only another answer matters, and
+        // one that must not be asked for any more.
         NewNeighbour(message) => Outdated {
             routes: false,
-            neighbours: neighbour(message)
-                .is_some_and(|seen| published.neighbour(seen.address) != seen.mac),
+            neighbours: neighbour(message).is_some_and(|seen| {
+                seen.is_fixed() || published.neighbour(seen.address) != seen.mac
+            }),
         },
         DelNeighbour(message) => Outdated {
             routes: false,
@@ -103,13 +105,14 @@ mod tests {
 
     #[test]
     fn a_neighbour_matters_when_its_answer_is_another() {
-        use NeighbourState::{Failed, Reachable, Stale};
+        use NeighbourState::{Failed, Permanent, Reachable, Stale};
         use RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
         let published = Snapshot::new([], [(IpAddr::V4(KNOWN), MAC)]);
         let other = Ipv4Addr::new(10, 1, 0, 3);
         let expectations = [
             (NewNeighbour(entry(KNOWN, MAC, Reachable)), false),
             (NewNeighbour(entry(KNOWN, MAC, Stale)), false),
+            (NewNeighbour(entry(KNOWN, MAC, Permanent)), true),
             (NewNeighbour(entry(KNOWN, MAC, Failed)), true),
             (NewNeighbour(entry(KNOWN, [2; 6], Reachable)), true),
             (NewNeighbour(entry(other, MAC, Reachable)), true),

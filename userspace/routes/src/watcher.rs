@@ -63,8 +63,9 @@ impl Watcher {
         let task = async move {
             // Unused, but the connection ends when its last handle is dropped.
             let _listening = notifications.handle;
+            let _unsolicited = questions.unsolicited;
             tokio::select! {
-                ended = mirror.run(notifications.unsolicited, questions.unsolicited, wanted) => ended,
+                ended = mirror.run(notifications.unsolicited, wanted) => ended,
                 () = notifications.connection => Err(RoutesError::Closed),
                 () = questions.connection => Err(RoutesError::Closed),
             }
@@ -74,7 +75,8 @@ impl Watcher {
 
     /// Asks the kernel to resolve this neighbour, by ARP or by NDP, without waiting for it: a later snapshot
     /// has the answer. Asking again for one whose resolution failed starts it anew; asking for
-    /// one that is known costs little.
+    /// one that is known costs little, and a permanent entry is left alone. While the answer is
+    /// awaited, the request is repeated after 25 ms, and four times more until 775 ms are over.
     ///
     /// A neighbour once asked for is kept fresh as long as it answers, so ask at least once for
     /// each that matters even if it is known already. The gateways of routes are kept fresh

@@ -4,4 +4,5 @@
 mod interface;
 mod ipv6;
 mod namespaces;
+mod silence;
 mod watcher;

@@ -8,7 +8,7 @@ use crate::namespaces::{FAR_MAC, NIC, Pair, Watch};
 use causeway_routes::{Lookup, RoutesError, Snapshot, Watcher};
 
 pub const SECOND: Duration = Duration::from_secs(1);
-const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
+pub const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 99));
 const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 7));
 pub const NEW_MAC: [u8; 6] = [2, 0, 0, 0, 9, 9];
@@ -18,7 +18,7 @@ pub fn finds(destination: IpAddr, expected: Lookup) -> impl Fn(&Snapshot) -> boo
 }
 
 pub fn state_of(pair: &Pair, address: IpAddr) -> String {
-    pair.near(&format!("neigh show {address} dev {NIC}"))
+    pair.near(&format!("neigh show {address} dev {NIC} nud all"))
 }
 
 #[test]
@@ -138,7 +138,8 @@ fn a_failed_neighbour_is_unresolved_and_asked_for_anew() {
             .await;
 
         watch.watcher.resolve(NOBODY);
-        tokio::time::sleep(SECOND).await;
+        // All repetitions are over, and the kernel's last one as well.
+        tokio::time::sleep(2 * SECOND).await;
         let state = state_of(&pair, NOBODY);
         assert!(state.contains("FAILED"), "{state}");
         let latest = watch.snapshots.borrow().clone();
