@@ -71,8 +71,7 @@ pub enum Way {
 
 /// Everything that runs. Processes end before the namespaces go.
 pub struct Hosts {
-    pub gateway: Process,
-    _beside: Vec<Process>,
+    processes: Vec<(Subject, Process)>,
     kernel: Kernel,
     /// The peer's end of the SA towards each gateway, whom the load plays.
     peer: OutboundSa,
@@ -90,24 +89,32 @@ impl Hosts {
         let mut kernel = Kernel::load(&args.load, SEALED)?;
         ground.inside(LOAD, || kernel.sink(&nics))?;
         let key = vec![0x5a; args.cipher.key_len()];
-        let mut beside = vec![start_forwarder(args, &ground)?];
-        if let Some(causeway) = &args.against {
-            beside.push(start_gateway(
-                args,
-                &ground,
-                Subject::Other,
-                causeway,
-                &key,
-            )?);
-        }
+        let start = |subject| match subject {
+            Subject::Forwarder => start_forwarder(args, &ground),
+            Subject::Gateway => start_gateway(args, &ground, subject, &args.causeway, &key),
+            Subject::Other => {
+                let causeway = args.against.as_ref().context("another build")?;
+                start_gateway(args, &ground, subject, causeway, &key)
+            }
+        };
+        let processes = subjects
+            .into_iter()
+            .map(|subject| Ok((subject, start(subject)?)))
+            .collect::<Result<_>>()?;
         Ok(Self {
-            gateway: start_gateway(args, &ground, Subject::Gateway, &args.causeway, &key)?,
-            _beside: beside,
+            processes,
             kernel,
             peer: tunnel::peer(args, &key)?,
             other_peer: tunnel::peer(args, &key)?,
             ground,
         })
+    }
+
+    /// The process of a subject.
+    pub fn pid(&self, subject: Subject) -> Result<u32> {
+        let mut processes = self.processes.iter();
+        let found = processes.find(|(of, _)| *of == subject);
+        Ok(found.context("a process of each subject")?.1.pid())
     }
 
     /// Readies packets for [`Hosts::flood`]: plaintext ones, or for the way that decrypts sealed ones.

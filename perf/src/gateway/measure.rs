@@ -51,6 +51,9 @@ pub struct Cell {
     pub offered_mpps: Spread,
     /// mpps over that of the plain forwarder in the same round.
     pub over_forwarder: Spread,
+    /// Nanoseconds that the subject's threads have had a core for each of its packets that reached the sink,
+    /// softirqs that ran in their place included. Others' work on the core does not count.
+    pub cpu_ns: Spread,
     /// The subject's core in the median round.
     pub core: Share,
 }
@@ -88,6 +91,7 @@ struct Sample {
     delivered: f64,
     offered: f64,
     arrived: u64,
+    cpu_ns: f64,
     core: Share,
 }
 
@@ -153,6 +157,7 @@ fn cell(workload: Workload, what: &'static str, samples: &[Sample], plain: &[f64
         gbit: spread(&|sample| sample.delivered * workload.mean_len() * 8.0 / 1e9),
         offered_mpps: spread(&|sample| sample.offered / 1e6),
         over_forwarder: Spread::of(ratios.collect()),
+        cpu_ns: spread(&|sample| sample.cpu_ns),
         core: by_rate[by_rate.len() / 2].core,
     }
 }
@@ -160,7 +165,7 @@ fn cell(workload: Workload, what: &'static str, samples: &[Sample], plain: &[f64
 /// Offers ever more to the gateway, up to what the load's core can make.
 pub fn ramp(args: &Args, hosts: &mut Hosts) -> Result<Vec<Rung>> {
     let mut counter = Kernel::load(&args.load, 1)?;
-    counter.count_calls(hosts.gateway.pid())?;
+    counter.count_calls(hosts.pid(Subject::Gateway)?)?;
     let mut rungs = Vec::new();
     for workload in asked(args, [Workload::Size(64), Workload::Size(1400)]) {
         eprintln!("measuring {workload} with ever more offered");
@@ -186,7 +191,7 @@ pub fn ramp(args: &Args, hosts: &mut Hosts) -> Result<Vec<Rung>> {
 pub fn calls(args: &Args, hosts: &mut Hosts) -> Result<Vec<Calls>> {
     eprintln!("counting system calls");
     let mut counter = Kernel::load(&args.load, 1)?;
-    counter.count_calls(hosts.gateway.pid())?;
+    counter.count_calls(hosts.pid(Subject::Gateway)?)?;
     let mut calls = Vec::new();
     for workload in asked(args, WORKLOADS) {
         for way in [Way::Encrypt, Way::Decrypt] {
@@ -205,9 +210,9 @@ pub fn calls(args: &Args, hosts: &mut Hosts) -> Result<Vec<Calls>> {
 /// What the gateway costs while nothing comes.
 pub fn idle(hosts: &Hosts) -> Result<Idle> {
     thread::sleep(SETTLE);
-    let (used, began) = (cpu::used(hosts.gateway.pid())?, Instant::now());
+    let (used, began) = (cpu::used(hosts.pid(Subject::Gateway)?)?, Instant::now());
     thread::sleep(IDLE);
-    let used = cpu::used(hosts.gateway.pid())? - used;
+    let used = cpu::used(hosts.pid(Subject::Gateway)?)? - used;
     Ok(Idle {
         core_percent: 100.0 * used.as_secs_f64() / began.elapsed().as_secs_f64(),
     })
@@ -231,14 +236,17 @@ fn take(
         rate: rate as u64,
         batch: args.batch,
     };
-    let before = Core::read(args.core)?;
+    let pid = hosts.pid(subject)?;
+    let (before, used) = (Core::read(args.core)?, cpu::used(pid)?);
     let flooded = hosts.flood(subject, flood)?;
     let core = Core::read(args.core)?.since(before);
     thread::sleep(PAUSE);
+    let used = cpu::used(pid)? - used;
     Ok(Sample {
         delivered: flooded.delivered,
         offered: flooded.offered,
         arrived: flooded.arrived,
+        cpu_ns: used.as_nanos() as f64 / flooded.arrived as f64,
         core,
     })
 }

@@ -20,20 +20,21 @@ pub fn text(document: &Document) -> String {
     );
     let _ = writeln!(
         text,
-        "{:>5} {:13}{:>20}{:>8}{:>9}{:>20}   core: user, kernel, idle, stolen",
-        "size", "", "Mpps", "Gbit/s", "offered", "over forwarder"
+        "{:>5} {:13}{:>20}{:>8}{:>9}{:>20}{:>9}   core: user, kernel, idle, stolen",
+        "size", "", "Mpps", "Gbit/s", "offered", "over forwarder", "CPU ns"
     );
     for cell in &document.figures {
         let (mpps, ratio) = (&cell.mpps, &cell.over_forwarder);
         let _ = writeln!(
             text,
-            "{:>5} {:13}{:>20}{:>8.2}{:>9.2}{:>20}   {:.0}, {:.0}, {:.0}, {:.0} %",
+            "{:>5} {:13}{:>20}{:>8.2}{:>9.2}{:>20}{:>9.0}   {:.0}, {:.0}, {:.0}, {:.0} %",
             cell.size,
             cell.what,
             format!("{:.3} [{:.3}-{:.3}]", mpps.median, mpps.min, mpps.max),
             cell.gbit.median,
             cell.offered_mpps.median,
             format!("{:.2} [{:.2}-{:.2}]", ratio.median, ratio.min, ratio.max),
+            cell.cpu_ns.median,
             cell.core.user,
             cell.core.kernel,
             cell.core.idle,
