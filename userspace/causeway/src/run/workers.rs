@@ -18,8 +18,9 @@ use super::sas::{Allotment, Book, Entry, Post, Sas, Terms};
 use crate::config::{Gateway, Plan, Tunnel};
 use crate::sequence::Reservation;
 
-/// Frames of a queue's UMEM for each worker, half of them to receive.
-const FRAMES_PER_WORKER: u32 = 4096;
+/// Frames of a queue's UMEM for each worker, half of them to receive: enough for its rings, and no more, since what
+/// the kernel writes is to be read out of a cache.
+const FRAMES_PER_WORKER: u32 = 2048;
 const RING_SIZE: u32 = 2048;
 /// A UMEM of whole huge pages can stand on them: 2 MiB, in frames of the smaller size.
 const FRAMES_PER_HUGE_PAGE: u32 = 1024;
