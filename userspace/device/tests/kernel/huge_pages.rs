@@ -1,6 +1,9 @@
 //! A UMEM on huge pages where the host has them, and without them where it has not.
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, File},
+    time::Duration,
+};
 
 use causeway_device::{AfXdp, Device, OpenOptions};
 
@@ -83,6 +86,9 @@ fn stands_on_huge_pages(wire: &Wire, frames_per_queue: u32) -> bool {
 #[test]
 fn frames_stand_on_huge_pages_where_there_are_some_and_on_common_ones_else() {
     with_veth(1, || {
+        // The host has one number for all who run this test.
+        let turn = File::open(format!("{HUGE_PAGES}/nr_hugepages"));
+        let _turn = turn.inspect(|file| file.lock().unwrap());
         let wire = Wire::open();
         // No whole number of huge pages, and more than there are.
         assert!(!stands_on_huge_pages(&wire, FRAMES + 64));
