@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_device::{AfXdp, Device, Level, Occupancy, OpenOptions, XdpFrame};
+use causeway_device::{AfXdp, Device, Intake, Level, Occupancy, OpenOptions, XdpFrame};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
@@ -252,6 +252,14 @@ fn rings_tell_how_full_they_are() {
         let mut received = Vec::with_capacity(BURST);
         assert_eq!(device.receive(&mut received, 4), 4);
         becomes(device, occupancy(6, 438));
+        let intake = Intake {
+            read: 4,
+            unread: 6,
+            // The ring has no room for a whole poll's packets.
+            unseen: 58,
+        };
+        assert_eq!(device.intake(0), Some(intake));
+        assert_eq!(device.intake(1), None, "there is one queue");
         received.drain(..).for_each(|frame| device.release(frame));
         device.maintain();
         becomes(device, occupancy(6, 442));
