@@ -128,8 +128,8 @@ impl Coordinator {
 
     /// Takes in what was heard, and the time.
     pub fn handle(&mut self, now: Duration, input: Input) {
-        self.desk.now = self.desk.now.max(now);
-        self.desk.wake = Duration::MAX;
+        let late = self.desk.come(now);
+        self.pairs.heard_nothing(late);
         match input {
             Input::Tick => {}
             Input::Command { change, address } => self.command(&change, address),

@@ -104,6 +104,11 @@ impl Bench {
         done
     }
 
+    /// Nobody asks it anything for a while: its thread does not run.
+    fn sleep(&mut self, milliseconds: u64) {
+        self.now += Duration::from_millis(milliseconds);
+    }
+
     fn answer(&self, pair: Ordinal, said: ToGateway) -> Vec<Input> {
         let ToGateway { id, request, .. } = said;
         if self.silent.contains(&pair) {
@@ -321,6 +326,42 @@ fn a_dead_pairs_buckets_go_and_come_back() {
     bench.silent.clear();
     bench.run(3000);
     assert_eq!(bench.coordinator.placed(), table().buckets());
+}
+
+#[test]
+fn nobody_is_dead_on_account_of_the_coordinators_own_sleep() {
+    let mut bench = Bench::at(table());
+    bench.run(1000);
+    // Another pair was heard long after this one, which would be dead if the sleep counted.
+    bench.silent = vec![Ordinal(1)];
+    bench.run(400);
+    bench.silent.clear();
+    bench.sleep(400);
+    bench.run(1000);
+    assert!(
+        !bench
+            .events
+            .contains(&Event::Health(Ordinal(1), Health::Dead))
+    );
+}
+
+#[test]
+fn a_coordinator_that_sleeps_often_finds_the_dead_all_the_same() {
+    let mut bench = Bench::at(table());
+    bench.run(1000);
+    bench.silent = vec![Ordinal(1)];
+    let dead = Event::Health(Ordinal(1), Health::Dead);
+    let mut listened = 0;
+    while !bench.events.contains(&dead) {
+        bench.sleep(400);
+        bench.run(100);
+        listened += 100;
+        assert!(
+            listened <= 700,
+            "dead-after, and the probe before and behind it"
+        );
+    }
+    assert!(listened >= 500);
 }
 
 #[test]

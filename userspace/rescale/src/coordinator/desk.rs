@@ -39,6 +39,13 @@ impl Desk {
         }
     }
 
+    /// It is `now`. Returns how much later that is than it was to be at the latest.
+    pub fn come(&mut self, now: Duration) -> Duration {
+        self.now = self.now.max(now);
+        let wake = std::mem::replace(&mut self.wake, Duration::MAX);
+        self.now.saturating_sub(wake)
+    }
+
     /// A number that no request had.
     pub fn number(&mut self) -> u64 {
         self.number = self.number.wrapping_add(1);

@@ -25,7 +25,7 @@ pub(super) struct Pair {
     reset: Option<Ask>,
     next_probe: Duration,
     probes: VecDeque<(u64, Duration)>,
-    /// When the last marker came back, or when it began to be waited for.
+    /// When the last marker came back, or when it began to be waited for; later by what was not listened to since.
     silent_since: Duration,
     heard: Option<Duration>,
 }
@@ -33,6 +33,7 @@ pub(super) struct Pair {
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     pub all: BTreeMap<Ordinal, Pair>,
+    /// When any pair was heard last, as for `silent_since`.
     heard: Option<Duration>,
     turn: usize,
 }
@@ -191,6 +192,17 @@ impl Pairs {
         self.heard = Some(desk.now);
         if let Some(pair) = self.all.get_mut(&ordinal) {
             (pair.silent_since, pair.heard) = (desk.now, Some(desk.now));
+        }
+    }
+
+    /// For so long nobody could be heard, since the coordinator did not run: that is no silence of a pair, and no sign
+    /// that all were silent.
+    pub fn heard_nothing(&mut self, late: Duration) {
+        for since in self.all.values_mut().map(|pair| &mut pair.silent_since) {
+            *since += late;
+        }
+        if let Some(heard) = &mut self.heard {
+            *heard += late;
         }
     }
 
