@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -60,6 +61,15 @@ impl fmt::Display for Machine {
 pub fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()
+}
+
+/// The commit of the working tree, marked where it has changes.
+pub fn commit() -> Option<String> {
+    let describe = ["describe", "--always", "--dirty", "--abbrev=12"];
+    let output = Command::new("git").args(describe).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let commit = text.trim();
+    (output.status.success() && !commit.is_empty()).then(|| commit.to_owned())
 }
 
 /// Binds this thread to a core, the last one unless told otherwise, and returns its number.

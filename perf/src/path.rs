@@ -38,8 +38,9 @@ pub struct Args {
     /// How often everything is measured; the figures are medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=1000))]
     rounds: u32,
-    /// Change batch, SAs and flows for every cipher and size, in L2 and beyond, instead of AES-128-GCM at 64 bytes in L2 alone
-    #[arg(long, conflicts_with = "only")]
+    /// Change batch, SAs and flows for every cipher and size, in L2 and beyond, instead of AES-128-GCM at 64 bytes in L2 alone:
+    /// some three minutes
+    #[arg(long)]
     full: bool,
     /// Measure only what has this in its name, as in `aes-128-gcm 64`, `in L2` or `flows`
     #[arg(long, value_name = "TEXT")]
@@ -53,6 +54,8 @@ struct Document {
     version: u32,
     kind: &'static str,
     machine: Machine,
+    /// Commit that was measured, or absent.
+    commit: Option<String>,
     /// Load average of one minute, before and after.
     load: [Option<f64>; 2],
     core: usize,
@@ -90,6 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
         version: 1,
         kind: "path",
         machine,
+        commit: machine::commit(),
         load: [load_before, machine::load()],
         core,
         rounds: args.rounds,

@@ -33,14 +33,11 @@ fn circumstances(document: &Document) -> String {
         udp_rate,
         ..
     } = &document.plan;
-    let [before, after] = document
-        .load
-        .map(|load| load.map_or("unknown".to_owned(), |load| format!("{load:.1}")));
     format!(
-        "{machine}; load {before} before, {after} after\n\
+        "{}\n\
          direction {direction}, path {path}, placement {placement}, {cipher}; {repeat} x {duration} s after {warm_up} s; \
          {streams} TCP connections and {udp_rate} packets/s ({udp_size}) each way\n",
-        machine = document.machine,
+        document.machine.under(document.load),
     )
 }
 

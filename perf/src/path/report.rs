@@ -6,7 +6,10 @@ use causeway_gateway::Stage;
 
 use super::Document;
 use super::figures::Cell;
-use super::goals::on;
+use super::goals::{Goal, on};
+
+/// Of a goal that more points than this have, only those that miss it are told one by one.
+const MANY: usize = 40;
 
 /// The whole report.
 pub fn text(document: &Document) -> String {
@@ -106,7 +109,8 @@ fn goals(text: &mut String, document: &Document) {
             goals[0].name,
             goals.len()
         );
-        for goal in goals {
+        let told = |goal: &&Goal| goals.len() <= MANY || !goal.holds;
+        for goal in goals.iter().filter(told) {
             let verdict = if goal.holds { "held  " } else { "missed" };
             let bound = if goal.at_least { "at least" } else { "at most" };
             let _ = writeln!(
