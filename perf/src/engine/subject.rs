@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use causeway_esp::{
     Available, BackendChoice, Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key,
     OpenBurst, OpenError, Opened, OutboundConfig, OutboundSa, Outer, SealBurst, SealError,
-    Sequence, Spi, ToOpen, ToSeal,
+    Sequence, Spi, ToOpen, ToSeal, prefetch, prefetch_write,
 };
 
 use super::bare::{Bare, ICV_LEN};
@@ -113,6 +113,15 @@ impl OpenBurst for Pass<'_> {
     }
 
     #[inline]
+    fn fetch(&mut self, n: usize) {
+        if n < self.frames.count() {
+            let ToOpen { esp, out, .. } = OpenBurst::packet(self, n);
+            prefetch(esp);
+            prefetch_write(out);
+        }
+    }
+
+    #[inline]
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
         match result {
             Ok(Opened::Packet { len }) => self.frames.opened.lens[n] = len,
@@ -133,7 +142,7 @@ fn seal_all(sa: &mut OutboundSa, frames: &mut Frames) -> usize {
 fn open_all(sa: &mut InboundSa, frames: &mut Frames) -> usize {
     let (count, refused) = (frames.count(), 0);
     let mut pass = Pass { frames, refused };
-    sa.open_burst(count, &mut pass);
+    sa.open_burst(0..count, &mut pass);
     pass.refused
 }
 

@@ -1,4 +1,4 @@
-//! Bursts: many packets of one SA in one call.
+//! Bursts: many packets in one call.
 //!
 //! A packet comes from a NIC and lies beyond the cache, and so does the frame that it goes to. One by one, the
 //! cipher waits for both. Worse, it waits for the trailer that was just stored behind the packet, since a wide load
@@ -7,6 +7,9 @@
 //! of all, then the ciphers of all, while the first lines of the next group are fetched. A burst to open goes packet
 //! by packet: what is looked at when it is decrypted decides nothing that the next cipher waits for. Measured:
 //! docs/performance.md.
+
+use std::ops::Range;
+use std::slice;
 
 use causeway_ipsec_mb::{prefetch, prefetch_write};
 
@@ -17,8 +20,17 @@ use crate::seal::{OutboundSa, Prepared, SealError};
 /// same few places of the nearest cache, which has eight on the CPUs of today: a packet takes two.
 const GROUP: usize = 4;
 
-/// Packets to seal by one SA.
+/// Packets to seal.
 pub trait SealBurst {
+    /// Whether several SAs seal them, and not the first one alone: a burst of either kind is compiled for itself.
+    const MIXED: bool = false;
+
+    /// Which of the SAs seals the n-th packet.
+    #[inline]
+    fn sa(&self, _n: usize) -> usize {
+        0
+    }
+
     /// The n-th packet, from 0: what [`OutboundSa::seal`] takes.
     fn packet(&mut self, n: usize) -> ToSeal<'_>;
 
@@ -50,13 +62,8 @@ pub trait OpenBurst {
     /// The n-th packet, from 0: what [`InboundSa::open`] takes.
     fn packet(&mut self, n: usize) -> ToOpen<'_>;
 
-    /// Fetches the first lines of the n-th packet ahead, and of what is written to.
-    #[inline]
-    fn fetch(&mut self, n: usize) {
-        let ToOpen { esp, out, .. } = self.packet(n);
-        prefetch(esp);
-        prefetch_write(out);
-    }
+    /// Fetches the first lines of the n-th packet ahead, if there is one, and of what is written to.
+    fn fetch(&mut self, n: usize);
 
     /// Takes what [`InboundSa::open`] returns for the n-th packet. Called once for each.
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>);
@@ -72,41 +79,77 @@ pub struct ToOpen<'a> {
     pub out: &'a mut [u8],
 }
 
-impl OutboundSa {
-    /// Seals `count` packets, each as [`OutboundSa::seal`] would, with numbers in their order.
-    pub fn seal_burst(&mut self, count: usize, packets: &mut impl SealBurst) {
-        let mut prepared = [const { None::<Prepared> }; GROUP];
-        for first in (0..count).step_by(GROUP) {
-            let group = first..count.min(first + GROUP);
-            for (n, slot) in group.clone().zip(&mut prepared) {
-                let ToSeal { frame, len, out } = packets.packet(n);
-                match self.prepare(frame, len, out) {
-                    Ok(ready) => *slot = Some(ready),
-                    Err(error) => packets.sealed(n, Err(error)),
-                }
+/// Seals `count` packets, each as [`OutboundSa::seal`] would by that of `sas` which is its, in their order: those of an SA
+/// get its numbers in it.
+#[inline(always)]
+pub fn seal_burst<S: AsMut<OutboundSa>, P: SealBurst>(
+    sas: &mut [S],
+    count: usize,
+    packets: &mut P,
+) {
+    let mut prepared = [const { None::<Prepared> }; GROUP];
+    // The SAs that prepared them, whose numbers must not meet another one's key.
+    let mut whose = [0; GROUP];
+    for n in 0..count.min(GROUP) {
+        fetch_key(sas, n, packets);
+    }
+    for first in (0..count).step_by(GROUP) {
+        let group = first..count.min(first + GROUP);
+        for ((n, slot), whose) in group.clone().zip(&mut prepared).zip(&mut whose) {
+            if P::MIXED {
+                *whose = packets.sa(n);
             }
-            for (n, slot) in group.zip(&mut prepared) {
-                if n + GROUP < count {
-                    packets.fetch(n + GROUP);
-                }
-                if let Some(ready) = slot.take() {
-                    let ToSeal { frame, out, .. } = packets.packet(n);
-                    let result = self.finish(ready, frame, out);
-                    packets.sealed(n, result);
-                }
+            let sa = if P::MIXED { *whose } else { 0 };
+            let ToSeal { frame, len, out } = packets.packet(n);
+            match sas[sa].as_mut().prepare(frame, len, out) {
+                Ok(ready) => *slot = Some(ready),
+                Err(error) => packets.sealed(n, Err(error)),
+            }
+        }
+        for ((n, slot), whose) in group.zip(&mut prepared).zip(&whose) {
+            if n + GROUP < count {
+                packets.fetch(n + GROUP);
+                fetch_key(sas, n + GROUP, packets);
+            }
+            if let Some(ready) = slot.take() {
+                let sa = if P::MIXED { *whose } else { 0 };
+                let ToSeal { frame, out, .. } = packets.packet(n);
+                let result = sas[sa].as_mut().finish(ready, frame, out);
+                packets.sealed(n, result);
             }
         }
     }
 }
 
+/// Fetches the n-th packet's key ahead, where SAs are mixed, unless the one before it has done so.
+#[inline(always)]
+fn fetch_key<S: AsMut<OutboundSa>, P: SealBurst>(sas: &mut [S], n: usize, packets: &P) {
+    if P::MIXED && (n == 0 || packets.sa(n - 1) != packets.sa(n)) {
+        sas[packets.sa(n)].as_mut().fetch();
+    }
+}
+
+impl OutboundSa {
+    /// Seals `count` packets by this SA alone, each as [`OutboundSa::seal`] would, with numbers in their order.
+    pub fn seal_burst(&mut self, count: usize, packets: &mut impl SealBurst) {
+        seal_burst(slice::from_mut(self), count, packets);
+    }
+}
+
+impl AsMut<OutboundSa> for OutboundSa {
+    #[inline]
+    fn as_mut(&mut self) -> &mut OutboundSa {
+        self
+    }
+}
+
 impl InboundSa {
-    /// Opens `count` packets, each as [`InboundSa::open`] would, in their order: the window has moved past one
+    /// Opens these packets, each as [`InboundSa::open`] would, in their order: the window has moved past one
     /// packet before it is asked about the next, so a duplicate in the same burst is refused.
-    pub fn open_burst(&mut self, count: usize, packets: &mut impl OpenBurst) {
-        for n in 0..count {
-            if n + GROUP < count {
-                packets.fetch(n + GROUP);
-            }
+    #[inline]
+    pub fn open_burst(&mut self, these: Range<usize>, packets: &mut impl OpenBurst) {
+        for n in these {
+            packets.fetch(n + GROUP);
             let ToOpen {
                 esp,
                 outer_tos,

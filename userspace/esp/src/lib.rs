@@ -39,8 +39,8 @@ mod table;
 mod window;
 
 pub use aead::{Available, Backend, BackendChoice, BackendMissing};
-pub use burst::{OpenBurst, SealBurst, ToOpen, ToSeal};
-pub use causeway_ipsec_mb::{prefetch_value, prefetch_write};
+pub use burst::{OpenBurst, SealBurst, ToOpen, ToSeal, seal_burst};
+pub use causeway_ipsec_mb::{prefetch, prefetch_value, prefetch_write};
 pub use cipher::{Cipher, UnknownCipher};
 pub use key::{Key, KeyError};
 pub use lifetime::{Lifetime, Limits, Stage, Usage};

@@ -1,6 +1,7 @@
 //! Opening: an ESP packet in one frame becomes its inner packet in another.
 
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 use crate::aead::{Aead, Authentic, BackendChoice, Forged, ICV_LEN, IV_LEN, Way};
@@ -68,6 +69,9 @@ pub enum Opened {
 }
 
 impl InboundSa {
+    /// How many of its bytes, from the first on, a packet takes.
+    pub const HOT: usize = mem::offset_of!(InboundSa, lifetime);
+
     /// An SA that has received nothing yet.
     ///
     /// # Errors

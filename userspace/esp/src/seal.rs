@@ -1,6 +1,7 @@
 //! Sealing: an inner IP packet in one frame becomes an outer one in another.
 
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 use crate::aead::{Aead, BackendChoice, ICV_LEN, IV_LEN, Way};
@@ -92,6 +93,9 @@ pub struct OutboundSa {
 }
 
 impl OutboundSa {
+    /// How many of its bytes, from the first on, a packet takes.
+    pub const HOT: usize = mem::offset_of!(OutboundSa, lifetime);
+
     /// An SA that has sent whatever the sequence says it has.
     pub fn new(config: OutboundConfig) -> OutboundSa {
         let sequence = match config.esn {

@@ -123,7 +123,7 @@ impl ReplayWindow {
     /// Fetches ahead the words around the highest number, where the next ones are expected.
     #[inline]
     pub(crate) fn fetch(&self) {
-        prefetch_value(&self.ring[self.word(self.top)]);
+        prefetch_value(&self.ring[self.word(self.top)], 1);
     }
 
     /// A window of 64 that has seen `top` and nothing else.

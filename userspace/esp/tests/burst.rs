@@ -3,14 +3,18 @@
 mod common;
 
 use causeway_esp::{
-    Cipher, InboundSa, OpenBurst, OpenError, Opened, OutboundSa, SealBurst, SealError, TAIL_ROOM,
-    ToOpen, ToSeal,
+    Cipher, InboundSa, Key, OpenBurst, OpenError, Opened, OutboundSa, SealBurst, SealError, Spi,
+    TAIL_ROOM, ToOpen, ToSeal, seal_burst,
 };
-use common::*;
+use common::{
+    ENDS_V4, UDP, esp, inbound, open, outbound, packet, packet_with_tos, packet6, pair, seal,
+    sending,
+};
 use proptest::prelude::*;
 
-/// A frame with its packet's length, the frame it goes to, and what came of it.
+/// A frame with its packet's length, the frame it goes to, whose SA's it is, and what came of it.
 struct Job<R> {
+    sa: usize,
     frame: Vec<u8>,
     len: usize,
     out: Vec<u8>,
@@ -27,6 +31,12 @@ impl<R> Jobs<R> {
 }
 
 impl SealBurst for Jobs<Result<usize, SealError>> {
+    const MIXED: bool = true;
+
+    fn sa(&self, n: usize) -> usize {
+        self.0[n].sa
+    }
+
     fn packet(&mut self, n: usize) -> ToSeal<'_> {
         let Job {
             frame, len, out, ..
@@ -53,6 +63,8 @@ impl OpenBurst for Jobs<Result<Opened, OpenError>> {
         }
     }
 
+    fn fetch(&mut self, _n: usize) {}
+
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
         self.note(n, result);
     }
@@ -67,18 +79,34 @@ fn ends<R>(jobs: Jobs<R>) -> Vec<Ended<R>> {
         .collect()
 }
 
-/// An inner packet, now and then one that is refused, and room for its outer one, now and then too little.
-fn inner() -> impl Strategy<Value = (Vec<u8>, usize)> {
+/// SAs of a burst.
+const SAS: u8 = 3;
+
+/// An SA with a name and a key of its own, which has so many numbers.
+fn sender(cipher: Cipher, sa: u8, reserved: u64) -> OutboundSa {
+    let mut config = sending(cipher, causeway_esp::Outer::new(ENDS_V4, UDP, 64), 1);
+    config.spi = Spi::new(256 + u32::from(sa)).unwrap();
+    config.key = Key::new(cipher, &vec![sa; cipher.key_len()]).unwrap();
+    config.sequence = causeway_esp::Sequence::new(1);
+    config.sequence.reserve_until(reserved);
+    OutboundSa::new(config)
+}
+
+/// An inner packet, now and then one that is refused, room for its outer one, now and then too little, and which SA is
+/// its.
+fn inner() -> impl Strategy<Value = (Vec<u8>, usize, usize)> {
     let inner = prop_oneof![
         4 => (20..700usize, any::<u8>()).prop_map(|(len, tos)| packet_with_tos(len, tos)),
         2 => (40..700usize, any::<u8>()).prop_map(|(len, tos)| packet6(len, tos)),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ];
-    (inner, prop_oneof![9 => Just(100), 1 => 0..60usize])
+    let room = prop_oneof![9 => Just(100), 1 => 0..60usize];
+    (inner, room, 0..usize::from(SAS))
 }
 
-fn seal_jobs(inner: &[(Vec<u8>, usize)]) -> Jobs<Result<usize, SealError>> {
-    let job = |(inner, room): &(Vec<u8>, usize)| Job {
+fn seal_jobs(inner: &[(Vec<u8>, usize, usize)]) -> Jobs<Result<usize, SealError>> {
+    let job = |(inner, room, sa): &(Vec<u8>, usize, usize)| Job {
+        sa: *sa,
         frame: [&inner[..], &[0xee; TAIL_ROOM]].concat(),
         len: inner.len(),
         out: vec![0xdd; inner.len() + room],
@@ -87,10 +115,11 @@ fn seal_jobs(inner: &[(Vec<u8>, usize)]) -> Jobs<Result<usize, SealError>> {
     Jobs(inner.iter().map(job).collect())
 }
 
-fn seal_one_by_one(sa: &mut OutboundSa, jobs: &mut Jobs<Result<usize, SealError>>) {
+fn seal_one_by_one(sas: &mut [OutboundSa], jobs: &mut Jobs<Result<usize, SealError>>) {
     for n in 0..jobs.0.len() {
+        let sa = jobs.sa(n);
         let ToSeal { frame, len, out } = jobs.packet(n);
-        let result = sa.seal(frame, len, out);
+        let result = sas[sa].seal(frame, len, out);
         jobs.sealed(n, result);
     }
 }
@@ -110,24 +139,22 @@ fn open_one_by_one(sa: &mut InboundSa, jobs: &mut Jobs<Result<Opened, OpenError>
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
+    /// By several SAs in any order: each numbers its own packets in theirs, and encrypts them with its own key.
     #[test]
     fn sealing(
         cipher in prop::sample::select(&Cipher::ALL[..]),
         inner in prop::collection::vec(inner(), 0..20),
         reserved in 1..30u64,
     ) {
-        let sender = || {
-            let mut config = sending(cipher, causeway_esp::Outer::new(ENDS_V4, UDP, 64), 1);
-            config.sequence = causeway_esp::Sequence::new(1);
-            config.sequence.reserve_until(reserved);
-            OutboundSa::new(config)
-        };
-        let (mut one, mut many) = (sender(), sender());
+        let senders = || Vec::from_iter((0..SAS).map(|sa| sender(cipher, sa, reserved)));
+        let (mut one, mut many) = (senders(), senders());
         let (mut singly, mut burst) = (seal_jobs(&inner), seal_jobs(&inner));
         seal_one_by_one(&mut one, &mut singly);
-        many.seal_burst(inner.len(), &mut burst);
-        prop_assert_eq!(one.sequence().next(), many.sequence().next());
-        prop_assert_eq!(one.usage(), many.usage());
+        seal_burst(&mut many, inner.len(), &mut burst);
+        for (one, many) in one.iter().zip(&many) {
+            prop_assert_eq!(one.sequence().next(), many.sequence().next());
+            prop_assert_eq!(one.usage(), many.usage());
+        }
         prop_assert_eq!(ends(singly), ends(burst));
     }
 
@@ -152,14 +179,14 @@ proptest! {
                     frame[at] ^= 1;
                 }
                 let room = if *fault == 1 { usize::from(*at) } else { frame.len() };
-                Job { len: frame.len(), frame, out: vec![0xcc; room], result: None }
+                Job { sa: 0, len: frame.len(), frame, out: vec![0xcc; room], result: None }
             };
             Jobs(came.iter().map(job).collect())
         };
         let (mut one, mut many) = (inbound(cipher, 64), inbound(cipher, 64));
         let (mut singly, mut burst) = (jobs(), jobs());
         open_one_by_one(&mut one, &mut singly);
-        many.open_burst(came.len(), &mut burst);
+        many.open_burst(0..came.len(), &mut burst);
         prop_assert_eq!(one.usage(), many.usage());
         prop_assert_eq!(ends(singly), ends(burst));
         // And whatever comes next, both know the same numbers.
@@ -174,13 +201,14 @@ fn a_duplicate_in_the_same_burst_is_refused() {
     let (mut sender, mut receiver) = pair();
     let sealed = seal(&mut sender, &packet(64)).unwrap();
     let job = || Job {
+        sa: 0,
         len: sealed.len(),
         frame: sealed.clone(),
         out: vec![0xcc; sealed.len()],
         result: None,
     };
     let mut jobs = Jobs((0..9).map(|_| job()).collect());
-    receiver.open_burst(9, &mut jobs);
+    receiver.open_burst(0..9, &mut jobs);
     let results: Vec<_> = jobs.0.iter().map(|job| job.result.unwrap()).collect();
     assert_eq!(results[0], Ok(Opened::Packet { len: 64 }));
     assert_eq!(results[1..], [Err(OpenError::Replayed); 8]);

@@ -97,33 +97,89 @@ impl<D: Device> Worker<D> {
         self.open_all(&mut packets, &mut outs, frames, &runs);
         self.inbound.account(now, &self.port, &mut self.totals.sas);
         self.timer.lap(Stage::Open, came);
-        let mut ready = mem::take(&mut self.ready);
-        let mut opened = packets.drain(..).zip(outs.drain(..));
-        let mut first = 0;
-        for run in runs.drain(..) {
-            let tunnel = run.tunnel as usize;
-            for (packet, mut out) in opened.by_ref().take((run.end - first) as usize) {
-                let opened = packet.opened.map_err(|error| reason(error).into());
-                match opened.and_then(|opened| self.inspect(opened, tunnel, &mut out)) {
-                    Ok(length) => {
-                        self.device.set_len(&mut out, ETHERNET + length);
-                        self.device.room(&mut out)[..ETHERNET].copy_from_slice(&self.onward.header);
-                        ready.push(out);
-                    }
-                    Err(detour) => self.go(detour, out, &packet, frames, tunnel, now),
-                }
-            }
-            first = run.end;
+        let opened = self.pass_on(&packets, &mut outs, &runs);
+        if let Err((n, detour)) = opened {
+            self.part(n, detour, &packets, &mut outs, &runs, frames, now);
         }
-        drop(opened);
-        if !ready.is_empty() {
+        packets.clear();
+        runs.clear();
+        if !outs.is_empty() {
             self.in_use = self.onward.destination();
         }
-        self.totals.waiting += ready.len() as u64;
-        self.backlog.append(&mut ready, now);
-        (self.opening, self.outs, self.ready) = (packets, outs, ready);
-        self.open_runs = runs;
+        self.totals.waiting += outs.len() as u64;
+        self.backlog.append(&mut outs, now);
+        (self.opening, self.outs, self.open_runs) = (packets, outs, runs);
         self.timer.lap(Stage::Deliver, came);
+    }
+
+    /// Makes ready to leave what was opened into `outs`, up to the first that does not go the usual way.
+    #[inline(always)]
+    fn pass_on(
+        &mut self,
+        packets: &[ToOpen],
+        outs: &mut [D::Frame],
+        runs: &[OpenRun],
+    ) -> Result<(), (usize, Detour)> {
+        let mut first = 0;
+        for run in runs {
+            let (end, tunnel) = (run.end as usize, run.tunnel as usize);
+            let these = packets[first..end].iter().zip(&mut outs[first..end]);
+            for ((packet, out), n) in these.zip(first..) {
+                if let Err(detour) = self.pass(packet, tunnel, out) {
+                    return Err((n, detour));
+                }
+            }
+            first = end;
+        }
+        Ok(())
+    }
+
+    /// Makes a packet that was opened into `out` ready to leave.
+    #[inline(always)]
+    fn pass(&mut self, packet: &ToOpen, tunnel: usize, out: &mut D::Frame) -> Result<(), Detour> {
+        let opened = packet.opened.map_err(reason)?;
+        let length = self.inspect(opened, tunnel, out)?;
+        self.device.set_len(out, ETHERNET + length);
+        self.device.room(out)[..ETHERNET].copy_from_slice(&self.onward.header);
+        Ok(())
+    }
+
+    /// Goes on with the burst from the n-th packet on, which takes a detour: takes all that do out of `outs`.
+    #[cold]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what a burst is made of"
+    )]
+    fn part(
+        &mut self,
+        n: usize,
+        detour: Detour,
+        packets: &[ToOpen],
+        outs: &mut Vec<D::Frame>,
+        runs: &[OpenRun],
+        frames: &[D::Frame],
+        now: Instant,
+    ) {
+        let mut ready = mem::take(&mut self.ready);
+        let mut runs = runs
+            .iter()
+            .skip_while(|run| run.end as usize <= n)
+            .peekable();
+        let mut known = Some(detour);
+        for ((packet, mut out), n) in packets[n..].iter().zip(outs.drain(n..)).zip(n..) {
+            while runs.next_if(|run| run.end as usize <= n).is_some() {}
+            let tunnel = runs.peek().map_or(0, |run| run.tunnel as usize);
+            let passed = match known.take() {
+                Some(detour) => Err(detour),
+                None => self.pass(packet, tunnel, &mut out),
+            };
+            match passed {
+                Ok(()) => ready.push(out),
+                Err(detour) => self.go(detour, out, packet, frames, tunnel, now),
+            }
+        }
+        outs.append(&mut ready);
+        self.ready = ready;
     }
 
     /// Opens each packet into the frame of the same place among `outs`, run by run, while what the next runs take is on its
@@ -136,24 +192,21 @@ impl<D: Device> Worker<D> {
         frames: &[D::Frame],
         runs: &[OpenRun],
     ) {
+        let mut opening = Opening {
+            device: &self.device,
+            frames,
+            outs,
+            packets,
+        };
         let (mut first, mut fetched) = (0, 0);
         for (place, run) in runs.iter().enumerate() {
-            for next in runs
-                .get(fetched..runs.len().min(place + AHEAD))
-                .unwrap_or_default()
-            {
-                self.inbound.at_mut(next.sa).fetch();
+            while fetched < runs.len().min(place + AHEAD) {
+                self.inbound.at_mut(runs[fetched].sa).fetch();
+                fetched += 1;
             }
-            fetched = place + AHEAD;
             let end = run.end as usize;
-            let mut opening = Opening {
-                device: &self.device,
-                frames,
-                outs: &mut outs[first..end],
-                packets: &mut packets[first..end],
-            };
             let sa = self.inbound.at_mut(run.sa).sa.sa_mut();
-            sa.open_burst(end - first, &mut opening);
+            sa.open_burst(first..end, &mut opening);
             first = end;
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct OpenRun {
 pub(crate) struct ToSeal {
     /// Its place in the burst.
     pub(crate) place: u32,
+    /// The tunnel that it goes into.
+    pub(crate) tunnel: u32,
     /// Where its IP header starts.
     pub(crate) l3: u16,
     /// Its length, IP header included.
@@ -61,15 +63,22 @@ impl ToOpen {
     }
 }
 
-/// A run on its way through an outbound SA.
-pub(crate) struct Sealing<'a, D: Device> {
+/// Packets on their way through outbound SAs: those of one tunnel, or `MIXED`.
+pub(crate) struct Sealing<'a, D: Device, const MIXED: bool> {
     pub(crate) device: &'a D,
     pub(crate) frames: &'a mut [D::Frame],
     pub(crate) outs: &'a mut [D::Frame],
     pub(crate) packets: &'a mut [ToSeal],
 }
 
-impl<D: Device> SealBurst for Sealing<'_, D> {
+impl<D: Device, const MIXED: bool> SealBurst for Sealing<'_, D, MIXED> {
+    const MIXED: bool = MIXED;
+
+    #[inline]
+    fn sa(&self, n: usize) -> usize {
+        self.packets[n].tunnel as usize
+    }
+
     #[inline]
     fn packet(&mut self, n: usize) -> causeway_esp::ToSeal<'_> {
         let packet = &self.packets[n];
@@ -98,7 +107,7 @@ impl<D: Device> SealBurst for Sealing<'_, D> {
     }
 }
 
-/// A run on its way through an inbound SA.
+/// Packets on their way through inbound SAs.
 pub(crate) struct Opening<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) frames: &'a [D::Frame],
@@ -121,7 +130,9 @@ impl<D: Device> OpenBurst for Opening<'_, D> {
     /// The packet's own first line is here: its header was read.
     #[inline]
     fn fetch(&mut self, n: usize) {
-        prefetch_write(self.device.room(&mut self.outs[n]));
+        if let Some(out) = self.outs.get_mut(n) {
+            prefetch_write(self.device.room(out));
+        }
     }
 
     #[inline]

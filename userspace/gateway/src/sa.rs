@@ -1,5 +1,6 @@
 //! SAs as a worker runs them: how old they are, and what it publishes of them.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -45,16 +46,16 @@ impl<S> Metered<S> {
         &mut self.0.sa
     }
 
-    /// Fetches ahead all but the key and what [`Metered::fetch_meter`] does.
+    /// Fetches ahead what stands here, as far as the first `hot` bytes of the SA.
     #[inline]
-    pub(crate) fn fetch(&self) {
-        prefetch_value(&*self.0);
+    fn fetch_until(&self, hot: usize) {
+        prefetch_value(&*self.0, mem::offset_of!(Parts<S>, sa) + hot);
     }
 
     /// Fetches ahead where it is published. The rest should be in the cache by then.
     #[inline]
     pub(crate) fn fetch_meter(&self) {
-        prefetch_value(&*self.0.meter);
+        prefetch_value(&*self.0.meter, size_of::<Meter>());
     }
 
     #[inline]
@@ -74,6 +75,12 @@ impl<S> Metered<S> {
 }
 
 impl Metered<OutboundSa> {
+    /// Fetches ahead what a packet takes of it, but for the key and the meter.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.fetch_until(OutboundSa::HOT);
+    }
+
     /// Holds the SA against its lifetime and the end of its numbers, before each batch.
     pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage, Bound) -> bool) {
         let age = self.age(now);
@@ -99,6 +106,12 @@ impl Metered<OutboundSa> {
 }
 
 impl Metered<InboundSa> {
+    /// Fetches ahead what a packet takes of it, but for the key, the window and the meter.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.fetch_until(InboundSa::HOT);
+    }
+
     /// Holds the SA against its lifetime.
     pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
         let age = self.age(now);

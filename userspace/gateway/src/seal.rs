@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use causeway_device::Device;
-use causeway_esp::{SealError, TAIL_ROOM};
+use causeway_esp::{SealError, TAIL_ROOM, seal_burst};
 use causeway_routes::Lookup;
 use causeway_steering::headers::{ETHERNET, IPV4};
 use causeway_steering::{Drop, Headers, Malformed};
@@ -16,7 +16,7 @@ use crate::deliver::{Way, ethernet};
 use crate::fragment::Fragments;
 use crate::icmp;
 use crate::mss;
-use crate::runs::{AHEAD, SealRun, Sealing, ToSeal};
+use crate::runs::{SealRun, Sealing, ToSeal};
 use crate::stages::Stage;
 use crate::worker::Worker;
 
@@ -79,17 +79,18 @@ impl<D: Device> Worker<D> {
         if !matches!(hop, Lookup::Ready(_)) {
             self.admit_another(hop)?;
         }
+        let tunnel = tunnel as u32;
         self.sealing.push(ToSeal {
             place: place as u32,
+            tunnel,
             l3: headers.l3 as u16,
             length: headers.total as u16,
             sealed: Err(SealError::OutputTooSmall),
         });
         let end = self.sealing.len() as u32;
         match self.seal_runs.last_mut() {
-            Some(run) if run.tunnel == tunnel as u32 => run.end = end,
+            Some(run) if run.tunnel == tunnel => run.end = end,
             _ => {
-                let tunnel = tunnel as u32;
                 self.seal_runs.push(SealRun { tunnel, end });
                 self.used(tunnel as usize);
             }
@@ -100,14 +101,8 @@ impl<D: Device> Worker<D> {
     /// [`Worker::admit`] for a packet behind those that are to be sealed already.
     #[cold]
     fn admit_another(&self, hop: Lookup) -> Result<(), Drop> {
-        let (mut first, mut before) = (0, 0);
-        for run in &self.seal_runs {
-            if self.lanes[run.tunnel as usize].hop == hop {
-                before += run.end - first;
-            }
-            first = run.end;
-        }
-        self.admit(hop, before as usize + 1)
+        let same = |packet: &&ToSeal| self.lanes[packet.tunnel as usize].hop == hop;
+        self.admit(hop, self.sealing.iter().filter(same).count() + 1)
     }
 
     /// Seals the packets that are to be sealed.
@@ -136,6 +131,8 @@ impl<D: Device> Worker<D> {
         for run in &runs {
             let end = run.end as usize;
             let lane = &self.lanes[run.tunnel as usize];
+            // It is published at the end of the round.
+            lane.outbound.fetch_meter();
             let Lookup::Ready(mac) = lane.hop else {
                 (first, all_ready) = (end, false);
                 continue;
@@ -150,7 +147,7 @@ impl<D: Device> Worker<D> {
             first = end;
         }
         if !all_ready {
-            self.let_wait(&packets, &mut outs, &runs, now);
+            self.let_wait(&packets, &mut outs, now);
         }
         self.totals.waiting += outs.len() as u64;
         self.backlog.append(&mut outs, now);
@@ -160,8 +157,7 @@ impl<D: Device> Worker<D> {
         self.timer.lap(Stage::Deliver, came);
     }
 
-    /// Seals each packet into the frame of the same place among `outs`, run by run, while what the next runs take is on its
-    /// way to the cache.
+    /// Seals each packet into the frame of the same place among `outs`.
     #[inline(always)]
     fn seal_all(
         &mut self,
@@ -170,26 +166,36 @@ impl<D: Device> Worker<D> {
         frames: &mut [D::Frame],
         runs: &[SealRun],
     ) {
-        let (mut first, mut fetched) = (0, 0);
-        for (place, run) in runs.iter().enumerate() {
-            for next in runs
-                .get(fetched..runs.len().min(place + AHEAD))
-                .unwrap_or_default()
-            {
-                self.lanes[next.tunnel as usize].fetch();
-            }
-            fetched = place + AHEAD;
-            let end = run.end as usize;
-            let mut sealing = Sealing {
-                device: &self.device,
-                frames,
-                outs: &mut outs[first..end],
-                packets: &mut packets[first..end],
-            };
-            let sa = self.lanes[run.tunnel as usize].outbound.sa_mut();
-            sa.seal_burst(end - first, &mut sealing);
-            first = end;
-        }
+        let [run] = runs else {
+            return self.seal_mixed(packets, outs, frames);
+        };
+        let mut sealing = Sealing::<_, false> {
+            device: &self.device,
+            frames,
+            outs,
+            packets,
+        };
+        let outbound = &mut self.lanes[run.tunnel as usize].outbound;
+        outbound.sa().fetch();
+        let sa = outbound.sa_mut();
+        sa.seal_burst(sealing.packets.len(), &mut sealing);
+    }
+
+    /// Where the packets go into several tunnels: compiled for itself, so that one alone costs no look at whose each is.
+    #[inline(never)]
+    fn seal_mixed(
+        &mut self,
+        packets: &mut [ToSeal],
+        outs: &mut [D::Frame],
+        frames: &mut [D::Frame],
+    ) {
+        let mut sealing = Sealing::<_, true> {
+            device: &self.device,
+            frames,
+            outs,
+            packets,
+        };
+        seal_burst(&mut self.lanes, sealing.packets.len(), &mut sealing);
     }
 
     /// Drops those packets that their SA has refused.
@@ -213,27 +219,16 @@ impl<D: Device> Worker<D> {
 
     /// Takes those sealed packets out whose next hop's MAC address is not known, and lets them wait for it.
     #[cold]
-    fn let_wait(
-        &mut self,
-        packets: &[ToSeal],
-        outs: &mut Vec<D::Frame>,
-        runs: &[SealRun],
-        now: Instant,
-    ) {
+    fn let_wait(&mut self, packets: &[ToSeal], outs: &mut Vec<D::Frame>, now: Instant) {
         let mut ready = mem::take(&mut self.ready);
-        let mut runs = runs.iter().peekable();
-        for ((packet, out), place) in packets.iter().zip(outs.drain(..)).zip(0..) {
-            while runs.next_if(|run| run.end <= place).is_some() {}
-            let way = runs.peek().map(|run| {
-                let lane = &self.lanes[run.tunnel as usize];
-                Way::own(lane.peer, lane.hop)
-            });
-            match way {
-                Some(way) if !matches!(way.hop, Lookup::Ready(_)) => {
-                    let length = packet.sealed.unwrap_or_default();
-                    self.deliver(out, length.into(), Origin::Received(now), way, now);
-                }
-                _ => ready.push(out),
+        for (packet, out) in packets.iter().zip(outs.drain(..)) {
+            let lane = &self.lanes[packet.tunnel as usize];
+            let way = Way::own(lane.peer, lane.hop);
+            if let Lookup::Ready(_) = way.hop {
+                ready.push(out);
+            } else {
+                let length = packet.sealed.unwrap_or_default();
+                self.deliver(out, length.into(), Origin::Received(now), way, now);
             }
         }
         self.ready = mem::replace(outs, ready);

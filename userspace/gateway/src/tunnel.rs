@@ -78,6 +78,13 @@ pub(crate) struct Lane {
 
 const _: () = assert!(std::mem::offset_of!(Lane, used) < 64);
 
+impl AsMut<OutboundSa> for Lane {
+    #[inline]
+    fn as_mut(&mut self) -> &mut OutboundSa {
+        self.outbound.sa_mut()
+    }
+}
+
 impl Lane {
     pub(crate) fn new(
         peer: IpAddr,
@@ -150,13 +157,6 @@ impl Lane {
             };
             port.tell(reached, changes)
         });
-    }
-
-    /// Fetches ahead what sealing takes beyond the outbound SA itself, which should be in the cache by then.
-    #[inline]
-    pub(crate) fn fetch(&self) {
-        self.outbound.sa().fetch();
-        self.outbound.fetch_meter();
     }
 
     /// Tells what the outbound SA has carried, and how many numbers it has left.

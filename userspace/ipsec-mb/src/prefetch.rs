@@ -15,18 +15,18 @@ pub fn prefetch(bytes: &[u8]) {
     let _ = bytes;
 }
 
-/// Asks the CPU to fetch all of `value`, for this core alone, as [`prefetch_write`] does.
+/// Asks the CPU to fetch the first `bytes` of `value`, for this core alone, as [`prefetch_write`] does.
 #[inline]
-pub fn prefetch_value<T>(value: &T) {
+pub fn prefetch_value<T>(value: &T, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
-    for offset in (0..size_of::<T>()).step_by(64) {
+    for offset in (0..bytes.min(size_of::<T>())).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
         let at = std::ptr::from_ref(value).cast::<i8>();
         // SAFETY: as above.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.wrapping_add(offset)) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    let _ = (value, bytes);
 }
 
 /// The same for a line that is about to be written, so that it comes for this core alone.
