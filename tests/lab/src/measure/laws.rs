@@ -1,10 +1,34 @@
 //! The sums that must hold in the last words of the roles.
 
+use std::collections::BTreeMap;
+
 use crate::measure::links::LinkDrops;
 use crate::options::{Options, Placement};
 use crate::status::Reasons;
 use crate::topology::{Site, carrier, gateway_name};
-use crate::{Fact, Final, Status, Worker};
+use crate::{Fact, Final, Lab, Status, Worker};
+
+/// How many packets the worker of each gateway, by VPC and number, had made itself before the roles were asked to stop.
+#[derive(Debug, Default)]
+pub struct Originated(BTreeMap<(u8, u8), u64>);
+
+impl Originated {
+    /// Asks every role; one that does not answer is judged as if it made nothing from now on.
+    pub fn read(lab: &Lab) -> Self {
+        let of = |vpc| {
+            let workers = lab.workers(vpc).unwrap_or_default();
+            let each = (1..).zip(workers);
+            each.map(move |(number, worker)| ((vpc, number), worker.originated))
+        };
+        Self([1, 2].into_iter().flat_map(of).collect())
+    }
+
+    /// What a worker has made since.
+    fn since(&self, vpc: u8, number: u8, worker: &Worker) -> u64 {
+        let before = self.0.get(&(vpc, number));
+        before.map_or(0, |before| worker.originated.saturating_sub(*before))
+    }
+}
 
 fn total(reasons: &Reasons) -> u64 {
     reasons.values().sum()
@@ -124,8 +148,14 @@ pub fn all_carried(options: &Options, finals: &[Final]) -> Fact {
 
 /// What one role passed on, the next one got: the demux's count for a gateway
 /// against what that gateway sealed, and what was sealed against what the peer
-/// opened. A difference must be covered by drops that somebody counted.
-pub fn handed_over(options: &Options, finals: &[Final], links: &LinkDrops) -> Fact {
+/// opened. A difference must be covered by drops that somebody counted. Local gateways end with their demuxes, of
+/// which one is the first, and nobody counts what the other's markers then meet.
+pub fn handed_over(
+    options: &Options,
+    finals: &[Final],
+    links: &LinkDrops,
+    before: &Originated,
+) -> Fact {
     let mut problems = Vec::new();
     let (mut passed, mut missing) = (0, 0);
     let mut compare = |what: String, given: u64, taken: u64, excuse: u64| {
@@ -158,11 +188,15 @@ pub fn handed_over(options: &Options, finals: &[Final], links: &LinkDrops) -> Fa
                     counted(near) + total(&near.1.drops) + links.towards(site),
                 );
             }
+            let unheard = match options.placement {
+                Placement::Local => before.since(vpc, number, near.1),
+                Placement::Remote => 0,
+            };
             compare(
                 format!("{} of VPC {vpc} to its peer", gateway_name(number)),
                 near.1.sealed.packets,
                 far.1.opened.packets,
-                counted(near) + counted(far) + links.total(),
+                counted(near) + counted(far) + links.total() + unheard,
             );
         }
     }

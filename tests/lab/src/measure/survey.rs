@@ -141,12 +141,18 @@ pub fn run(lab: &mut Lab, plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result
     let in_force = in_force(lab);
     // A role that does not answer any more is judged by its end.
     let _ = load::settle(lab);
+    let originated = laws::Originated::read(lab);
     let finals = lab.stop_roles();
     let links = LinkDrops::read(lab)?;
     facts.push(laws::clean_end(&finals));
     facts.push(laws::all_carried(lab.options(), &finals));
     facts.push(laws::counters(&finals));
-    facts.push(laws::handed_over(lab.options(), &finals, &links));
+    facts.push(laws::handed_over(
+        lab.options(),
+        &finals,
+        &links,
+        &originated,
+    ));
     facts.push(laws::frames_home(&finals));
     if let Some(rekey) = &rekey {
         facts.push(rekey.accounted(&finals));

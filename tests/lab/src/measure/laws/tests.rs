@@ -73,7 +73,12 @@ fn facts(finals: &[Final]) -> Vec<Fact> {
         counters(finals),
         frames_home(finals),
         all_carried(&options(), finals),
-        handed_over(&options(), finals, &LinkDrops::default()),
+        handed_over(
+            &options(),
+            finals,
+            &LinkDrops::default(),
+            &Originated::default(),
+        ),
     ]
 }
 
@@ -156,4 +161,33 @@ fn a_gateway_that_only_sealed_did_not_carry() {
     let mut run = finals();
     status(&mut run, 1).workers[0].opened.packets = 0;
     assert!(failing(&run).contains(&"every-gateway-carried".to_owned()));
+}
+
+#[test]
+fn markers_to_a_demux_that_has_ended_are_excused_with_local_gateways_alone() {
+    let both = |before: Originated| {
+        let mut run = finals();
+        // With local gateways the demux's process carries the worker.
+        for index in [0, 2] {
+            let worker = status(&mut run, index + 1).workers[0].clone();
+            status(&mut run, index).workers.push(worker);
+        }
+        for index in 0..2 {
+            let worker = &mut status(&mut run, index).workers[0];
+            worker.originated += 9;
+            worker.sealed.packets += 9;
+        }
+        status(&mut run, 0).steering.received += 9;
+        [Placement::Local, Placement::Remote].map(|placement| {
+            let options = Options {
+                placement,
+                ..options()
+            };
+            handed_over(&options, &run, &LinkDrops::default(), &before).holds
+        })
+    };
+    let at = |originated| Originated([((1, 1), originated)].into());
+    assert_eq!(both(at(0)), [true, false]);
+    assert_eq!(both(at(1)), [false, false], "one had been made before");
+    assert_eq!(both(Originated::default()), [false, false]);
 }
