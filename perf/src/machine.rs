@@ -35,9 +35,7 @@ impl Machine {
                 .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
         }
     }
-}
 
-impl Machine {
     /// It and its load averages before and after, in a line.
     pub fn under(&self, load: [Option<f64>; 2]) -> String {
         let [before, after] =

@@ -98,7 +98,8 @@ fn documents() -> [Value; 5] {
     };
     let spread =
         json!({ "median": 1.2, "min": 1.19, "max": 1.21, "runs": [1.2, 1.19, 1.21, 1.205, 1.195] });
-    let gateway = |what, size| json!({ "size": size, "what": what, "mpps": spread, "over_forwarder": spread });
+    let core_time = json!({ "median": 1100.0, "min": 1095.0, "max": 1105.0, "runs": [1100.0, 1095.0, 1105.0, 1102.0, 1098.0] });
+    let gateway = |what, size| json!({ "size": size, "what": what, "mpps": spread, "over_forwarder": spread, "cpu_ns": core_time });
     let timed = |what| json!({ "what": what, "ns": 58.0, "spread": [57.0, 59.5] });
     let point = |gateways| {
         json!({
@@ -291,4 +292,22 @@ fn what_differs_besides_is_told() {
     ] {
         assert!(text.contains(words), "{words} in\n{text}");
     }
+}
+
+#[test]
+fn more_core_time_a_packet_is_worse_and_a_document_without_it_is_read() {
+    let before = documents()
+        .into_iter()
+        .find(|document| document["kind"] == "gateway")
+        .unwrap();
+    let mut after = before.clone();
+    map(&mut after, &["figures", "cpu_ns", "runs"], &mut |runs| {
+        scale(runs, 1.2)
+    });
+    assert_eq!(compared(&before, &after), (0, 3));
+    assert_eq!(compared(&after, &before), (3, 0));
+    for cell in after["figures"].as_array_mut().unwrap() {
+        cell.as_object_mut().unwrap().remove("cpu_ns");
+    }
+    assert_eq!(compared(&before, &after), (0, 0));
 }

@@ -24,6 +24,8 @@ struct Cell {
     what: String,
     mpps: Spread,
     over_forwarder: Spread,
+    /// Absent in documents from before 27 November 2026.
+    cpu_ns: Option<Spread>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +59,11 @@ pub fn read(document: Value) -> Result<Content> {
             let ratio = Sample::Runs(cell.over_forwarder.runs);
             let key = format!("{key} over the plain forwarder");
             content.figures.push(Figure::more(key, "", ratio));
+        }
+        if let Some(time) = cell.cpu_ns {
+            let key = format!("{key}: core time");
+            let time = Sample::Runs(time.runs);
+            content.figures.push(Figure::less(key, "ns a packet", time));
         }
         let rate = Sample::Runs(cell.mpps.runs);
         content.figures.push(Figure::more(key, "Mpps", rate));
