@@ -16,7 +16,8 @@ use crate::worker::Worker;
 /// The header stands here and is asked for where it is written: it would otherwise travel through memory, written and
 /// read in different pieces.
 pub(crate) struct Onward {
-    /// As numbers; with the first beyond the last there are none.
+    /// As numbers; with the first beyond the last there are none. An IPv4 address is the number of its IPv4-mapped one, which
+    /// no range of IPv6 routes holds.
     first: u128,
     last: u128,
     /// One of them.

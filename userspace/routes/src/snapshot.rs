@@ -261,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn no_destinations_of_ipv6_share_an_answer_with_an_ipv4_mapped_one() {
+        let routes = [route("::/0", Some("fd00::1"), 0)];
+        let snapshot = Snapshot::new(routes, [(ip("fd00::1"), ONE)]);
+        let (first, last) = (ip("::ffff:0.0.0.0"), ip("::ffff:255.255.255.255"));
+        for beside in ["::2", "2001:db8::1"] {
+            let around = snapshot.lookup_around(ip(beside));
+            assert_eq!(around.2, Lookup::Ready(ONE));
+            assert!(around.1 < first || last < around.0, "{around:?}");
+        }
+    }
+
+    #[test]
     fn a_gateway_is_the_neighbour_of_what_lies_behind_it() {
         let routes = [
             route("0.0.0.0/0", Some("10.1.0.1"), 0),
