@@ -87,13 +87,8 @@ impl<D: Device> Worker<D> {
         let (mut packets, mut outs) = (mem::take(&mut self.opening), mem::take(&mut self.outs));
         let mut runs = mem::take(&mut self.open_runs);
         let came = packets.len();
-        self.device.allocate_burst(&mut outs, came);
-        if outs.len() < came {
-            self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
-            packets.truncate(outs.len());
-            let there = packets.len() as u32;
-            runs.iter_mut().for_each(|run| run.end = run.end.min(there));
-        }
+        let ends = runs.iter_mut().map(|run| &mut run.end);
+        self.give_frames(&mut outs, &mut packets, ends);
         self.open_all(&mut packets, &mut outs, frames, &runs);
         self.inbound.account(now, &self.port, &mut self.totals.sas);
         self.timer.lap(Stage::Open, came);

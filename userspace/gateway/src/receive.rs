@@ -125,4 +125,22 @@ impl<D: Device> Worker<D> {
             self.open(frames, now);
         }
     }
+
+    /// Gives each of `packets` a frame of the same place among `outs`, as long as there are some, drops the others, and ends
+    /// their runs before them.
+    #[inline]
+    pub(crate) fn give_frames<'a, P>(
+        &mut self,
+        outs: &mut Vec<D::Frame>,
+        packets: &mut Vec<P>,
+        ends: impl Iterator<Item = &'a mut u32>,
+    ) {
+        self.device.allocate_burst(outs, packets.len());
+        if outs.len() < packets.len() {
+            self.totals.drops[Drop::NoFrame] += (packets.len() - outs.len()) as u64;
+            packets.truncate(outs.len());
+            let there = packets.len() as u32;
+            ends.for_each(|end| *end = there.min(*end));
+        }
+    }
 }

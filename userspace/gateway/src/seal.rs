@@ -112,13 +112,8 @@ impl<D: Device> Worker<D> {
         let (mut packets, mut outs) = (mem::take(&mut self.sealing), mem::take(&mut self.outs));
         let mut runs = mem::take(&mut self.seal_runs);
         let came = packets.len();
-        self.device.allocate_burst(&mut outs, came);
-        if outs.len() < came {
-            self.totals.drops[Drop::NoFrame] += (came - outs.len()) as u64;
-            packets.truncate(outs.len());
-            let there = packets.len() as u32;
-            runs.iter_mut().for_each(|run| run.end = run.end.min(there));
-        }
+        let ends = runs.iter_mut().map(|run| &mut run.end);
+        self.give_frames(&mut outs, &mut packets, ends);
         self.seal_all(&mut packets, &mut outs, frames, &runs);
         self.timer.lap(Stage::Seal, came);
         if packets.iter().any(|packet| packet.sealed.is_err()) {
