@@ -1,4 +1,4 @@
-//! The pieces of a packet's way through ESP, one by one: `cargo bench -p causeway-perf`.
+//! Benchmarks of single steps of ESP: `cargo bench -p causeway-perf`.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -8,14 +8,14 @@ use causeway_esp::pieces::{Header, Window, iv};
 use causeway_esp::{Encapsulation, Ends, Outer, SaTable, Sequence, Spi};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-/// Look-ups, and packets out of order, in one iteration.
+/// Look-ups of one iteration.
 const BURST: usize = 64;
 
 fn window(c: &mut Criterion) {
     let mut group = c.benchmark_group("window");
     for bits in [64, 4096, 16384] {
         group.bench_function(BenchmarkId::new("in order", bits), |b| {
-            let mut window = Window::new(bits).expect("a width that is offered");
+            let mut window = Window::new(bits).expect("a supported width");
             let mut low = 0u32;
             b.iter(|| {
                 low = low.wrapping_add(1);
@@ -23,9 +23,9 @@ fn window(c: &mut Criterion) {
             });
         });
     }
-    // Pairs swapped: every other packet lies left of the highest.
+    // Swapped pairs: every second number is below the highest one.
     group.bench_function("pairs swapped/4096", |b| {
-        let mut window = Window::new(4096).expect("a width that is offered");
+        let mut window = Window::new(4096).expect("a supported width");
         let mut n = 1u32;
         b.iter(|| {
             n = n.wrapping_add(1);
@@ -33,7 +33,7 @@ fn window(c: &mut Criterion) {
         });
     });
     group.bench_function("duplicate/4096", |b| {
-        let mut window = Window::new(4096).expect("a width that is offered");
+        let mut window = Window::new(4096).expect("a supported width");
         window.accept(1);
         b.iter(|| window.accept(black_box(1)));
     });
@@ -45,7 +45,7 @@ fn header(c: &mut Criterion) {
     let v4 = |end| Ipv4Addr::new(10, end, 0, 101).into();
     let v6 = |end| Ipv4Addr::new(10, end, 0, 101).to_ipv6_mapped().into();
     for (family, one, other) in [("IPv4", v4(1), v4(2)), ("IPv6", v6(1), v6(2))] {
-        let ends = Ends::new(one, other).expect("of one family");
+        let ends = Ends::new(one, other).expect("both are of one family");
         let udp = Encapsulation::Udp { source_port: 4501 };
         for (name, encapsulation) in [("ESP", Encapsulation::Esp), ("UDP", udp)] {
             let header = Header::new(&Outer::new(ends, encapsulation, 64));
@@ -73,16 +73,16 @@ fn nonce(c: &mut Criterion) {
     });
 }
 
-/// Time per look-up in a burst of 64, each of another SA, with 1 to 100,000 of them in the table.
+/// Bursts of 64 look-ups of different SAs, in tables of 1 to 100,000 SAs.
 fn lookup(c: &mut Criterion) {
     let mut group = c.benchmark_group("64 look-ups");
     for count in [1, 10, 100, 1000, 10_000, 100_000u32] {
-        let spi = |n| Spi::new(4096 + n).expect("not a reserved one");
+        let spi = |n| Spi::new(4096 + n).expect("the SPI is not reserved");
         let mut table = SaTable::new();
         for n in 0..count {
             table.insert(spi(n), n);
         }
-        // In no order that the CPU could follow: steps by a prime walk through all of them.
+        // Steps by a prime reach all SAs in an order that the CPU cannot prefetch.
         let mut at = 0;
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter(|| {

@@ -1,7 +1,8 @@
-//! `compare`: what got better or worse between two measurements of one kind, beyond their noise.
+//! `perf compare`: the figures that changed between two measurements of one kind, beyond their noise.
 
 mod figure;
 mod kind;
+mod measured;
 mod noise;
 mod report;
 #[cfg(test)]
@@ -10,14 +11,15 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use causeway_lab::output::print;
 
-use kind::Measured;
+use measured::Measured;
 use report::Comparison;
 
 /// Options of `compare`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The document from before, as written by `--json` or by `perf curve`
+    /// The document from before the change, written by `--json` or by `perf curve --out`
     before: PathBuf,
     /// The document from after the change
     after: PathBuf,
@@ -26,11 +28,11 @@ pub struct Args {
     fail_on_worse: bool,
 }
 
-/// Reads both, compares and prints.
+/// Reads both documents, compares them and prints the result.
 pub fn run(args: &Args) -> Result<()> {
     let (before, after) = (read(&args.before)?, read(&args.after)?);
     let comparison = Comparison::of(&before, &after)?;
-    print!("{comparison}");
+    print(&comparison)?;
     let worse = comparison.worse();
     ensure!(
         !args.fail_on_worse || worse == 0,

@@ -1,4 +1,4 @@
-//! `curve`: throughput against the number of gateways, through the whole lab.
+//! `perf curve`: throughput against the number of gateways, through the whole lab.
 
 mod csv;
 pub mod document;
@@ -17,35 +17,37 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use causeway_lab::measure::transfer;
+use causeway_lab::output::print;
 use causeway_lab::{Encapsulation, Inner, Lab, Options};
 
-use self::document::{Caps, Document, Failure, Goal, Plan, Point, Series, VERSION};
+use self::document::{Caps, Document, Failure, Plan, Point, Series, VERSION};
 use self::goodput::Goodput;
-pub use self::plan::{Args, Direction, Path};
-use self::plan::{Mode, name};
+pub use self::plan::Args;
+use self::plan::{Mode, Path, name};
 use self::progress::Progress;
 use self::reference::Reference;
+use crate::goal::Goal;
 use crate::machine::{self, Machine};
 
-/// The part of the ideal that TCP gets at least.
+/// The goal: TCP reaches at least this part of the ideal.
 const EFFICIENCY_GOAL: f64 = 0.95;
-/// Each way of a path over the Internet: neighbouring regions are so far apart.
+/// The one-way delay of the Internet path: the distance of neighbouring regions.
 const INTERNET_DELAY: Duration = Duration::from_millis(5);
-/// Seconds of the run that finds the scale.
+/// Duration of the run that finds the scale, in seconds.
 const TRIAL: u32 = 3;
-/// Seconds that a lab takes, and each gateway of both VPCs more; what a run takes beside its own seconds.
-const LAB: f64 = 1.0;
-const GATEWAY: f64 = 0.6;
-const AROUND: f64 = 1.0;
+/// Expected seconds: for a lab, for each gateway in addition, and for a run beyond its own duration.
+const LAB_SECONDS: f64 = 1.0;
+const GATEWAY_SECONDS: f64 = 0.6;
+const RUN_OVERHEAD_SECONDS: f64 = 1.0;
 
-/// Measures, prints and writes.
+/// Measures, prints the report and writes the documents.
 pub fn run(args: &Args) -> Result<()> {
     let modes = match args.mode {
         Mode::Capped => vec![Mode::Capped],
         Mode::Uncapped => vec![Mode::Uncapped],
         Mode::Both => vec![Mode::Capped, Mode::Uncapped],
     };
-    let mut progress = Progress::new(expected(args, modes.len()));
+    let mut progress = Progress::new(expected_seconds(args, modes.len()));
     let began = SystemTime::now();
     let load = machine::load();
     let mut curves = Vec::new();
@@ -67,35 +69,35 @@ pub fn run(args: &Args) -> Result<()> {
         commit: machine::commit(),
         began: humantime::format_rfc3339_seconds(began).to_string(),
         load: [load, None],
-        plan: asked_for(args),
+        plan: plan(args),
         curves,
         goals: Vec::new(),
     };
     for &gateways in &args.gateways.0 {
-        count(args, gateways, &mut document.curves, &mut progress);
+        measure_point(args, gateways, &mut document.curves, &mut progress);
         document.load[1] = machine::load();
         document.goals = goals(&document);
-        // A measurement that is interrupted leaves what it has.
+        // The files are written after each point, so that an interrupted measurement keeps its results.
         if let Some(folder) = &args.out {
             write(&document, folder)?;
         }
     }
-    print!("{}", table::text(&document));
+    print(table::text(&document))?;
     Ok(())
 }
 
-/// Measures one number of gateways for every curve; what fails is told there.
-fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progress) {
-    let those = document::gateways(gateways);
-    progress.say(&format!("{those}: laying out two VPCs"));
-    let lab = lay_out(args, gateways);
+/// Measures one number of gateways for every curve. A failure is recorded in its curve.
+fn measure_point(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progress) {
+    let label = document::gateways(gateways);
+    progress.report(&format!("{label}: setting up two VPCs"));
+    let lab = start_lab(args, gateways);
     progress.done(lab_seconds(gateways));
     for series in curves {
         let measured = match &lab {
             Ok(lab) => point::measure(lab, args, series.caps.as_ref(), |run| {
                 progress.done(run_seconds(args));
-                progress.say(&format!(
-                    "{those}, {}: {:.1} Mbit/s",
+                progress.report(&format!(
+                    "{label}, {}: {:.1} Mbit/s",
                     series.mode,
                     point::tcp_mbit(run)
                 ));
@@ -106,21 +108,21 @@ fn count(args: &Args, gateways: u8, curves: &mut [Series], progress: &mut Progre
             Ok(point) => series.points.push(point),
             Err(error) => {
                 let error = format!("{error:#}");
-                progress.say(&format!("{those}, {}: {error}", series.mode));
+                progress.report(&format!("{label}, {}: {error}", series.mode));
                 series.failures.push(Failure { gateways, error });
             }
         }
     }
 }
 
-fn lay_out(args: &Args, gateways: u8) -> Result<Lab> {
-    let mut lab = Lab::new(options(args, gateways)?)?;
+fn start_lab(args: &Args, gateways: u8) -> Result<Lab> {
+    let mut lab = Lab::new(options(args, gateways))?;
     lab.start_roles()?;
     Ok(lab)
 }
 
-fn options(args: &Args, gateways: u8) -> Result<Options> {
-    Ok(Options {
+fn options(args: &Args, gateways: u8) -> Options {
+    Options {
         gateways,
         placement: args.placement,
         cipher: args.cipher,
@@ -130,14 +132,11 @@ fn options(args: &Args, gateways: u8) -> Result<Options> {
         },
         inner: Inner::Ipv4,
         delay: delay(args.path),
-        ..Options::new(
-            std::path::absolute(&args.causeway)?,
-            std::path::absolute(&args.object)?,
-        )
-    })
+        ..args.built.lab_options()
+    }
 }
 
-/// What the trunk adds to each way.
+/// The one-way delay of the trunk.
 const fn delay(path: Path) -> Duration {
     match path {
         Path::Peering => Duration::ZERO,
@@ -145,47 +144,43 @@ const fn delay(path: Path) -> Duration {
     }
 }
 
-/// The limits; where none is asked for, a run with all gateways finds what this machine carries.
+/// The limits. Without an option, a run with all gateways finds the capacity of this machine.
 fn caps(args: &Args, progress: &mut Progress) -> Result<Caps> {
     let reference = Reference::row(args.path, args.direction);
     let most = args.gateways.0.last().copied().unwrap_or(1);
     let caps = scale::caps(&reference, args.cap_gateway, args.cap_vpc, || {
-        progress.say(&format!(
+        progress.report(&format!(
             "finding the scale with {}",
             document::gateways(most)
         ));
-        let lab = lay_out(args, most)?;
+        let lab = start_lab(args, most)?;
         let mut plan = point::load(args);
         plan.tcp.duration = TRIAL;
         let moved = point::tcp_mbit(&transfer::run(&lab, &plan)?);
         progress.done(trial_seconds(args));
-        progress.say(&format!(
-            "this machine moves {moved:.1} Mbit/s without limits"
+        progress.report(&format!(
+            "this machine carries {moved:.1} Mbit/s without limits"
         ));
         Ok(moved)
     })?;
-    Goodput::of(&options(args, most)?, args.direction).check(
-        &caps,
-        args.udp_size,
-        args.udp_rate,
-    )?;
+    Goodput::of(&options(args, most), args.direction).check(&caps, args.udp_size, args.udp_rate)?;
     Ok(caps)
 }
 
 fn lab_seconds(gateways: u8) -> f64 {
-    LAB + GATEWAY * f64::from(gateways)
+    LAB_SECONDS + GATEWAY_SECONDS * f64::from(gateways)
 }
 
 fn run_seconds(args: &Args) -> f64 {
-    f64::from(args.warm_up + args.duration) + AROUND
+    f64::from(args.warm_up + args.duration) + RUN_OVERHEAD_SECONDS
 }
 
 fn trial_seconds(args: &Args) -> f64 {
     let most = args.gateways.0.last().copied().unwrap_or(1);
-    lab_seconds(most) + f64::from(args.warm_up + TRIAL) + AROUND
+    lab_seconds(most) + f64::from(args.warm_up + TRIAL) + RUN_OVERHEAD_SECONDS
 }
 
-fn expected(args: &Args, curves: usize) -> f64 {
+fn expected_seconds(args: &Args, curves: usize) -> f64 {
     let runs = curves as f64 * f64::from(args.repeat);
     let points = args.gateways.0.iter();
     let points = points.map(|&gateways| lab_seconds(gateways) + runs * run_seconds(args));
@@ -199,7 +194,7 @@ fn expected(args: &Args, curves: usize) -> f64 {
     trial + points.sum::<f64>()
 }
 
-fn asked_for(args: &Args) -> Plan {
+fn plan(args: &Args) -> Plan {
     Plan {
         gateways: args.gateways.0.clone(),
         direction: name(args.direction),
@@ -232,7 +227,7 @@ fn goals(document: &Document) -> Vec<Goal> {
                 .to_owned(),
             held: efficiency >= EFFICIENCY_GOAL,
             figure: format!(
-                "{:.1} % with {} is the least",
+                "lowest {:.1} %, with {}",
                 efficiency * 100.0,
                 document::gateways(point.gateways)
             ),
@@ -254,10 +249,10 @@ fn goals(document: &Document) -> Vec<Goal> {
     }
     let cut_off: u32 = all.iter().map(|point| point.cut_off).sum();
     goals.push(Goal {
-        goal: "iperf3 comes to its end in every run".to_owned(),
+        goal: "iperf3 ends by itself in every run".to_owned(),
         held: cut_off == 0,
         figure: format!(
-            "{cut_off} of {} had to be ended",
+            "{cut_off} of {} were stopped by the harness",
             all.iter()
                 .map(|point| point.tcp_mbit.runs.len())
                 .sum::<usize>()
@@ -277,7 +272,7 @@ fn write(document: &Document, folder: &FilePath) -> Result<()> {
         let path = folder.join(name);
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     };
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     file("curve.json", serde_json::to_vec_pretty(document)?)?;
     file("curve.csv", csv::text(document)?)?;
     file("curve.html", html::page(document).into_bytes())

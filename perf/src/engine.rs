@@ -1,70 +1,56 @@
-//! `engine`: what a packet costs in the ESP engine, and how much of that is the cipher.
+//! `perf engine`: the cost of a packet in the ESP engine, and the share of the cipher in it.
 //!
-//! Everything that is compared is measured in turn, round by round over the same frames, and
-//! compared within the round. So what else the machine does meets all of it alike, and ratios hold
-//! where single figures waver.
+//! All subjects are measured in turn, round by round over the same frames, and compared within the
+//! round. Other load on the machine then affects all of them alike, so ratios are more stable than
+//! single figures.
 
 mod bare;
+pub mod document;
 pub mod figures;
 mod goals;
 mod report;
 pub mod subject;
 pub mod workload;
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use causeway_esp::{Backend, BackendChoice, Cipher};
-use serde::Serialize;
+use causeway_lab::output::print;
 
 use crate::machine::{self, Machine};
-use figures::{Cell, Direction, Figures, What};
-use goals::Goal;
+use crate::options::Output;
+use document::Document;
+use figures::{Direction, Figures, Operation};
 use subject::Subject;
 use workload::{FRAME_LEN, FRAMES, Frames, Workload};
 
 /// Options of `engine`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also write the figures to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// The core to measure on; default: the last
+    #[command(flatten)]
+    output: Output,
+    /// Core to measure on [default: the last one]
     #[arg(long)]
     core: Option<usize>,
-    /// How often everything is measured; the figures are medians
+    /// Number of rounds; each figure is the median of its rounds
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=1000))]
     rounds: u32,
-    /// Frames of each of the three rings. The default is larger than the caches; with some 64 the
-    /// frames stay in them, which shows what the instructions cost
+    /// Frames of each of the three rings. The default exceeds the caches; with 64 the frames stay in
+    /// L2 and the figures show the cost of the instructions
     #[arg(long, default_value_t = FRAMES, value_parser = frame_count)]
     frames: usize,
 }
 
 fn frame_count(text: &str) -> Result<usize> {
     let count = text.parse()?;
-    ensure!((16..=1 << 20).contains(&count), "expected 16 to 1048576");
+    ensure!(
+        (16..=1 << 20).contains(&count),
+        "expected a number from 16 to 1048576"
+    );
     Ok(count)
 }
 
-/// The document of `--json`.
-#[derive(Serialize)]
-struct Document {
-    /// Raised when a key changes its meaning.
-    version: u32,
-    machine: Machine,
-    /// Load average of one minute, before and after.
-    load: [Option<f64>; 2],
-    core: usize,
-    rounds: u32,
-    frames: usize,
-    frame_bytes: usize,
-    figures: Vec<Cell>,
-    goals: Vec<Goal>,
-}
-
-/// Says which backends are not measured, and why.
-pub fn tell_of_missing_backends() {
+/// Warns of each backend that is not available, with the reason.
+pub fn warn_of_missing_backends() {
     for missing in Backend::ALL
         .map(Backend::available)
         .into_iter()
@@ -74,12 +60,12 @@ pub fn tell_of_missing_backends() {
     }
 }
 
-/// Measures, prints and writes.
+/// Measures, prints the report and writes the document.
 pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let core = machine::pin(args.core)?;
     let load_before = machine::load();
-    tell_of_missing_backends();
+    warn_of_missing_backends();
     let mut frames = Frames::new(args.frames);
     let mut figures = Figures::default();
     for cipher in Cipher::ALL {
@@ -99,12 +85,8 @@ pub fn run(args: &Args) -> Result<()> {
         goals: goals::all(&figures),
         figures: figures.cells(),
     };
-    print!("{}", report::text(&document));
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&document)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    print(report::text(&document))?;
+    args.output.write(&document)
 }
 
 fn measure(
@@ -117,17 +99,17 @@ fn measure(
     let mut subjects = Vec::new();
     for available in Backend::present() {
         let backend = Some(available.backend());
-        subjects.push((What::Aead, backend, Subject::bare(cipher, available)?));
+        subjects.push((Operation::Aead, backend, Subject::bare(cipher, available)?));
         let choice = BackendChoice::Only(available);
-        subjects.push((What::Esp, backend, Subject::esp(cipher, choice)?));
+        subjects.push((Operation::Esp, backend, Subject::esp(cipher, choice)?));
     }
     let default = Subject::esp(cipher, BackendChoice::default())?;
-    subjects.push((What::Esp, None, default));
+    subjects.push((Operation::Esp, None, default));
 
     frames.fill(workload);
-    // The first round warms up and does not count.
+    // The first round is a warm-up and does not count.
     for round in 0..=rounds {
-        // Another one begins each time, so that none is always the one behind the slowest.
+        // Each round starts with another subject, so that none always follows the slowest.
         subjects.rotate_left(1);
         for (what, backend, subject) in &mut subjects {
             for direction in Direction::BOTH {

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine of a measurement, its load, and the clock of a pinned thread.
 
 use std::fmt;
 use std::fs;
@@ -9,19 +9,20 @@ use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// The machine, as far as figures hang on it.
+/// The properties of the machine on which figures depend.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Machine {
-    /// The CPU's name.
+    /// The model name of the CPU.
     pub cpu: String,
     /// Cores that this process may run on.
     pub cores: usize,
-    /// The kernel's release.
+    /// The kernel release.
     pub kernel: String,
 }
 
 impl Machine {
-    /// This machine; what it does not tell is "unknown".
+    /// This machine. Properties that it does not report are "unknown".
     pub fn this() -> Machine {
         let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpu_info
@@ -36,7 +37,7 @@ impl Machine {
         }
     }
 
-    /// It and its load averages before and after, in a line.
+    /// One line with the machine and the load averages before and after.
     pub fn under(&self, load: [Option<f64>; 2]) -> String {
         let [before, after] =
             load.map(|load| load.map_or("?".to_owned(), |load| format!("{load:.1}")));
@@ -54,14 +55,14 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The load average over one minute: how many threads wanted a core. Above 1 besides ours, figures
-/// are those of a shared machine.
+/// The load average over one minute: the number of threads that ran or waited for a core. Above 1, apart from the
+/// harness itself, other processes shared the machine.
 pub fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()
 }
 
-/// The commit of the working tree, marked where it has changes.
+/// The commit of the working tree, with `-dirty` if there are uncommitted changes.
 pub fn commit() -> Option<String> {
     let describe = ["describe", "--always", "--dirty", "--abbrev=12"];
     let output = Command::new("git").args(describe).output().ok()?;
@@ -70,14 +71,14 @@ pub fn commit() -> Option<String> {
     (output.status.success() && !commit.is_empty()).then(|| commit.to_owned())
 }
 
-/// Binds this thread to a core, the last one unless told otherwise, and returns its number.
+/// Pins this thread to the `wanted` core or the last one, and returns its number.
 pub fn pin(wanted: Option<usize>) -> Result<usize> {
-    let cores = core_affinity::get_core_ids().context("the cores of this machine are unknown")?;
+    let cores = core_affinity::get_core_ids().context("cannot list the cores of this machine")?;
     let core = match wanted {
         Some(id) => cores.into_iter().find(|core| core.id == id),
         None => cores.into_iter().next_back(),
     };
-    let core = core.context("there is no such core, or it is not open to this process")?;
+    let core = core.context("the core does not exist, or this process may not use it")?;
     ensure!(
         core_affinity::set_for_current(core),
         "cannot pin to core {}",
@@ -86,7 +87,7 @@ pub fn pin(wanted: Option<usize>) -> Result<usize> {
     Ok(core.id)
 }
 
-/// Time that this thread has had a core, so that whoever shares the core does not count.
+/// CPU time of this thread. Time of other threads on the same core does not count.
 pub fn thread_time() -> Result<Duration> {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).context("the thread's clock is before its start")

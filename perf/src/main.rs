@@ -1,11 +1,12 @@
-//! Measures Causeway: `cargo xtask perf <command>`.
+//! The performance harness: `cargo xtask perf <command>`.
 
-mod buckets;
 mod compare;
 mod curve;
 mod engine;
 mod gateway;
+mod goal;
 mod machine;
+mod options;
 mod path;
 mod rescale;
 mod spread;
@@ -14,9 +15,10 @@ mod steering;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use causeway_lab::output::exit_code;
 use clap::{Parser, Subcommand};
 
-/// Measures Causeway on this machine.
+/// Measure the performance of Causeway on this machine
 #[derive(Parser)]
 #[command(name = "cargo xtask perf", bin_name = "cargo xtask perf")]
 struct Perf {
@@ -26,39 +28,30 @@ struct Perf {
 
 #[derive(Subcommand)]
 enum Measurement {
-    /// Counts what a cluster's change moves: the bucket table beside modulo, hash-threshold and Maglev
-    Buckets(buckets::Args),
-    /// Says what got better or worse between two JSON documents of one kind, beyond the noise
+    /// Compare two JSON documents of one kind and list the figures that changed beyond the noise
     Compare(compare::Args),
-    /// Measures throughput against the number of gateways, in the lab: beside its limits and the reference
+    /// Measure throughput against the number of gateways in the lab, compared with its limits and the reference
     Curve(curve::Args),
-    /// Seals and opens on one core, without a NIC: each cipher, backend and size
+    /// Measure sealing and opening on one core without a NIC, for each cipher, backend and packet size
     Engine(engine::Args),
-    /// Runs a whole worker on one core over a device in memory: what a packet costs, and where
+    /// Measure the cost per packet of a whole worker on one core over a device in memory, by stage
     Path(path::Args),
-    /// One gateway process on one core over AF_XDP, between a generator and a sink, beside a plain forwarder
+    /// Measure one gateway process on one core over AF_XDP, compared with a plain forwarder on the same core
     Gateway(gateway::Args),
     #[command(hide = true)]
     GatewayForwarder(gateway::forwarder::Args),
-    /// Changes a cluster under full load, in the lab: what is lost, reordered, silent
+    /// Change a cluster under full load in the lab and measure loss, reordering and silence
     Rescale(rescale::Args),
-    /// Runs the XDP program over each kind of packet, in the kernel but without a NIC
+    /// Measure the XDP program for each kind of packet, in the kernel but without a NIC
     Steering(steering::Args),
 }
 
 fn main() -> ExitCode {
-    match run(Perf::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Perf::parse().command).map(|()| true))
 }
 
 fn run(command: Measurement) -> Result<()> {
     match command {
-        Measurement::Buckets(args) => buckets::run(&args),
         Measurement::Compare(args) => compare::run(&args),
         Measurement::Curve(args) => curve::run(&args),
         Measurement::Engine(args) => engine::run(&args),
@@ -67,5 +60,24 @@ fn run(command: Measurement) -> Result<()> {
         Measurement::GatewayForwarder(args) => gateway::forwarder::run(&args),
         Measurement::Rescale(args) => rescale::run(&args),
         Measurement::Steering(args) => steering::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_json_docs::{check, written};
+
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_keys_of_the_documents() {
+        let lists = [
+            ("engine", written::<engine::document::Document>()),
+            ("path", written::<path::document::Document>()),
+            ("gateway", written::<gateway::document::Document>()),
+            ("steering", written::<steering::Document>()),
+        ];
+        let curve = written::<curve::document::Document>();
+        check("docs/perf-report.md", &lists, &[("curve-report.md", curve)]);
     }
 }

@@ -1,10 +1,11 @@
-//! `path`: what a packet costs in the whole worker, over a device in memory, and how much of that is not the cipher.
+//! `perf path`: the cost of a packet in the whole worker over a device in memory, and the part that is not the cipher.
 //!
-//! What is compared takes turns in every round. Time is the thread's own, so whoever shares the core counts only by
-//! what he does to its caches.
+//! All points of a group take turns in every round. Time is thread CPU time, so other threads on the core count only
+//! by their effect on its caches.
 
 mod aead;
 mod bench;
+pub mod document;
 mod figures;
 mod goals;
 mod load;
@@ -13,64 +14,44 @@ mod points;
 mod report;
 mod ring;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use causeway_lab::output::print;
 
 use crate::engine;
 use crate::machine::{self, Machine};
+use crate::options::Output;
 use bench::Bench;
-use figures::{Cell, Figures};
-use goals::Goal;
+use document::Document;
+use figures::Figures;
 use points::Group;
 use ring::Memory;
 
 /// Options of `path`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also write the figures to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// The core to measure on; default: the last
+    #[command(flatten)]
+    output: Output,
+    /// Core to measure on [default: the last one]
     #[arg(long)]
     core: Option<usize>,
-    /// How often everything is measured; the figures are medians
+    /// Number of rounds; each figure is the median of its rounds
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=1000))]
     rounds: u32,
-    /// Change batch, SAs and flows for every cipher and size, in L2 and beyond, instead of AES-128-GCM at 64 bytes in L2 alone:
-    /// some three minutes
+    /// Vary burst length, SAs and flows for every cipher and size, in L2 and beyond it, instead of for AES-128-GCM at 64 bytes
+    /// in L2 only; takes about three minutes
     #[arg(long)]
     full: bool,
-    /// Measure only what has this in its name, as in `aes-128-gcm 64`, `in L2` or `flows`
+    /// Measure only the groups whose names contain TEXT, such as `aes-128-gcm 64`, `in L2` or `flows`
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 }
 
-/// The document of `--json`.
-#[derive(Serialize)]
-struct Document {
-    /// Raised when a key changes its meaning.
-    version: u32,
-    kind: &'static str,
-    machine: Machine,
-    /// Commit that was measured, or absent.
-    commit: Option<String>,
-    /// Load average of one minute, before and after.
-    load: [Option<f64>; 2],
-    core: usize,
-    rounds: u32,
-    figures: Vec<Cell>,
-    peer: Vec<peer::Row>,
-    goals: Vec<Goal>,
-}
-
-/// Measures, prints and writes.
+/// Measures, prints the report and writes the document.
 pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let core = machine::pin(args.core)?;
     let load_before = machine::load();
-    engine::tell_of_missing_backends();
+    engine::warn_of_missing_backends();
     let mut groups = points::groups(args.full);
     let names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();
     if let Some(only) = &args.only {
@@ -78,7 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     ensure!(
         !groups.is_empty(),
-        "expected a part of one of these names: {}",
+        "--only matches no group; expected a part of one of these names: {}",
         names.join("; ")
     );
     let mut memory = Memory::default();
@@ -101,15 +82,11 @@ pub fn run(args: &Args) -> Result<()> {
         goals: goals::all(&cells),
         figures: cells,
     };
-    print!("{}", report::text(&document));
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&document)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    print(report::text(&document))?;
+    args.output.write(&document)
 }
 
-/// Measures all points of a group in turn, and the bare AEAD beside them.
+/// Measures all points of a group in turn, with the bare AEAD in the same rounds.
 fn measure(group: &Group, rounds: u32, memory: &mut Memory, figures: &mut Figures) -> Result<()> {
     let mut bare = aead::Bare::new(group)?;
     let mut parts = memory.parts(group.points.iter().map(|point| point.frames()));
@@ -122,9 +99,9 @@ fn measure(group: &Group, rounds: u32, memory: &mut Memory, figures: &mut Figure
         bench.check()?;
     }
     figures.begin(&group.points);
-    // The first round warms up and does not count.
+    // The first round is a warm-up and does not count.
     for round in 0..=rounds {
-        // Another one begins each time, so that none is always the one behind the slowest.
+        // Each round starts with another point, so that none always follows the slowest.
         benches.rotate_left(1);
         let aead = bare.round(round == 0)?;
         for bench in &mut benches {

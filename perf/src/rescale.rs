@@ -1,113 +1,101 @@
-//! `rescale`: what a cluster's changes do to the packets that cross meanwhile.
-
-use std::path::PathBuf;
+//! `perf rescale`: loss, reordering and silence of packets while a cluster changes.
 
 use anyhow::Result;
+use causeway_lab::measure::direction::Directions;
 use causeway_lab::measure::flood;
-use causeway_lab::measure::iperf::{Tcp, Way};
-use causeway_lab::measure::rescale::{Act, Plan, Rescale, Step, run as measure};
+use causeway_lab::measure::iperf::Tcp;
+use causeway_lab::measure::rescale::{Action, Plan, Rescale, Step, run as measure};
+use causeway_lab::output::print_line;
 use causeway_lab::{Change, Lab, Options, Outcome, Placement};
 use causeway_rescale::coordinator;
 use serde::Serialize;
 
+use crate::goal::Goal;
 use crate::machine::{self, Machine};
+use crate::options::{Built, Output};
 
 /// The longest silence of a flow after a gateway's death, in milliseconds.
 const SILENCE_GOAL_MS: f64 = 1000.0;
 
-/// Where the search for the full load begins, in packets per second.
+/// The first rate of the search for the full load, in packets per second.
 const FIRST_RATE: u32 = 1000;
-/// The part of the packets asked for that a sender sends at least, if it keeps up.
+/// A sender keeps up if it sends at least this part of the requested packets.
 const KEPT_UP: f64 = 0.9;
 
 /// Options of `rescale`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also write the figures to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Gateways of each VPC's cluster at first
+    #[command(flatten)]
+    output: Output,
+    /// Initial number of gateways of each VPC's cluster
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=9))]
     gateways: u8,
-    /// Where the gateways run: each on a host of its own, or all on the demux's
+    /// Placement of the gateways: remote, each on its own host, or local, all on the demux's host
     #[arg(long, default_value_t = Placement::Remote)]
     placement: Placement,
-    /// Seconds from one step to the next
+    /// Seconds between two steps
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(3..=60))]
     interval: u32,
-    /// UDP flows of each direction
+    /// UDP flows per direction
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=20_000))]
     flows: u16,
-    /// UDP packets per second of each direction, all flows together; absent: as many as a machine
-    /// that is full with TCP carries without a loss, found by doubling
+    /// UDP packets per second and direction, over all flows [default: the highest rate without loss beside
+    /// the TCP load, found by doubling]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
-    /// TCP connections of each direction
+    /// TCP connections per direction
     #[arg(long, default_value_t = 4)]
     streams: u16,
-    /// Octets that all TCP connections of a direction together have on their way at most
+    /// Limit of unacknowledged bytes over all TCP connections of a direction
     #[arg(long, default_value_t = 128 << 10)]
     window: u32,
-    /// The causeway binary
-    #[arg(
-        long,
-        env = "CAUSEWAY_BINARY",
-        default_value = "target/release/causeway"
-    )]
-    causeway: PathBuf,
-    /// The kernel program's object file
-    #[arg(
-        long,
-        env = "CAUSEWAY_XDP_OBJECT",
-        default_value = "target/causeway-xdp.o"
-    )]
-    object: PathBuf,
+    #[command(flatten)]
+    built: Built,
 }
 
 /// The document of `--json`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document<'a> {
-    /// Raised when a key changes its meaning.
+    /// 1. Incremented when a key changes its meaning or is removed.
     version: u32,
+    /// The machine of the measurement.
     machine: Machine,
-    /// Load average of one minute, before and after.
+    /// Load average of one minute, before and after; `null` if unknown.
     load: [Option<f64>; 2],
+    /// Initial gateways of each cluster.
     gateways: u8,
+    /// `remote` or `local`.
     placement: String,
+    /// UDP flows per direction.
     flows: u16,
+    /// UDP packets per second and direction.
     rate: u32,
-    /// The rates that were tried to find it, and what was lost there.
+    /// The search for `rate`; empty with `--rate`.
     tried: &'a [Tried],
     #[serde(flatten)]
     measured: &'a Rescale,
+    /// The goals and their results.
     goals: Vec<Goal>,
 }
 
-/// A rate that was tried.
+/// A rate of the search.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Tried {
+    /// UDP packets per second and direction.
     rate: u32,
+    /// Lost packets of both directions.
     lost: u64,
 }
 
-/// A goal and whether it was held.
-#[derive(Serialize)]
-struct Goal {
-    goal: &'static str,
-    held: bool,
-    figure: String,
-}
-
-/// Measures, prints and writes.
+/// Measures, prints the report and writes the document.
 pub fn run(args: &Args) -> Result<()> {
     let options = Options {
         gateways: args.gateways + 1,
         standby: 1,
         placement: args.placement,
-        ..Options::new(
-            std::path::absolute(&args.causeway)?,
-            std::path::absolute(&args.object)?,
-        )
+        ..args.built.lab_options()
     };
     let mut plan = Plan {
         flood: flood::Plan {
@@ -115,20 +103,20 @@ pub fn run(args: &Args) -> Result<()> {
             busy_flows: args.flows / 50,
             rate: args.rate.unwrap_or(FIRST_RATE),
             size: flood::SMALL,
-            way: Way::Both,
+            directions: Directions::Both,
         },
         streams: args.streams,
         window: args.window,
         interval: args.interval,
     };
     let mut acts = vec![
-        Act::Change(Change::Add(args.gateways + 1)),
-        Act::Change(Change::Drain(1)),
-        Act::Change(Change::Weight(1, 2)),
+        Action::Change(Change::Add(args.gateways + 1)),
+        Action::Change(Change::Drain(1)),
+        Action::Change(Change::Weight(1, 2)),
     ];
     // In the local placement all gateways are one process with the demux.
     if args.placement == Placement::Remote {
-        acts.extend([Act::Kill(2), Act::Return(2)]);
+        acts.extend([Action::Kill(2), Action::Return(2)]);
     }
     let load = machine::load();
     let mut lab = Lab::new(options)?;
@@ -137,32 +125,29 @@ pub fn run(args: &Args) -> Result<()> {
         Some(_) => Vec::new(),
         None => full_load(&lab, &mut plan)?,
     };
-    println!(
-        "{} gateways of each VPC ({}), {} UDP flows of each direction, {} packets/s together",
+    print_line(format_args!(
+        "{} gateways per VPC ({}), {} UDP flows and {} packets/s per direction",
         args.gateways, args.placement, args.flows, plan.flood.rate
-    );
+    ))?;
     let measured = measure(&lab, plan, &acts)?;
     let goals = goals(&measured);
-    print(&measured, &goals);
-    if let Some(file) = &args.json {
-        let document = Document {
-            version: 1,
-            machine: Machine::this(),
-            load: [load, machine::load()],
-            gateways: args.gateways,
-            placement: args.placement.to_string(),
-            flows: args.flows,
-            rate: plan.flood.rate,
-            tried: &tried,
-            measured: &measured,
-            goals,
-        };
-        std::fs::write(file, serde_json::to_vec_pretty(&document)?)?;
-    }
-    Ok(())
+    print(&measured, &goals)?;
+    let document = Document {
+        version: 1,
+        machine: Machine::this(),
+        load: [load, machine::load()],
+        gateways: args.gateways,
+        placement: args.placement.to_string(),
+        flows: args.flows,
+        rate: plan.flood.rate,
+        tried: &tried,
+        measured: &measured,
+        goals,
+    };
+    args.output.write(&document)
 }
 
-/// Doubles the rate while a window without any step loses nothing, and leaves the last such one.
+/// Doubles the rate as long as a window without steps has no loss. The plan keeps the last rate without loss.
 fn full_load(lab: &Lab, plan: &mut Plan) -> Result<Vec<Tried>> {
     let mut tried = Vec::new();
     for rate in (0..).map_while(|doubled| FIRST_RATE.checked_shl(doubled)) {
@@ -170,9 +155,11 @@ fn full_load(lab: &Lab, plan: &mut Plan) -> Result<Vec<Tried>> {
         faster.flood.rate = rate;
         let quiet = &measure(lab, faster, &[])?.steps[0];
         let lost = quiet.there.lost + quiet.back.lost;
-        println!("{rate} packets/s each way beside TCP: {lost} lost without a step");
+        print_line(format_args!(
+            "{rate} packets/s per direction beside TCP: {lost} lost without a step"
+        ))?;
         tried.push(Tried { rate, lost });
-        // A sender that does not keep up has found the machine's limit as well.
+        // A sender that does not keep up has reached the limit of the machine as well.
         let wanted = f64::from(2 * rate) * quiet.seconds;
         let sent = (quiet.there.sent + quiet.back.sent) as f64;
         if lost > 0 || sent < wanted * KEPT_UP {
@@ -183,11 +170,11 @@ fn full_load(lab: &Lab, plan: &mut Plan) -> Result<Vec<Tried>> {
     Ok(tried)
 }
 
-fn print(measured: &Rescale, goals: &[Goal]) {
-    println!(
-        "{:8}{:>7}{:>9}{:>7}{:>6}{:>6}{:>10}{:>9}{:>9}{:>10}{:>10}",
+fn print(measured: &Rescale, goals: &[Goal]) -> Result<()> {
+    print_line(format_args!(
+        "{:8}{:>10}{:>9}{:>7}{:>6}{:>6}{:>10}{:>9}{:>9}{:>10}{:>10}",
         "step",
-        "way",
+        "direction",
         "sent",
         "lost",
         "reord",
@@ -197,16 +184,16 @@ fn print(measured: &Rescale, goals: &[Goal]) {
         "p99",
         "p50 more",
         "p99 more"
-    );
+    ))?;
     let quiet = measured.steps.first();
     for step in &measured.steps {
-        for (way, window, before) in [
+        for (direction, window, before) in [
             ("there", &step.there, quiet.map(|q| q.there)),
             ("back", &step.back, quiet.map(|q| q.back)),
         ] {
             let before = before.unwrap_or_default();
-            println!(
-                "{:8}{way:>7}{:>9}{:>7}{:>6}{:>6}{:>7.0} ms{:>6.0} us{:>6.0} us{:>7.0} us{:>7.0} us",
+            print_line(format_args!(
+                "{:8}{direction:>10}{:>9}{:>7}{:>6}{:>6}{:>7.0} ms{:>6.0} us{:>6.0} us{:>7.0} us{:>7.0} us",
                 step.name,
                 window.sent,
                 window.lost,
@@ -217,29 +204,34 @@ fn print(measured: &Rescale, goals: &[Goal]) {
                 window.p99_us,
                 window.p50_us - before.p50_us,
                 window.p99_us - before.p99_us,
-            );
+            ))?;
         }
     }
-    println!();
+    print_line("")?;
     for step in &measured.steps {
         for (vpc, outcome) in (1..).zip(step.outcomes.iter().flatten()) {
-            println!("{} in VPC {vpc}: {}", step.name, sentence(outcome));
+            print_line(format_args!(
+                "{} in VPC {vpc}: {}",
+                step.name,
+                text(outcome)
+            ))?;
         }
     }
     let Tcp { total, .. } = &measured.tcp;
-    println!(
-        "TCP: {:.3} Gbit/s over {} connections both ways, {} retransmits, {} stalled at the end\n",
+    print_line(format_args!(
+        "TCP: {:.3} Gbit/s over {} connections of both directions, {} retransmits, {} stalled at the end\n",
         total.gbit_per_s, total.streams, total.retransmits, total.stalled
-    );
+    ))?;
     for goal in goals {
-        let word = if goal.held { "held" } else { "missed" };
-        println!("{word}: {}: {}", goal.goal, goal.figure);
+        let verdict = if goal.held { "met" } else { "missed" };
+        print_line(format_args!("{verdict}: {}: {}", goal.goal, goal.figure))?;
     }
+    Ok(())
 }
 
-/// In the words of `causeway local gateway`.
-fn sentence(outcome: &Outcome) -> String {
-    let told = coordinator::Outcome {
+/// The text that `causeway local gateway` prints.
+fn text(outcome: &Outcome) -> String {
+    let printable = coordinator::Outcome {
         epoch: outcome.epoch,
         moved_idle: outcome.moved_idle as usize,
         moved_by_barrier: outcome.moved_by_barrier as usize,
@@ -248,10 +240,10 @@ fn sentence(outcome: &Outcome) -> String {
         dropped: outcome.dropped,
         elapsed_ms: outcome.elapsed_ms,
     };
-    told.to_string()
+    printable.to_string()
 }
 
-/// Packets of some steps, both ways together.
+/// Packets of several steps, both directions together.
 #[derive(Default)]
 struct Sum {
     lost: u64,
@@ -275,7 +267,7 @@ impl Sum {
         self.reordered + self.duplicated == 0
     }
 
-    fn sentence(&self) -> String {
+    fn text(&self) -> String {
         let Self {
             lost,
             reordered,
@@ -301,25 +293,25 @@ fn goals(measured: &Rescale) -> Vec<Goal> {
     let total = &measured.tcp.total;
     let mut goals = vec![
         Goal {
-            goal: "before the steps: nothing lost, reordered or duplicated",
+            goal: "before the steps: no packet lost, reordered or duplicated".to_owned(),
             held: quiet.lost == 0 && quiet.in_order(),
-            figure: quiet.sentence(),
+            figure: quiet.text(),
         },
         Goal {
-            goal: "planned changes: nothing lost, reordered or duplicated",
+            goal: "planned changes: no packet lost, reordered or duplicated".to_owned(),
             held: planned.lost == 0 && planned.in_order(),
-            figure: planned.sentence(),
+            figure: planned.text(),
         },
         Goal {
-            goal: "planned changes: as few buckets moved as can be",
+            goal: "planned changes: the minimum of buckets moved".to_owned(),
             held: more == 0,
-            figure: format!("{more} of {} moved more", outcomes.len()),
+            figure: format!("{more} of {} moved more than the minimum", outcomes.len()),
         },
         Goal {
-            goal: "every TCP connection survives",
+            goal: "every TCP connection survives".to_owned(),
             held: total.stalled == 0 && total.gbit_per_s > 0.0,
             figure: format!(
-                "{} of {} still at the end; {} seconds of one connection without a byte",
+                "{} of {} stalled at the end; {} whole seconds of single connections without a byte",
                 total.stalled, total.streams, total.still_seconds
             ),
         },
@@ -327,15 +319,33 @@ fn goals(measured: &Rescale) -> Vec<Goal> {
     if of(|name| name == "kill").next().is_some() {
         let killed = Sum::of(of(|name| name == "kill"));
         goals.push(Goal {
-            goal: "a gateway's death: nothing reordered or duplicated",
+            goal: "death of a gateway: no packet reordered or duplicated".to_owned(),
             held: killed.in_order(),
-            figure: killed.sentence(),
+            figure: killed.text(),
         });
         goals.push(Goal {
-            goal: "a gateway's death: no flow silent for more than 1 s",
+            goal: "death of a gateway: no flow silent for more than 1 s".to_owned(),
             held: killed.silence_ms <= SILENCE_GOAL_MS,
             figure: format!("{:.0} ms", killed.silence_ms),
         });
     }
     goals
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_json_docs::{check, written};
+
+    use super::*;
+    use crate::curve;
+
+    #[test]
+    fn the_page_has_the_keys_of_the_document() {
+        let lists = [("document", written::<Document>())];
+        let others = [
+            ("curve-report.md", written::<curve::document::Document>()),
+            ("run-report.md", written::<Vec<Tcp>>()),
+        ];
+        check("docs/rescale-report.md", &lists, &others);
+    }
 }

@@ -1,18 +1,23 @@
-//! What the runs of one figure come to.
+//! Median and extremes of the runs of one figure.
 
 use serde::{Deserialize, Serialize};
 
 /// Median, extremes and every run of a figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Spread {
+    /// The median.
     pub median: f64,
+    /// The lowest run.
     pub min: f64,
+    /// The highest run.
     pub max: f64,
+    /// All runs.
     pub runs: Vec<f64>,
 }
 
 impl Spread {
-    /// Of at least one run.
+    /// Summarises at least one run.
     pub fn of(runs: Vec<f64>) -> Self {
         Self {
             median: median(runs.clone()),
@@ -23,7 +28,7 @@ impl Spread {
     }
 }
 
-/// The median; not a number for no samples at all.
+/// The median, or NaN without samples.
 pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     let middle = samples.len() / 2;
@@ -56,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn medians() {
+    fn the_median_of_odd_even_and_no_samples() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(vec![]).is_nan());

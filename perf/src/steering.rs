@@ -1,8 +1,8 @@
-//! `steering`: what a packet costs in the XDP program, by BPF_PROG_TEST_RUN.
+//! `perf steering`: the cost of a packet in the XDP program, by BPF_PROG_TEST_RUN.
 //!
-//! The kernel runs the loaded program over one packet again and again and tells the mean: no NIC,
-//! no redirect carried out, caches warm. So these are the program's own costs, to be compared with
-//! each other within a run.
+//! The kernel runs the loaded program over one packet many times and reports the mean. There is no NIC,
+//! the kernel carries out no redirect, and the caches are warm. The figures are the costs of the
+//! program alone, to be compared within one run.
 
 mod spread;
 
@@ -17,29 +17,30 @@ use causeway_kernel_tests::packet::{
     Ipv4, Ipv6, OWN_MAC, destination_options, esp, ethernet, hop_by_hop, icmp, tagged, tcp, udp,
 };
 use causeway_kernel_tests::world::{ELSEWHERE, FAR, HOST, OWN, SPI, ipv6, steering};
+use causeway_lab::output::print_line;
 use causeway_steering::{MAX_GATEWAYS, Verdict, decide};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketType};
 use serde::Serialize;
 
 use crate::machine::{self, Machine};
+use crate::options::Output;
 
-/// Runs of the program for one figure.
+/// Runs of the program for one sample.
 const REPEAT: u32 = 200_000;
-/// Loopback's index: nothing is sent in a test run.
+/// The interface index of loopback. A test run sends nothing.
 const LOOPBACK: u32 = 1;
 const GOAL_NS: f64 = 60.0;
 
 /// Options of `steering`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also write the figures to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// How often everything is measured; the figures are medians
+    #[command(flatten)]
+    output: Output,
+    /// Number of rounds; each figure is the median of its rounds
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(3..=1000))]
     rounds: u32,
-    /// The kernel program's object file
+    /// Object file of the XDP program
     #[arg(
         long,
         env = "CAUSEWAY_XDP_OBJECT",
@@ -50,46 +51,56 @@ pub struct Args {
 
 /// The document of `--json`.
 #[derive(Serialize)]
-struct Document {
-    /// Raised when a key changes its meaning.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Document {
+    /// 1. Incremented when a key changes its meaning or is removed.
     version: u32,
+    /// The machine of the measurement.
     machine: Machine,
-    /// Load average of one minute, before and after.
+    /// Load average of one minute, before and after; `null` if unknown.
     load: [Option<f64>; 2],
+    /// Number of rounds. Each figure is the median of its rounds.
     rounds: u32,
-    /// Instructions that the verifier walked.
+    /// Instructions that the verifier processed; `null` if the kernel does not report them.
     verified_instructions: Option<u32>,
-    /// Octets of the program in the kernel, translated and compiled.
+    /// Size of the program after the kernel's changes, in bytes; `null` if the kernel hides its instructions.
     translated_bytes: Option<u32>,
+    /// Size of the machine code, in bytes.
     compiled_bytes: u32,
-    /// A program that only returns: the harness's own cost, which is in every other figure.
+    /// A program that only returns: the cost of the harness, which every other figure includes.
     harness: Figure,
+    /// Each kind of packet.
     packets: Vec<Figure>,
+    /// One packet with different numbers of gateways.
     gateways: Vec<Figure>,
+    /// One packet with different numbers of prefixes.
     prefixes: Vec<Figure>,
+    /// The spread of several sets of flows over buckets and gateways.
     spread: Vec<spread::Spread>,
 }
 
-/// Nanoseconds per packet.
+/// The cost of a packet in one case.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Figure {
+    /// The name of the case.
     what: String,
-    /// The median of the rounds.
+    /// Nanoseconds per packet, median of the rounds.
     ns: f64,
-    /// The fastest and the slowest round.
+    /// Nanoseconds per packet in the fastest and the slowest round.
     spread: [f64; 2],
 }
 
-/// Measures, prints and writes.
+/// Measures, prints the report and writes the document.
 pub fn run(args: &Args) -> Result<()> {
     let object = std::fs::read(&args.object).with_context(|| {
         let path = args.object.display();
-        format!("no {path}: build it with `cargo xtask build`")
+        format!("cannot read {path}; build it with `cargo xtask build`")
     })?;
     let load_before = machine::load();
     let mut loaded = Loaded::new(&object, &tables(2, 1))?;
     let info = loaded.program.xdp()?.info()?;
-    let mut idle = Idle::new(&object)?;
+    let mut idle = EmptyProgram::new(&object)?;
     let packets = packets();
     let mut by_idle = Vec::new();
     let mut by_packet = Vec::new();
@@ -133,15 +144,11 @@ pub fn run(args: &Args) -> Result<()> {
         load: [load_before, machine::load()],
         spread: spread::measure(),
     };
-    print(&document);
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&document)? + "\n";
-        std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    print(&document)?;
+    args.output.write(&document)
 }
 
-/// A loaded program with a socket for the worker of the tables' SA.
+/// A loaded program, with a socket for the worker to which the tables assign the SA.
 struct Loaded {
     program: Program,
     _socket: OwnedFd,
@@ -149,7 +156,8 @@ struct Loaded {
 
 impl Loaded {
     fn new(object: &[u8], steering: &Steering) -> Result<Self> {
-        let mut program = Program::load(object).context("this needs root")?;
+        let mut program = Program::load(object)
+            .context("cannot load the XDP program; this command needs root")?;
         program.fill(LOOPBACK, steering)?;
         let socket = rustix::net::socket(AddressFamily::XDP, SocketType::RAW, None)?;
         let worker = steering.workers[&SPI];
@@ -160,7 +168,7 @@ impl Loaded {
         })
     }
 
-    /// Mean nanoseconds of one run.
+    /// The mean time of one run in nanoseconds.
     fn time(&mut self, frame: &[u8]) -> Result<f64> {
         let before = self.program.counters()?;
         let result = self.program.xdp()?.test_run(TestRunOptions {
@@ -169,20 +177,20 @@ impl Loaded {
             ..TestRunOptions::default()
         })?;
         let after = self.program.counters()?;
-        // A figure of another path than the first run's would be a wrong figure.
+        // The counters prove that each run took the program's whole path.
         let ran = u64::from(REPEAT);
         ensure!(
             after.received() - before.received() == ran,
-            "the program did not run {ran} times"
+            "the program did not count {ran} runs"
         );
         Ok(result.duration.as_nanos() as f64)
     }
 }
 
-/// The object's program that only returns.
-struct Idle(Ebpf);
+/// The program of the object file that only returns.
+struct EmptyProgram(Ebpf);
 
-impl Idle {
+impl EmptyProgram {
     fn new(object: &[u8]) -> Result<Self> {
         let mut idle = Self(Ebpf::load(object)?);
         idle.program()?.load()?;
@@ -191,10 +199,12 @@ impl Idle {
 
     fn program(&mut self) -> Result<&mut Xdp> {
         let program = self.0.program_mut("idle");
-        Ok(program.context("no program \"idle\"")?.try_into()?)
+        Ok(program
+            .context("the object file has no program \"idle\"")?
+            .try_into()?)
     }
 
-    /// Mean nanoseconds of one run.
+    /// The mean time of one run in nanoseconds.
     fn time(&mut self, frame: &[u8]) -> Result<f64> {
         let result = self.program()?.test_run(TestRunOptions {
             data_in: Some(frame),
@@ -206,14 +216,14 @@ impl Idle {
 }
 
 /// Tables with `gateways` remote gateways and `prefixes` prefixes of one peer. The gateways have the
-/// NIC's own MAC address, so that a packet that was rewritten is steered again in the next run.
+/// NIC's own MAC address, so that the program steers a rewritten packet again in the next run.
 fn tables(gateways: u32, prefixes: u32) -> Steering {
     let cluster: Vec<u32> = (0..gateways).collect();
     let others = (1..prefixes).map(|n| format!("172.{}.{}.0/24", 16 + n / 256, n % 256));
     let far = ["10.2.0.0/16", "2001:db8:2::/48"].map(str::to_owned);
     let prefixes = far.into_iter().chain(others);
     let prefixes = prefixes
-        .map(|text| text.parse().expect("a prefix of this file"))
+        .map(|text| text.parse().expect("the literals are prefixes"))
         .collect();
     Steering {
         peerings: vec![Peering::over(prefixes, &cluster)],
@@ -291,7 +301,7 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// TCP/IPv4 under tables of several sizes, all loaded at once and measured in turn.
+/// TCP/IPv4 with tables of several sizes. All programs are loaded at once and measured in turn.
 fn sweep(
     object: &[u8],
     rounds: u32,
@@ -304,7 +314,10 @@ fn sweep(
     for &size in sizes {
         let tables = tables(size);
         let verdict = decide(&frame[..], &tables);
-        ensure!(matches!(verdict, Verdict::Remote { .. }), "{verdict:?}");
+        ensure!(
+            matches!(verdict, Verdict::Remote { .. }),
+            "the tables of a sweep steer its packet to {verdict:?}, not to a remote gateway"
+        );
         programs.push(Loaded::new(object, &tables)?);
     }
     let mut measured = Vec::new();
@@ -322,7 +335,7 @@ fn sweep(
     ))
 }
 
-/// The medians of rounds of figures.
+/// The medians over the rounds.
 fn figures(names: impl Iterator<Item = String>, rounds: &[Vec<f64>]) -> Vec<Figure> {
     names
         .enumerate()
@@ -338,34 +351,34 @@ fn figures(names: impl Iterator<Item = String>, rounds: &[Vec<f64>]) -> Vec<Figu
         .collect()
 }
 
-fn print(document: &Document) {
-    println!(
-        "XDP program on {}, kernel {}: {} instructions verified, {} octets compiled\n",
+fn print(document: &Document) -> Result<()> {
+    print_line(format_args!(
+        "XDP program on {}, kernel {}: {} instructions verified, {} bytes compiled\n",
         document.machine.cpu,
         document.machine.kernel,
         document
             .verified_instructions
             .map_or("unknown".to_owned(), |count| count.to_string()),
         document.compiled_bytes
-    );
-    println!(
+    ))?;
+    print_line(format_args!(
         "{:<32} {:>6}  fastest..slowest of {} rounds",
         "ns per packet", "median", document.rounds
-    );
+    ))?;
     let groups = [&document.packets, &document.gateways, &document.prefixes];
     for figure in [&document.harness]
         .into_iter()
         .chain(groups.into_iter().flatten())
     {
-        println!(
+        print_line(format_args!(
             "{:<32} {:>6.0}  {:.0}..{:.0}",
             figure.what, figure.ns, figure.spread[0], figure.spread[1]
-        );
+        ))?;
     }
-    spread::print(&document.spread);
+    spread::print(&document.spread)?;
     let tcp = document.packets[0].ns;
     let verdict = if tcp <= GOAL_NS { "met" } else { "missed" };
-    println!(
+    print_line(format_args!(
         "\ngoal: TCP/IPv4 to a remote gateway in at most {GOAL_NS:.0} ns: {tcp:.0} ns, {verdict}"
-    );
+    ))
 }

@@ -1,4 +1,4 @@
-//! Causeway's ESP against that of others.
+//! Interoperability of Causeway's ESP with scapy and tshark.
 
 mod scapy;
 mod tshark;

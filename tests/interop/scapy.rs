@@ -1,5 +1,5 @@
-//! Causeway's ESP against scapy's, both ways: every cipher, over and for both families, with and
-//! without ESN, straight over IP and in UDP.
+//! Interoperability with scapy in both directions: every cipher, both inner and outer families, with and
+//! without ESN, directly over IP and in UDP.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use crate::tunnel::{Family, Tunnel, hex};
 use causeway_esp::{Cipher, Opened};
 
 const ROUND: u64 = 1 << 32;
-/// A way through three rounds of the low 32 bits, out of order where they wrap. The steps are well
-/// below 2^32: scapy's IV says nothing of the number, so the receiver has only the low half to go by.
+/// Sequence numbers over three rounds of the low 32 bits, out of order where they wrap. The steps are well below
+/// 2^32, because scapy's IV is not the number and the receiver has only the low half.
 const EXTENDED: [u64; 10] = [
     1,
     2,
@@ -23,7 +23,7 @@ const EXTENDED: [u64; 10] = [
     2 * ROUND + 5,
     2 * ROUND,
 ];
-/// Without ESN, up to the last number there is.
+/// Sequence numbers without ESN, up to the last one.
 const PLAIN: [u64; 8] = [
     1,
     3,
@@ -35,7 +35,7 @@ const PLAIN: [u64; 8] = [
     ROUND - 2,
 ];
 
-/// scapy in a process of its own, which ends when its stdin does.
+/// A scapy process. It ends when its stdin is closed.
 struct Scapy {
     child: Child,
     requests: ChildStdin,
@@ -63,16 +63,16 @@ impl Scapy {
         }
     }
 
-    /// The inner packet and the answer, as scapy sees them.
-    fn ask(&mut self, request: &str) -> (Vec<u8>, Vec<u8>) {
-        // A process that died shows in the answer that does not come.
+    /// Sends a request. Returns the inner packet that scapy decrypted, and the answer that it sealed.
+    fn request(&mut self, request: &str) -> (Vec<u8>, Vec<u8>) {
+        // If the process has ended, the missing answer below reports it.
         let _ = writeln!(self.requests, "{request}");
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
         let (inner, answer) = line.trim().split_once(' ').unwrap_or_else(|| {
             panic!(
-                "scapy_esp.py gave no answer to {request}; its error stands above. If it says that \
-                 scapy is missing, run `cargo xtask setup`"
+                "scapy_esp.py gave no answer to {request}; see its error above. If scapy is missing, \
+                 run `cargo xtask setup`"
             )
         });
         (unhex(inner), unhex(answer))
@@ -103,7 +103,7 @@ fn unhex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The outer header's TOS or traffic class, and where ESP begins.
+/// The outer header's TOS or traffic class, and the offset of the ESP header.
 fn outer(packet: &[u8], tunnel: &Tunnel) -> (u8, usize) {
     let tos = match tunnel.outer {
         Family::V4 => packet[1],
@@ -120,17 +120,20 @@ fn both_ways(scapy: &mut Scapy, tunnel: Tunnel) {
     let numbers = if tunnel.esn { &EXTENDED[..] } else { &PLAIN };
     let mut receiver = tunnel.receiver();
     for (at, &number) in numbers.iter().enumerate() {
-        // Four lengths in a row meet every padding.
+        // Four consecutive lengths cover every padding.
         let inner = tunnel.inner_packet(at * 150 + at);
         let sealed = tunnel.seal(&inner, number);
-        let (theirs, answer) = scapy.ask(&format!(
+        let (decrypted, answer) = scapy.request(&format!(
             "{cipher} {encapsulation} {numbering} {} {} {:x} {number:x} {}",
             tunnel.inner.next_header(),
             hex(&tunnel.material()),
             tunnel.spi().get(),
             hex(&sealed)
         ));
-        assert_eq!(theirs, inner, "scapy decrypts {tunnel:?} {number:#x}");
+        assert_eq!(
+            decrypted, inner,
+            "decrypted by scapy: {tunnel:?} {number:#x}"
+        );
 
         let mut out = vec![0; 2048];
         let (tos, esp) = outer(&answer, &tunnel);
@@ -139,7 +142,7 @@ fn both_ways(scapy: &mut Scapy, tunnel: Tunnel) {
         assert_eq!(
             opened,
             Ok(Opened::Packet { len }),
-            "scapy's {tunnel:?} {number:#x}"
+            "sealed by scapy: {tunnel:?} {number:#x}"
         );
         assert_eq!(out[..len], inner);
     }

@@ -1,26 +1,25 @@
-"""The other end of the tunnel, by scapy: decrypts a packet and seals an answer.
+"""The peer of the tunnel, with scapy: decrypts a packet and seals an answer.
 
-One request per line of stdin, one answer per line of stdout, until stdin ends. All bytes are hex:
+Reads one request per line of stdin and writes one answer per line of stdout. All bytes are hex:
 
     cipher encapsulation numbering next key spi number outer   ->   inner answer
 
 `outer` is a whole outer packet, IPv4 or IPv6, that Causeway sealed with `key`, `spi` and the sequence
-number `number`, of 64 bits if `numbering` is `esn` and of 32 if it is `plain`. `next` is the next header
-that ESP has to carry. `inner` is what scapy decrypts. `answer` is `inner` sealed by scapy the other
-way round, with the same key, SPI and number.
+number `number`. The number has 64 bits if `numbering` is `esn` and 32 bits if it is `plain`. `next` is the
+expected next header. `inner` is the packet that scapy decrypted. `answer` is `inner` sealed by scapy in the
+opposite direction, with the same key, SPI and number.
 
 Quirks of scapy 2.8:
-- ESN is on per SA (`esn_en`), but scapy keeps only the low 32 bits as a counter. The high half,
-  `esn`, is constant and the receiver infers nothing: a round has to be told per SA. So each number
-  gets an SA of its own.
-- A number or a high half of 0 given to encrypt() counts as absent (`seq_num or self.seq_num`).
-  Given to the SA instead, 0 works, and 0 is what the first number of a new round carries.
-- The IV is random, where Causeway's is the number: this way round shows that Causeway takes the IV
-  from the packet. It need not be unique here, since nothing sealed here travels.
+- ESN is enabled per SA (`esn_en`), but scapy counts only the low 32 bits. The high half, `esn`, is
+  constant, and the receiver does not infer it. So each number uses a new SA.
+- A number or a high half of 0 passed to encrypt() counts as absent (`seq_num or self.seq_num`).
+  Passed to the SA instead, 0 works. The first number of a new round has a low half of 0.
+- The IV is random, while Causeway's IV is the number. This shows that Causeway reads the IV from the
+  packet. The IV need not be unique here, since these packets are not sent over a network.
 - AES-GCM and ChaCha20-Poly1305 build the AAD the same way, SPI | ESN | number, as RFC 4106 and
-  RFC 7634 ask. Keys end with the salt, as here.
-- Padding is stripped without a look at its bytes, and no outer checksum is verified: both are
-  checked below.
+  RFC 7634 require. Keys end with the salt, as in Causeway.
+- Padding is stripped without a check of its bytes, and no outer checksum is verified. This script
+  checks both.
 """
 
 import os
@@ -53,7 +52,7 @@ def association(cipher, encapsulation, extended, key, spi, number, tunnel_header
 
 
 def check_outer(outer, encapsulation):
-    """What decrypting would not notice."""
+    """Checks the header fields that decryption does not verify."""
     if outer[0] >> 4 == 4:
         packet = IP(outer)
         unsummed = packet.copy()

@@ -1,64 +1,55 @@
-//! tshark decrypts Causeway's packets from a capture, given the keys.
+//! tshark decrypts Causeway's packets from a capture with the keys.
 //!
-//! What tshark 4.0 (Debian 12) cannot do:
-//! - ChaCha20-Poly1305 is not among its ciphers for ESP. scapy alone checks that one.
-//! - It knows no ESN: it takes the ICV as made over SPI and 32-bit number. With ESN it decrypts, for which the
-//!   number is not needed, but its word on the ICV says nothing. Without ESN it is held to "good".
+//! Limitations of tshark 4.0 (Debian 12):
+//! - It does not support ChaCha20-Poly1305 for ESP. Only scapy checks that cipher.
+//! - It does not support ESN: it verifies the ICV over SPI and 32-bit number. With ESN decryption works, because it
+//!   does not need the number, but the ICV result is meaningless. Without ESN the ICV must be "good".
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+
+use tempfile::NamedTempFile;
 
 use crate::tunnel::{Family, Tunnel, hex};
 use causeway_esp::Cipher;
 
-/// Packets that begin with their IP header, of either family.
+/// Link type of packets that start with an IP header of either family.
 const LINKTYPE_RAW: u32 = 101;
 
-/// A capture file's path. It is gone when dropped.
-struct Capture(PathBuf);
-
-impl Capture {
-    fn write(name: &str, packets: &[Vec<u8>]) -> Capture {
-        let mut octets = Vec::new();
-        // Magic, version 2.4, zone and accuracy of times, longest packet, link type.
-        octets.extend(0xa1b2_c3d4u32.to_le_bytes());
-        octets.extend([2, 0, 4, 0].into_iter().chain([0; 8]));
-        octets.extend(0x0004_0000u32.to_le_bytes());
-        octets.extend(LINKTYPE_RAW.to_le_bytes());
-        for (second, packet) in packets.iter().enumerate() {
-            let len = packet.len() as u32;
-            for field in [second as u32, 0, len, len] {
-                octets.extend(field.to_le_bytes());
-            }
-            octets.extend(packet);
+/// Writes a temporary capture file.
+fn capture(packets: &[Vec<u8>]) -> NamedTempFile {
+    let mut octets = Vec::new();
+    // Magic, version 2.4, time zone and time accuracy, longest packet, link type.
+    octets.extend(0xa1b2_c3d4u32.to_le_bytes());
+    octets.extend([2, 0, 4, 0].into_iter().chain([0; 8]));
+    octets.extend(0x0004_0000u32.to_le_bytes());
+    octets.extend(LINKTYPE_RAW.to_le_bytes());
+    for (second, packet) in packets.iter().enumerate() {
+        let len = packet.len() as u32;
+        for field in [second as u32, 0, len, len] {
+            octets.extend(field.to_le_bytes());
         }
-        let file = format!("causeway-interop-{name}-{}.pcap", std::process::id());
-        let path = std::env::temp_dir().join(file);
-        std::fs::write(&path, octets).unwrap();
-        Capture(path)
+        octets.extend(packet);
     }
+    let file = NamedTempFile::with_suffix(".pcap").unwrap();
+    std::fs::write(file.path(), octets).unwrap();
+    file
 }
 
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// What tshark says of one packet.
+/// The fields of one packet in tshark's output.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct Decrypted {
     spi: u32,
     number: u32,
     icv_good: bool,
-    /// With padding, pad length and next header, in hex.
+    /// The plaintext with padding, pad length and next header, in hex.
     plaintext: String,
-    /// Where it says that the inner packet goes.
+    /// The destination address of the inner packet.
     destination: String,
 }
 
-fn tshark(capture: &Path, tunnels: &[Tunnel]) -> Vec<Seen> {
+fn tshark(capture: &Path, tunnels: &[Tunnel]) -> Vec<Decrypted> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(capture);
     for option in [
@@ -78,7 +69,7 @@ fn tshark(capture: &Path, tunnels: &[Tunnel]) -> Vec<Seen> {
              \"AES-GCM with 16 octet ICV [RFC4106]\",\"0x{key}\",\"NULL\",\"\""
         ));
     }
-    // Of a field that stands in both headers the last one is the inner one's.
+    // Of a field in both headers, the last occurrence is in the inner header.
     command.args(["-T", "fields", "-E", "occurrence=l"]);
     for field in [
         "esp.spi",
@@ -93,8 +84,8 @@ fn tshark(capture: &Path, tunnels: &[Tunnel]) -> Vec<Seen> {
     let output = command.output().unwrap_or_else(|error| {
         panic!("expected tshark in PATH: {error}; run `cargo xtask setup`")
     });
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tshark failed: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tshark failed: {stderr}");
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text
         .lines()
@@ -102,10 +93,10 @@ fn tshark(capture: &Path, tunnels: &[Tunnel]) -> Vec<Seen> {
     lines
         .map(|fields| {
             let &[spi, number, icv, plaintext, ipv4, ipv6] = &fields[..] else {
-                panic!("expected six fields, got {fields:?}; tshark said: {said}");
+                panic!("expected six fields, got {fields:?}; tshark's stderr: {stderr}");
             };
             let hexadecimal = spi.strip_prefix("0x").unwrap_or(spi);
-            Seen {
+            Decrypted {
                 spi: u32::from_str_radix(hexadecimal, 16).unwrap(),
                 number: number.parse().unwrap(),
                 icv_good: icv == "1",
@@ -139,18 +130,23 @@ fn every_tunnel(cipher: Cipher) {
             );
         }
     }
-    // What was changed on its way must not be called good.
+    // The ICV of a changed packet must not be "good".
     let mut forged = packets[0].clone();
     *forged.last_mut().unwrap() ^= 1;
     packets.push(forged);
 
-    let capture = Capture::write(cipher.name(), &packets);
-    let mut seen = tshark(&capture.0, &tunnels);
-    assert_eq!(seen.len(), packets.len());
-    assert!(!seen.pop().unwrap().icv_good, "tshark checks no ICV");
-    for packet in seen {
+    let capture = capture(&packets);
+    let mut decrypted = tshark(capture.path(), &tunnels);
+    assert_eq!(decrypted.len(), packets.len());
+    assert!(
+        !decrypted.pop().unwrap().icv_good,
+        "tshark accepts a wrong ICV"
+    );
+    for packet in decrypted {
         let key = (packet.spi, packet.number);
-        let (tunnel, plaintext) = expected.remove(&key).expect("a packet that was sent, once");
+        let (tunnel, plaintext) = expected
+            .remove(&key)
+            .expect("each sent packet appears once");
         assert_eq!(&packet.plaintext, plaintext.as_str(), "{tunnel:?}");
         assert!(packet.icv_good || tunnel.esn, "{tunnel:?}");
         let destination = match tunnel.inner {

@@ -1,10 +1,13 @@
-//! Every kind of tunnel, and the packets that go through it.
+//! Every kind of tunnel, and its inner packets.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use causeway_esp::{
     Cipher, Encapsulation, Ends, InboundConfig, InboundSa, Key, OutboundConfig, OutboundSa, Outer,
     Sequence, Spi, TAIL_ROOM,
+};
+use etherparse::{
+    IpDscp, IpHeaders, Ipv4Extensions, Ipv4Header, Ipv6Extensions, Ipv6Header, PacketBuilder,
 };
 
 /// IP version of a header.
@@ -24,7 +27,7 @@ impl Family {
         }
     }
 
-    /// As a next header of ESP.
+    /// The next header in the ESP trailer.
     pub fn next_header(self) -> u8 {
         match self {
             Family::V4 => 4,
@@ -44,7 +47,7 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Every kind with this cipher, sixteen of them.
+    /// All sixteen kinds with this cipher.
     pub fn every(cipher: Cipher) -> impl Iterator<Item = Tunnel> {
         (0..16).map(move |kind| Tunnel {
             cipher,
@@ -55,7 +58,7 @@ impl Tunnel {
         })
     }
 
-    /// An SPI that no other kind has.
+    /// An SPI that differs between all kinds.
     pub fn spi(&self) -> Spi {
         let bits = [
             self.outer == Family::V6,
@@ -78,7 +81,7 @@ impl Tunnel {
         Key::new(self.cipher, &self.material()).unwrap()
     }
 
-    /// A receiver that has seen nothing.
+    /// A receiver that has received no packet.
     pub fn receiver(&self) -> InboundSa {
         InboundSa::new(InboundConfig {
             esn: self.esn,
@@ -118,57 +121,43 @@ impl Tunnel {
         sealed
     }
 
-    /// A UDP packet of the inner family, from its IP header on, with right checksums, so that nobody who
-    /// takes it apart and puts it together has anything to change.
+    /// A UDP packet of the inner family, from its IP header on. Its checksums are correct, so that a
+    /// program that dissects and rebuilds it changes nothing.
     pub fn inner_packet(&self, body: usize) -> Vec<u8> {
-        let udp_len = (8 + body as u16).to_be_bytes();
-        let mut packet = match self.inner {
-            Family::V4 => vec![
-                0x45, 0xb8, 0, 0, 0x12, 0x34, 0x40, 0, 63, 17, 0, 0, 10, 1, 0, 10, 10, 2, 0, 20,
-            ],
-            Family::V6 => {
-                let addresses = [
-                    [0xfd00, 1, 0, 0, 0, 0, 0, 0x10],
-                    [0xfd00, 2, 0, 0, 0, 0, 0, 0x20],
-                ];
-                let header = [0x6b, 0x8a, 0xbc, 0xde, udp_len[0], udp_len[1], 17, 63];
-                let octets = addresses.map(|address| Ipv6Addr::from(address).octets());
-                [&header[..], &octets.concat()].concat()
-            }
+        let headers = match self.inner {
+            Family::V4 => IpHeaders::Ipv4(
+                Ipv4Header {
+                    dscp: IpDscp::EF,
+                    identification: 0x1234,
+                    dont_fragment: true,
+                    time_to_live: 63,
+                    source: [10, 1, 0, 10],
+                    destination: [10, 2, 0, 20],
+                    ..Ipv4Header::default()
+                },
+                Ipv4Extensions::default(),
+            ),
+            Family::V6 => IpHeaders::Ipv6(
+                Ipv6Header {
+                    traffic_class: 0xb8,
+                    flow_label: 0xabcde.try_into().unwrap(),
+                    hop_limit: 63,
+                    source: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0x10).octets(),
+                    destination: Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 0x20).octets(),
+                    ..Ipv6Header::default()
+                },
+                Ipv6Extensions::default(),
+            ),
         };
-        packet.extend([0x30, 0x39, 0x27, 0x0f, udp_len[0], udp_len[1], 0, 0]);
-        packet.extend((0..body).map(|i| (i * 31) as u8));
-        match self.inner {
-            Family::V4 => {
-                let len = packet.len() as u16;
-                packet[2..4].copy_from_slice(&len.to_be_bytes());
-                let checksum = checksum(&packet[..20]);
-                packet[10..12].copy_from_slice(&checksum.to_be_bytes());
-            }
-            Family::V6 => {
-                // Without a checksum UDP over IPv6 is malformed; its pseudo header holds what the
-                // IP header does.
-                let pseudo = [&packet[8..40], &[0, 0], &udp_len, &[0, 17]].concat();
-                let checksum = checksum(&[&pseudo[..], &packet[40..]].concat());
-                packet[46..48].copy_from_slice(&checksum.to_be_bytes());
-            }
-        }
+        let payload: Vec<u8> = (0..body).map(|i| (i * 31) as u8).collect();
+        let builder = PacketBuilder::ip(headers).udp(12345, 9999);
+        let mut packet = Vec::new();
+        builder.write(&mut packet, &payload).unwrap();
         packet
     }
 }
 
-fn checksum(octets: &[u8]) -> u16 {
-    let mut sum: u32 = octets
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)))
-        .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
-/// The way in which both programs are told octets.
+/// Octets in hexadecimal digits, the input format of scapy_esp.py and tshark.
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -1,71 +1,77 @@
-//! `cargo xtask verify aarch64`: everything compiles for aarch64, the binary links and starts, and the
-//! tests of the rooms that carry packets pass, under qemu.
+//! `cargo xtask verify aarch64`: compiles everything for aarch64, then starts the binary and runs the tests of the data
+//! path under qemu.
 
 mod compiler;
 mod cross;
 
 use anyhow::{Context, Result};
+use causeway_lab::output::print_line;
 
 use crate::apt::{self, Apt};
-use crate::needs::NEEDS_OF_AARCH64;
+use crate::dependencies::AARCH64_DEPENDENCIES;
 use crate::shell;
 use crate::workspace::Workspace;
 use cross::Cross;
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// Rooms whose tests need neither a kernel interface nor another program. Their laws are about
-/// arithmetic on octets, memory order and the ciphers, all of which differ between CPUs.
-const ROOMS: [&str; 4] = [
+/// Crates whose tests need no kernel interface and no other program. They test byte arithmetic, memory order and ciphers,
+/// which depend on the CPU.
+const CRATES: [&str; 4] = [
     "causeway-steering",
     "causeway-esp",
     "causeway-gateway",
     "causeway-rescale",
 ];
 
-/// All of it.
 pub fn verify(workspace: &Workspace) -> Result<()> {
     install()?;
     let cross = Cross::prepare(workspace)?;
 
     let mut check = cross.cargo("check");
     check.args(["--workspace", "--all-targets"]);
-    shell::run(&mut check).context("it does not compile for aarch64")?;
+    shell::run(&mut check).context("the workspace does not compile for aarch64")?;
 
     let mut build = cross.cargo("build");
-    shell::run(build.args(["--package", "causeway"])).context("the binary does not link")?;
+    shell::run(build.args(["--package", "causeway"]))
+        .context("the aarch64 binary does not link")?;
     let mut help = cross.start("causeway");
-    let said = shell::ask(help.arg("--version"))
+    let version = shell::capture(help.arg("--version"))
         .map_err(anyhow::Error::msg)
-        .context("the binary does not start")?;
-    println!("under qemu: {}", said.trim());
+        .context("the aarch64 binary does not start under qemu")?;
+    print_line(format_args!("under qemu: {}", version.trim()))?;
 
     let mut test = cross.cargo("test");
     test.args(["--lib", "--tests", "--no-fail-fast"]);
-    let rooms = ROOMS.iter().flat_map(|room| ["--package", room]);
-    shell::run(test.args(rooms)).context("a test fails on aarch64")?;
-    println!(
+    let crates = CRATES.iter().flat_map(|name| ["--package", name]);
+    shell::run(test.args(crates)).context("a test fails on aarch64")?;
+    print_line(format_args!(
         "aarch64: everything compiles; causeway starts; the tests of {} pass",
-        ROOMS.join(", ")
-    );
+        CRATES.join(", ")
+    ))?;
     Ok(())
 }
 
-/// Gets the cross compiler and qemu, having said so.
+/// Installs a missing cross compiler or qemu, after a list of the packages.
 fn install() -> Result<()> {
-    let missing: Vec<_> = NEEDS_OF_AARCH64
+    let missing: Vec<_> = AARCH64_DEPENDENCIES
         .iter()
-        .filter(|need| !need.is_met())
+        .filter(|dependency| !dependency.is_present())
         .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    println!("These are missing and will be installed now:\n");
-    for need in &missing {
-        println!("missing  {:<21} {}", need.package, need.why);
+    print_line("Missing dependencies, which will be installed now:\n")?;
+    for dependency in &missing {
+        print_line(format_args!(
+            "missing  {:<21} {}",
+            dependency.package, dependency.why
+        ))?;
     }
-    println!();
-    let packages: Vec<_> = missing.iter().map(|need| need.package).collect();
+    print_line("")?;
+    let packages: Vec<_> = missing
+        .iter()
+        .map(|dependency| dependency.package)
+        .collect();
     Apt::open()
-        .with_context(|| apt::by_hand(&packages))?
+        .with_context(|| apt::install_command(&packages))?
         .install(&packages)
 }

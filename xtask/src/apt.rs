@@ -4,45 +4,50 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use causeway_lab::output::print_line;
 
 use crate::shell;
 
-/// apt on this machine, usable by this user.
+/// Access to apt as root.
 pub struct Apt {
     lists_are_fresh: bool,
 }
 
 impl Apt {
-    /// Fails with a sentence where there is no apt-get or no root to run it.
+    /// Fails if apt-get is missing or the user is not root.
     pub fn open() -> Result<Self> {
         if shell::which("apt-get").is_none() {
-            bail!("there is no apt-get: setup installs packages on Debian and its kin only");
+            bail!(
+                "apt-get is not installed; setup installs packages only on Debian and its derivatives"
+            );
         }
         if !rustix::process::geteuid().is_root() {
-            bail!("installing Debian packages needs root");
+            bail!("installing Debian packages needs root; run this command as root");
         }
         Ok(Self {
             lists_are_fresh: false,
         })
     }
 
-    /// Installs packages without a question. Refuses rather than remove anything.
+    /// Installs packages without a prompt. Fails if apt would have to remove a package.
     pub fn install(&mut self, packages: &[&str]) -> Result<()> {
         if !self.lists_are_fresh {
-            // One broken source among several is no reason to stop: the install tells.
+            // One broken source does not prevent the installation from another one.
             if let Err(error) = shell::run(apt_get().arg("update")) {
-                println!("{error}; going on with the lists that are there");
+                print_line(format_args!(
+                    "{error}; continuing with the existing package lists"
+                ))?;
             }
             self.lists_are_fresh = true;
         }
         let mut install = apt_get();
         install.args(["install", "--yes", "--no-remove", "--no-install-recommends"]);
-        shell::run(install.args(packages)).with_context(|| by_hand(packages))
+        shell::run(install.args(packages)).with_context(|| install_command(packages))
     }
 }
 
-/// Unpacks packages of another architecture into a directory, with whatever belongs to apt in `own`: this
-/// machine's lists and packages stay as they are, so it needs no root either.
+/// Unpacks packages of another architecture into the directory `into`. apt keeps its lists and downloads in `own`, so
+/// the lists and packages of this machine do not change. Needs no root.
 pub fn unpack_foreign(
     architecture: &str,
     own: &Path,
@@ -63,7 +68,7 @@ pub fn unpack_foreign(
     fs::write(&settings, text).with_context(|| format!("cannot write {}", settings.display()))?;
     shell::run(apt_get().env("APT_CONFIG", &settings).arg("update"))?;
     let mut download = apt_get();
-    // As this user, who owns the directory, and not as apt's own.
+    // By default apt downloads as the user `_apt`, which cannot write to this directory.
     download.args(["-o", "APT::Sandbox::User=root", "download"]);
     shell::run(
         download
@@ -78,15 +83,15 @@ pub fn unpack_foreign(
     Ok(())
 }
 
-/// What a person would type.
-pub fn by_hand(packages: &[&str]) -> String {
+/// The command that installs these packages.
+pub fn install_command(packages: &[&str]) -> String {
     format!("apt-get install {}", packages.join(" "))
 }
 
 fn apt_get() -> std::process::Command {
     let mut command = shell::command("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
-    // A new machine often has its unattended upgrade running: wait for its lock, not for ever.
+    // On a new machine an unattended upgrade often holds the lock.
     command.args(["-qq", "-o", "DPkg::Lock::Timeout=300"]);
     command
 }

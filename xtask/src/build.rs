@@ -9,19 +9,17 @@ use crate::shell;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
-/// What a build leaves.
+/// The files that a build makes.
 pub struct Built {
-    /// The causeway binary.
     pub causeway: PathBuf,
-    /// The XDP program.
     pub xdp_object: PathBuf,
-    /// What the perf harness has in the kernel.
+    /// The BPF programs of `cargo xtask perf gateway`.
     pub load_object: PathBuf,
 }
 
-/// Builds both halves. Cargo decides what there is to do.
-pub fn both(workspace: &Workspace, toolchain: &Toolchain) -> Result<Built> {
-    kernel_half(workspace, toolchain)?;
+/// Builds the XDP program and the binary.
+pub fn all(workspace: &Workspace, toolchain: &Toolchain) -> Result<Built> {
+    xdp_program(workspace, toolchain)?;
     let mut cargo = shell::cargo();
     cargo.current_dir(workspace.root());
     cargo.args([
@@ -39,15 +37,14 @@ pub fn both(workspace: &Workspace, toolchain: &Toolchain) -> Result<Built> {
     })
 }
 
-fn kernel_half(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+fn xdp_program(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
     let mut cargo = shell::command(&toolchain.compiler.cargo);
     cargo
         .current_dir(workspace.root())
         .env("RUSTC", &toolchain.compiler.rustc)
-        // A release compiler refuses -Z flags without this; a nightly does not mind.
+        // A release compiler accepts -Z flags only with this. A nightly ignores it.
         .env("RUSTC_BOOTSTRAP", "1")
-        // Above RUSTFLAGS and every configuration file: what the host is built with is
-        // nothing for this target.
+        // Overrides RUSTFLAGS and every configuration file: flags for the host do not fit this target.
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&toolchain.linker))
         .env_remove("RUSTUP_TOOLCHAIN")
         .args(["build", "--release", "--manifest-path"])
@@ -63,13 +60,13 @@ fn kernel_half(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
 const TARGET: &str = "bpfel-unknown-none";
 
 fn rustflags(linker: &Path) -> String {
-    // BTF is made from the debug information; aya needs it for the maps.
+    // aya reads the map definitions from BTF, which bpf-linker makes from the debug information.
     let linker = format!("-Clinker={}", linker.display());
     [linker.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\u{1f}")
 }
 
-/// Puts a file in its place in one step, and only if it is another one than lies there: a
-/// role that starts at this moment reads the old program or the new one, never a half.
+/// Replaces a file atomically if its content changed. A role that starts at the same time reads either the old or the
+/// new program.
 fn publish(built: &Path, place: &Path) -> Result<()> {
     let new = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
     if fs::read(place).is_ok_and(|old| old == new) {
@@ -87,9 +84,9 @@ mod tests {
 
     #[test]
     fn an_unchanged_object_is_left_alone_and_a_changed_one_replaced() {
-        let folder = std::env::temp_dir().join(format!("xtask-publish-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let (built, place) = (folder.join("built"), folder.join("place.o"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name| folder.path().join(name);
+        let (built, place) = (file("built"), file("place.o"));
         fs::write(&built, "one").unwrap();
         publish(&built, &place).unwrap();
         let first = fs::metadata(&place).unwrap().modified().unwrap();
@@ -98,7 +95,6 @@ mod tests {
         fs::write(&built, "two").unwrap();
         publish(&built, &place).unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "two");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
-        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

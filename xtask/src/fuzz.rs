@@ -1,8 +1,7 @@
 //! `cargo xtask fuzz`: the targets of tests/fuzz under libFuzzer, guided by coverage.
 //!
-//! libFuzzer is LLVM's; what it needs of the compiler is a pass of LLVM's own, which the stable
-//! compiler has. So no nightly and no sanitizer: what breaks here is a law, a bound or an overflow,
-//! and Rust checks those itself.
+//! libFuzzer needs only an LLVM pass, which the stable compiler has. The build uses no sanitizer: the targets have no
+//! `unsafe`, and Rust itself checks the laws, bounds and overflows.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// The coverage that libFuzzer reads, and Rust's own checks in a release build.
+/// Coverage for libFuzzer, and the checks that a release build leaves out.
 const RUSTFLAGS: [&str; 7] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -23,32 +22,31 @@ const RUSTFLAGS: [&str; 7] = [
     "-Coverflow-checks",
 ];
 
-/// What a person chooses.
 #[derive(clap::Args)]
 pub struct Args {
-    /// One target, a folder of tests/fuzz/corpus; without it all of them, one after the other
+    /// A target: the name of a directory in tests/fuzz/corpus. Default: all targets in turn
     target: Option<String>,
-    /// How long each target runs
+    /// Seconds for each target
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 }
 
-/// Builds the targets with coverage and runs them. Ends at the first that breaks a law.
+/// Builds the targets with coverage and runs them. Stops at the first failure.
 pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let kept = workspace.root().join("tests/fuzz/corpus");
-    let targets = chosen(args, &kept)?;
+    let targets = select(args, &kept)?;
     let binary = build(workspace)?;
     for target in targets {
         let work = workspace.target().join("fuzz").join(&target);
         let (found, broken) = (work.join("corpus"), work.join("broken"));
         for folder in [&found, &broken] {
             fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
+                .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let mut fuzzer = shell::command(&binary);
         fuzzer
             .env("CAUSEWAY_FUZZ_TARGET", &target)
-            // Targets that read files are bound by the disk elsewhere.
+            // On a disk, targets that read files would be slow.
             .env("TMPDIR", "/dev/shm")
             .arg(format!("-max_total_time={}", args.seconds))
             .arg(format!("-artifact_prefix={}/", broken.display()))
@@ -61,7 +59,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
             .arg(kept.join(&target));
         shell::run(&mut fuzzer).with_context(|| {
             format!(
-                "{target} breaks a law. The input lies in {}: mend the code, then keep the input in {}",
+                "{target} failed. The input is in {}; fix the code, then add the input to {}",
                 broken.display(),
                 kept.join(&target).display()
             )
@@ -70,7 +68,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn chosen(args: &Args, kept: &PathBuf) -> Result<Vec<String>> {
+fn select(args: &Args, kept: &PathBuf) -> Result<Vec<String>> {
     let entries = fs::read_dir(kept).with_context(|| format!("cannot list {}", kept.display()))?;
     let mut all = Vec::new();
     for entry in entries {
@@ -80,12 +78,15 @@ fn chosen(args: &Args, kept: &PathBuf) -> Result<Vec<String>> {
     match &args.target {
         None => Ok(all),
         Some(one) if all.contains(one) => Ok(vec![one.clone()]),
-        Some(other) => bail!("expected a target of {}, got {other:?}", all.join(", ")),
+        Some(other) => bail!(
+            "expected one of the targets {}, got {other:?}",
+            all.join(", ")
+        ),
     }
 }
 
-/// Builds in a target directory of its own, for the host by name: so build scripts and macros,
-/// which run on the way, are built without the coverage that only libFuzzer's program can hold.
+/// Builds in a separate target directory. With an explicit `--target`, cargo builds build scripts and macros without
+/// the coverage flags; with them these programs would not link.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     let host = shell::host()?;
     let target_dir = workspace.target().join("fuzz/build");
@@ -97,6 +98,6 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
         .args(["--features", "libfuzzer", "--target", &host, "--target-dir"])
         .arg(&target_dir);
     shell::run(&mut cargo)
-        .context("libFuzzer's own source also needs a C++ compiler, as of Debian's g++")?;
+        .context("cannot build the fuzz targets; libFuzzer needs a C++ compiler (Debian: g++)")?;
     Ok(target_dir.join(host).join("release/causeway-fuzz"))
 }

@@ -1,4 +1,4 @@
-//! bpf-linker, which links LLVM bitcode into a BPF object with BTF.
+//! bpf-linker: links LLVM bitcode into a BPF object with BTF.
 
 use std::collections::HashSet;
 use std::env;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use causeway_lab::output::print_line;
 
 use crate::apt::{self, Apt};
 use crate::compiler::Compiler;
@@ -16,16 +17,17 @@ use crate::shell;
 
 const VERSION: &str = "0.13.0";
 
-/// The LLVM versions this bpf-linker can be built with.
+/// The LLVM versions that this bpf-linker can be built with.
 const LLVMS: RangeInclusive<u32> = 21..=23;
 
-/// What is compiled and linked to see whether a compiler and a linker understand each other.
-const PROOF: &str = "#![no_std]\n#[unsafe(no_mangle)]\npub extern \"C\" fn proof() -> u32 { 2 }\n";
+/// The source of a trial build, which shows whether a linker reads the bitcode of a compiler.
+const SAMPLE: &str =
+    "#![no_std]\n#[unsafe(no_mangle)]\npub extern \"C\" fn sample() -> u32 { 2 }\n";
 
-/// The first bpf-linker that links what this compiler emits; else the reason why there is none.
+/// The first bpf-linker that links the bitcode of this compiler, or the reason why none does.
 ///
-/// A linker reads bitcode of its own LLVM and of older ones, and shows its LLVM nowhere, so
-/// the two are tried out together. That costs some hundredths of a second.
+/// A linker reads the bitcode of its own LLVM version and of older ones, but it has no option that prints this version.
+/// A trial build takes a few hundredths of a second.
 pub fn find(compiler: &Compiler) -> Result<PathBuf, String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<_> = env::split_paths(&path)
@@ -37,86 +39,82 @@ pub fn find(compiler: &Compiler) -> Result<PathBuf, String> {
     places.retain(|place| seen.insert(place.clone()));
     if places.is_empty() {
         return Err(format!(
-            "no bpf-linker, neither in PATH nor in {}",
+            "bpf-linker is neither in PATH nor in {}",
             cargo_home().join("bin").display()
         ));
     }
-    let folder = env::temp_dir().join(format!("causeway-linker-proof-{}", std::process::id()));
-    let found = fs::create_dir_all(&folder)
-        .map_err(|error| format!("cannot make {}: {error}", folder.display()))
-        .and_then(|()| emit_proof(compiler, &folder))
-        .and_then(|bitcode| {
-            let mut reasons = Vec::new();
-            for linker in places {
-                match link_proof(&linker, &bitcode) {
-                    Ok(()) => return Ok(linker),
-                    Err(reason) => reasons.push(format!("{}: {reason}", linker.display())),
-                }
-            }
-            Err(format!(
-                "cannot link what rustc {} (LLVM {}) emits: {}",
-                compiler.version.release,
-                compiler.version.llvm,
-                reasons.join("; ")
-            ))
-        });
-    // What is left in the temporary folder after a failure here harms nobody.
-    let _ = fs::remove_dir_all(&folder);
-    found
+    let folder = tempfile::tempdir()
+        .map_err(|error| format!("cannot create a temporary directory: {error}"))?;
+    let bitcode = compile_sample(compiler, folder.path())?;
+    let mut reasons = Vec::new();
+    for linker in places {
+        match link_sample(&linker, &bitcode) {
+            Ok(()) => return Ok(linker),
+            Err(reason) => reasons.push(format!("{}: {reason}", linker.display())),
+        }
+    }
+    Err(format!(
+        "cannot link the bitcode of rustc {} (LLVM {}): {}",
+        compiler.version.release,
+        compiler.version.llvm,
+        reasons.join("; ")
+    ))
 }
 
-/// Compiles for the host: a compiler needs no `core` for BPF to show what bitcode it writes.
-fn emit_proof(compiler: &Compiler, folder: &Path) -> Result<PathBuf, String> {
-    let source = folder.join("proof.rs");
-    let bitcode = folder.join("proof.bc");
+/// Compiles the sample for the host. The bitcode has the same version, and the build needs no `core` for BPF.
+fn compile_sample(compiler: &Compiler, folder: &Path) -> Result<PathBuf, String> {
+    let source = folder.join("sample.rs");
+    let bitcode = folder.join("sample.bc");
     fs::File::create(&source)
-        .and_then(|mut file| file.write_all(PROOF.as_bytes()))
+        .and_then(|mut file| file.write_all(SAMPLE.as_bytes()))
         .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
     let mut rustc = shell::command(&compiler.rustc);
     rustc.args(["--edition", "2024", "--crate-type", "lib"]);
     rustc.args(["--emit", "llvm-bc", "-Cdebuginfo=2", "-Cpanic=abort", "-o"]);
-    shell::ask(rustc.arg(&bitcode).arg(&source))?;
+    shell::capture(rustc.arg(&bitcode).arg(&source))?;
     Ok(bitcode)
 }
 
-fn link_proof(linker: &Path, bitcode: &Path) -> Result<(), String> {
+fn link_sample(linker: &Path, bitcode: &Path) -> Result<(), String> {
     let mut command = shell::command(linker);
-    command.args(["--target", "bpfel", "--btf", "--export", "proof", "-o"]);
-    shell::ask(command.arg(bitcode.with_extension("o")).arg(bitcode)).map(drop)
+    command.args(["--target", "bpfel", "--btf", "--export", "sample", "-o"]);
+    shell::capture(command.arg(bitcode.with_extension("o")).arg(bitcode)).map(drop)
 }
 
-/// Says what [`make`] would run for a compiler with this LLVM.
-pub fn remedy(llvm: u32) -> String {
+/// The commands that [`build`] would run for a compiler with this LLVM version.
+pub fn build_commands(llvm: u32) -> String {
     match choose_llvm(llvm, &installed_llvms()) {
-        Ok(Llvm::Installed(version)) => by_hand(version),
+        Ok(Llvm::Installed(version)) => build_command(version),
         Ok(Llvm::ToInstall(version)) => {
             format!(
                 "{} && {}",
-                apt::by_hand(&dev_packages(version).each_ref().map(String::as_str)),
-                by_hand(version)
+                apt::install_command(&dev_packages(version).each_ref().map(String::as_str)),
+                build_command(version)
             )
         }
         Err(reason) => reason,
     }
 }
 
-/// Builds bpf-linker for a compiler into cargo's own folder of programs, where a second
-/// clone finds it too: it takes a minute to build and belongs to the machine's rustc.
-pub fn make(compiler: &Compiler, apt: &mut Result<Apt>) -> Result<PathBuf> {
-    let llvm =
-        match choose_llvm(compiler.version.llvm, &installed_llvms()).map_err(anyhow::Error::msg)? {
-            Llvm::Installed(llvm) => llvm,
-            Llvm::ToInstall(llvm) => {
-                let packages = dev_packages(llvm);
-                let packages = packages.each_ref().map(String::as_str);
-                match apt {
-                    Ok(apt) => apt.install(&packages)?,
-                    Err(reason) => bail!("bpf-linker needs LLVM {llvm} to be built: {reason:#}"),
-                }
-                llvm
+/// Builds bpf-linker for a compiler and installs it into cargo's `bin` directory, where other clones find it too.
+pub fn build(compiler: &Compiler, apt: &mut Result<Apt>) -> Result<PathBuf> {
+    let llvm = match choose_llvm(compiler.version.llvm, &installed_llvms())
+        .map_err(anyhow::Error::msg)?
+    {
+        Llvm::Installed(llvm) => llvm,
+        Llvm::ToInstall(llvm) => {
+            let packages = dev_packages(llvm);
+            let packages = packages.each_ref().map(String::as_str);
+            match apt {
+                Ok(apt) => apt.install(&packages)?,
+                Err(reason) => bail!("cannot install LLVM {llvm} to build bpf-linker: {reason:#}"),
             }
-        };
-    println!("building bpf-linker {VERSION} with LLVM {llvm}; this takes a minute or two");
+            llvm
+        }
+    };
+    print_line(format_args!(
+        "building bpf-linker {VERSION} with LLVM {llvm}; this takes a minute or two"
+    ))?;
     let prefix = llvm_prefix(llvm);
     let mut install = shell::cargo();
     install.env("LLVM_PREFIX", &prefix);
@@ -128,7 +126,7 @@ pub fn make(compiler: &Compiler, apt: &mut Result<Apt>) -> Result<PathBuf> {
         .args(["--locked", "--force", "--root"])
         .arg(cargo_home());
     install.args(["--no-default-features", "--features"]);
-    shell::run(install.arg(format!("llvm-{llvm}"))).with_context(|| by_hand(llvm))?;
+    shell::run(install.arg(format!("llvm-{llvm}"))).with_context(|| build_command(llvm))?;
     find(compiler).map_err(anyhow::Error::msg)
 }
 
@@ -138,8 +136,8 @@ enum Llvm {
     ToInstall(u32),
 }
 
-/// The LLVM to build the linker with: one that is there and reads the compiler's bitcode,
-/// else the compiler's own version.
+/// The LLVM to build the linker with: the oldest installed one that reads the compiler's bitcode, else the compiler's
+/// own version.
 fn choose_llvm(compiler: u32, installed: &[u32]) -> Result<Llvm, String> {
     let fit = installed
         .iter()
@@ -153,13 +151,13 @@ fn choose_llvm(compiler: u32, installed: &[u32]) -> Result<Llvm, String> {
         return Ok(Llvm::ToInstall(compiler));
     }
     Err(format!(
-        "the compiler has LLVM {compiler}, bpf-linker {VERSION} knows {} to {}",
+        "the compiler has LLVM {compiler}, but bpf-linker {VERSION} supports only LLVM {} to {}",
         LLVMS.start(),
         LLVMS.end()
     ))
 }
 
-/// Those that Debian's packages brought whole: llvm-N-dev and libpolly-N-dev.
+/// The versions for which both llvm-N-dev and libpolly-N-dev are installed.
 fn installed_llvms() -> Vec<u32> {
     LLVMS
         .filter(|llvm| {
@@ -177,7 +175,7 @@ fn dev_packages(llvm: u32) -> [String; 2] {
     [format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev")]
 }
 
-fn by_hand(llvm: u32) -> String {
+fn build_command(llvm: u32) -> String {
     let prefix = llvm_prefix(llvm);
     let prefix = prefix.display();
     format!(
@@ -198,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_installed_llvm_that_reads_the_bitcode_is_taken_the_oldest_first() {
+    fn the_oldest_installed_llvm_that_reads_the_bitcode_is_used() {
         assert_eq!(choose_llvm(22, &[21, 22, 23]), Ok(Llvm::Installed(22)));
         assert_eq!(choose_llvm(22, &[23]), Ok(Llvm::Installed(23)));
         assert_eq!(choose_llvm(20, &[21]), Ok(Llvm::Installed(21)));
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_llvm_the_linker_does_not_know_is_refused_by_name() {
+    fn an_unsupported_llvm_is_refused() {
         let error = choose_llvm(24, &[21, 22, 23]).unwrap_err();
         assert!(error.contains("24") && error.contains("23"), "{error}");
     }

@@ -1,13 +1,14 @@
-//! Everything a person types: `cargo xtask <command>`.
+//! The command line of `cargo xtask`.
 
 mod aarch64;
 mod apt;
 mod build;
 mod compiler;
+mod dependencies;
 mod fuzz;
+mod house;
 mod linker;
 mod memory;
-mod needs;
 mod perf;
 mod program;
 mod report;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use causeway_lab::output::{exit_code, print_line};
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
@@ -41,22 +43,22 @@ struct Xtask {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Gets what this machine lacks to build and run Causeway; says what and why first
+    /// Installs missing build and test dependencies, after a list of them with reasons
     Setup {
-        /// Only tell what is there and what is missing; exit status 1 if anything is
+        /// Only list present and missing dependencies; exit status 1 if one is missing
         #[arg(long)]
         check: bool,
     },
     /// Builds the XDP program (target/causeway-xdp.o) and the binary (target/release/causeway)
     Build,
-    /// Carries traffic through two clusters in the lab and reports; needs root
+    /// Runs two clusters in the lab, sends traffic through them and prints a report; needs root
     ///
-    /// Sets up and builds first. With `-- ARGUMENTS` it runs the causeway binary itself
-    /// instead, as on a real instance.
+    /// Runs setup and build first. With `-- ARGUMENTS` it starts the causeway binary with these
+    /// arguments instead of the lab.
     Run {
         #[command(flatten)]
         lab: run::Args,
-        /// What to hand to causeway
+        /// Arguments for the causeway binary
         #[arg(
             last = true,
             conflicts_with = "Args",
@@ -64,14 +66,14 @@ enum Task {
         )]
         causeway: Vec<OsString>,
     },
-    /// Runs every check and every test, the privileged ones too; needs root
+    /// Runs every check and every test, including the privileged ones; needs root
     Test,
-    /// Fuzzes what reads octets from outside, guided by coverage, for as long as is said
+    /// Fuzzes the parsers of outside input with libFuzzer, guided by coverage
     Fuzz(fuzz::Args),
-    /// Measures Causeway; `cargo xtask perf help` lists what
+    /// Runs a performance measurement; `cargo xtask perf help` lists them
     #[command(disable_help_flag = true)]
     Perf {
-        /// What to hand to the harness
+        /// Arguments for the performance harness
         #[arg(
             trailing_var_arg = true,
             allow_hyphen_values = true,
@@ -79,55 +81,59 @@ enum Task {
         )]
         arguments: Vec<OsString>,
     },
-    /// Examines one promise and prints what each of its points rests on; needs root
+    /// Verifies one property of the code and prints the evidence
     Verify {
         #[command(subcommand)]
-        what: Promise,
+        property: Property,
     },
 }
 
 #[derive(Subcommand)]
-enum Promise {
-    /// What the standards demand of an ESP data path (docs/standards.toml)
+enum Property {
+    /// The structure: crates, their lines, the arrows between them, import circles between files
+    ///
+    /// Fails on an arrow that is not in the table of docs/architecture.md, and on an import circle
+    /// without a reasoned exception.
+    House {
+        /// Check this checkout instead of the one that xtask was built from
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+    },
+    /// The requirements of the standards on an ESP data path (docs/standards.toml); needs root
     Standards,
-    /// What the kernel's verifier counts in the XDP program, against its limits
+    /// The kernel verifier's statistics for the XDP program, compared with its limits; needs root
     Program {
         /// Also write the report to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
-    /// That all of it compiles for aarch64: links the binary, starts it and runs the tests of the data
-    /// path under qemu. Installs a cross compiler and qemu; says so first
+    /// The aarch64 build: compiles everything, starts the binary and runs the tests of the data path
+    ///
+    /// The binary and the tests run under qemu. A missing cross compiler or qemu is installed, after
+    /// a list of the packages.
     Aarch64,
-    /// That no access to memory is out of bounds: AddressSanitizer and valgrind over the rooms beside
-    /// `unsafe` and foreign code
+    /// Memory safety: AddressSanitizer and valgrind over the crates with `unsafe` or foreign code;
+    /// needs root
     Memory,
 }
 
 fn main() -> ExitCode {
     let workspace = Workspace::locate();
-    match dispatch(Xtask::parse().command, &workspace) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(dispatch(Xtask::parse().command, &workspace))
 }
 
-/// Carries out one command. Gives false where it did its work and the answer is no.
+/// Runs one command. Returns false if a check failed or a dependency is missing.
 fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
     match task {
         Task::Setup { check: true } => setup::check(workspace),
         Task::Setup { check: false } => {
             setup::ensure(workspace)?;
-            println!("everything is set up");
+            print_line("all dependencies are present")?;
             Ok(true)
         }
-        Task::Build => build::both(workspace, &toolchain::require()?).map(|_| true),
+        Task::Build => build::all(workspace, &toolchain::require()?).map(|_| true),
         Task::Run { lab, causeway } => {
-            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            let built = build::all(workspace, &setup::ensure(workspace)?)?;
             if causeway.is_empty() {
                 return run::run(&lab, &built.causeway, &built.xdp_object);
             }
@@ -136,36 +142,39 @@ fn dispatch(task: Task, workspace: &Workspace) -> Result<bool> {
         }
         Task::Fuzz(args) => fuzz::run(&args, workspace).map(|()| true),
         Task::Perf { arguments } => {
-            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            let built = build::all(workspace, &setup::ensure(workspace)?)?;
             perf::run(workspace, &built, &arguments).map(|()| true)
         }
         Task::Verify {
-            what: Promise::Standards,
+            property: Property::House { root },
+        } => house::verify(root.as_deref().unwrap_or(workspace.root())),
+        Task::Verify {
+            property: Property::Standards,
         } => {
-            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            let built = build::all(workspace, &setup::ensure(workspace)?)?;
             standards::verify(workspace, &built)
         }
         Task::Verify {
-            what: Promise::Memory,
+            property: Property::Memory,
         } => {
-            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            let built = build::all(workspace, &setup::ensure(workspace)?)?;
             memory::verify(workspace, &built).map(|()| true)
         }
         Task::Verify {
-            what: Promise::Aarch64,
+            property: Property::Aarch64,
         } => {
             setup::ensure(workspace)?;
             aarch64::verify(workspace).map(|()| true)
         }
         Task::Verify {
-            what: Promise::Program { json },
+            property: Property::Program { json },
         } => {
-            let built = build::both(workspace, &setup::ensure(workspace)?)?;
+            let built = build::all(workspace, &setup::ensure(workspace)?)?;
             program::verify(workspace, &built, json.as_deref())
         }
         Task::Test => {
-            let built = build::both(workspace, &setup::ensure(workspace)?)?;
-            Ok(test::everything(workspace, &built))
+            let built = build::all(workspace, &setup::ensure(workspace)?)?;
+            test::everything(workspace, &built)
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask verify memory`: the tests of the rooms beside `unsafe` and foreign code, under
-//! AddressSanitizer and under valgrind. docs/proof.md says why these two and not Miri.
+//! `cargo xtask verify memory`: runs the tests of the crates with `unsafe` or foreign code under AddressSanitizer and
+//! valgrind. docs/proof.md explains why Miri is not used.
 
 use std::process::Command;
 
@@ -9,11 +9,11 @@ use crate::build::Built;
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// Rooms with `unsafe` of ours, and the one that hands packets to foreign code.
-const ROOMS: [&str; 3] = ["causeway-esp", "causeway-ipsec-mb", "causeway-device"];
+/// The crates with `unsafe`, and the one that passes packets to foreign code.
+const CRATES: [&str; 3] = ["causeway-esp", "causeway-ipsec-mb", "causeway-device"];
 
-/// What valgrind reads: the tests in which packets pass through assembly, which no sanitizer sees. Those
-/// that only repeat it with more inputs are left out, since valgrind takes thirty times as long.
+/// The tests for valgrind: they run assembly, which AddressSanitizer does not check. Tests that only repeat this with
+/// more inputs are left out, since valgrind is thirty times slower.
 const FOREIGN: [&[&str]; 2] = [
     &["--package", "causeway-ipsec-mb", "--lib", "--tests"],
     &[
@@ -32,35 +32,33 @@ const FOREIGN: [&[&str]; 2] = [
     ],
 ];
 
-/// Both, after one another.
+/// Runs AddressSanitizer, then valgrind.
 pub fn verify(workspace: &Workspace, built: &Built) -> Result<()> {
     sanitized(workspace, built)?;
     under_valgrind(workspace)
 }
 
-/// Every test of the rooms, those over the kernel too, with each access to memory of Rust's own
-/// checked. In a target directory of its own, and a little optimised: unoptimised it takes ten times
-/// as long.
+/// Runs all tests of the crates, including those with kernel sockets, in a separate target directory. The build is
+/// optimised a little: unoptimised it takes ten times as long.
 fn sanitized(workspace: &Workspace, built: &Built) -> Result<()> {
     let host = shell::host()?;
     let mut cargo = shell::cargo();
     cargo
         .current_dir(workspace.root())
-        // The stable compiler has the pass and the toolchain brings the library; only the flag that
-        // joins them is a nightly's.
+        // The stable toolchain has the pass and the library, but accepts the flag only with this.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", "-Zsanitizer=address")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CAUSEWAY_XDP_OBJECT", &built.xdp_object)
         .args(["test", "--no-fail-fast", "--lib", "--tests"])
-        // By name, so that build scripts and macros are built as ever.
+        // With an explicit `--target`, build scripts and macros are built without the sanitizer.
         .args(["--target", &host, "--target-dir"])
         .arg(workspace.target().join("memory"))
-        .args(ROOMS.iter().flat_map(|room| ["--package", room]));
-    shell::run(&mut cargo).context("AddressSanitizer found fault, or a test failed under it")
+        .args(CRATES.iter().flat_map(|name| ["--package", name]));
+    shell::run(&mut cargo).context("AddressSanitizer reported an error, or a test failed")
 }
 
-/// The foreign code on the path, as it runs on a CPU without AVX-512, which valgrind does not know.
+/// Runs the tests of the foreign code. valgrind emulates a CPU without AVX-512.
 pub fn under_valgrind(workspace: &Workspace) -> Result<()> {
     let host = shell::host()?.to_uppercase().replace('-', "_");
     for tests in FOREIGN {
@@ -74,7 +72,7 @@ pub fn under_valgrind(workspace: &Workspace) -> Result<()> {
             .args(["test", "--no-fail-fast", "--target-dir"])
             .arg(workspace.target())
             .args(tests);
-        shell::run(&mut cargo).context("valgrind found fault, or a test failed under it")?;
+        shell::run(&mut cargo).context("valgrind reported an error, or a test failed")?;
     }
     Ok(())
 }

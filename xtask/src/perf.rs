@@ -1,4 +1,4 @@
-//! `cargo xtask perf`: builds both halves and the harness, and hands the rest to it.
+//! `cargo xtask perf`: builds everything and starts the performance harness.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use crate::build::Built;
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// Runs `perf/` with `arguments`.
+/// Runs the crate `perf` with these arguments.
 pub fn run(workspace: &Workspace, built: &Built, arguments: &[OsString]) -> Result<()> {
     let mut cargo = shell::cargo();
     cargo

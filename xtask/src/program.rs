@@ -1,4 +1,4 @@
-//! `cargo xtask verify program`: what the kernel's verifier says of the XDP program.
+//! `cargo xtask verify program`: the statistics of the kernel's verifier for the XDP program.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::build::Built;
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// Asks the kernel; false where the program comes too near to a limit.
+/// Loads the program. Returns false if a count is too close to its limit.
 pub fn verify(workspace: &Workspace, built: &Built, json: Option<&Path>) -> Result<bool> {
     let mut cargo = shell::cargo();
     cargo
@@ -26,8 +26,8 @@ pub fn verify(workspace: &Workspace, built: &Built, json: Option<&Path>) -> Resu
         .arg(workspace.target())
         .arg("--");
     if let Some(json) = json {
-        // Here, not where cargo runs it.
-        let json = std::path::absolute(json).context("the report's place is no path")?;
+        // Relative to the directory of the user, which cargo may change.
+        let json = std::path::absolute(json).context("the path of the report is invalid")?;
         cargo.arg("--json").arg(json);
     }
     let status = cargo.status().context("cannot start cargo")?;

@@ -1,92 +1,145 @@
-//! The report of `cargo xtask run`, for people and as JSON. The keys are
-//! described in docs/run-report.md; whoever changes one raises `FORMAT`.
+//! The report of `cargo xtask run`, as text and as JSON. docs/run-report.md is generated from these types. A change of a
+//! key increments `FORMAT`.
 
 use std::fmt;
 
 use causeway_lab::measure::capture::Trunk;
+use causeway_lab::measure::direction::PerDirection;
 use causeway_lab::measure::iperf::Tcp;
-use causeway_lab::measure::load::Snapshot;
 use causeway_lab::measure::pairs::FlowPath;
 use causeway_lab::measure::probe::Probe;
 use causeway_lab::measure::rekey::Rekey;
-use causeway_lab::measure::survey::{BothWays, Plan, Survey};
-use causeway_lab::{Fact, Final, Latency, Node, Options, Reasons, Site, Volume, Worker};
+use causeway_lab::measure::survey::{Plan, Survey};
+use causeway_lab::measure::volumes::Snapshot;
+use causeway_lab::status::{Latency, Reasons, Volume, Worker};
+use causeway_lab::{Fact, Node, Options, RoleExit, Site};
 use serde::Serialize;
 
 const FORMAT: u32 = 1;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
+    /// 1. Increased when a key changes its meaning or is removed.
     format: u32,
-    options: Asked,
+    /// The options of the command.
+    options: Settings,
+    /// The gateways of both VPCs in order. A role without a final status is missing here and in `roles`.
     gateways: Vec<Gateway>,
+    /// The processes by VPC, the demux first.
     roles: Vec<Role>,
-    tcp: BothWays<Tcp>,
-    probe: BothWays<Probe>,
-    probe_under_load: BothWays<Probe>,
+    /// iperf3.
+    tcp: PerDirection<Tcp>,
+    /// The numbered probe alone.
+    probe: PerDirection<Probe>,
+    /// The numbered probe beside iperf3.
+    probe_under_load: PerDirection<Probe>,
+    /// The measurements during key changes; `null` without `--rekey`, or if not measured.
     rekey: Option<Rekey>,
+    /// The trunk while a stream of a random pattern crossed it; `null` if not measured.
     trunk: Option<Trunk>,
+    /// The traced flows; `null` if not measured.
     pairs: Option<Vec<FlowPath>>,
+    /// The facts above, in order.
     facts: Vec<Fact>,
-    /// Whether every fact held.
+    /// Whether every fact holds.
     pub holds: bool,
 }
 
+/// The options of a run.
 #[derive(Debug, Serialize)]
-struct Asked {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Settings {
+    /// Gateways of each VPC.
     gateways: u8,
+    /// `remote` or `local`.
     placement: String,
+    /// The AEAD.
     cipher: String,
+    /// `udp` or `esp`.
     encapsulation: String,
+    /// `ipv4`, `ipv6` or `both`.
     inner: String,
+    /// `ipv4` or `ipv6`.
     outer: String,
+    /// TCP connections of iperf3.
     streams: u16,
+    /// Duration of each run of iperf3, in seconds.
     duration_seconds: u32,
+    /// Seconds from one change of all keys to the next; `null` without `--rekey`.
     rekey_seconds: Option<u32>,
 }
 
+/// A gateway, by its final status.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Gateway {
+    /// The VPC, 1 or 2.
     vpc: u8,
+    /// The gateway's name in the configuration.
     name: String,
+    /// `driver` or `skb` during the measurement; `unknown` if the role did not answer.
     xdp_mode: String,
+    /// `copy` or `zero-copy`.
     copy_mode: String,
-    core: Option<u32>,
-    sealed: Way,
-    opened: Way,
+    /// The core to which the gateway's worker is pinned; `null` if it is not pinned.
+    core: Option<usize>,
+    /// Encrypted packets.
+    sealed: Direction,
+    /// Decrypted packets.
+    opened: Direction,
+    /// The gateway's part of all inner bytes of its VPC, 0 to 1.
     share: f64,
+    /// Time from receive to transmit, in nanoseconds.
     latency_ns: Latency,
+    /// Packets that the worker dropped, by reason.
     drops: Reasons,
+    /// Packets that the kernel dropped before the worker received them, by reason.
     kernel_drops: Reasons,
 }
 
+/// The packets of a gateway in one direction.
 #[derive(Debug, Serialize)]
-struct Way {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Direction {
+    /// Packets of the whole run.
     packets: u64,
+    /// Inner IP bytes of the whole run.
     bytes: u64,
+    /// Gbit/s of inner IP packets while iperf3 sent in that direction.
     gbit_per_s: f64,
 }
 
+/// A process. `received` is the sum of `to_worker`, `to_gateway`, all `drops` and all `punts`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Role {
+    /// Its machine in the lab: `v1-demux`, `v1-gateway-1`, ..., `v2-demux`, ...
     role: String,
+    /// `driver` or `skb` during the measurement; `unknown` if the role did not answer.
     xdp_mode: String,
+    /// MTU of its NIC, in bytes.
     mtu: u32,
+    /// Packets that the XDP program received.
     received: u64,
+    /// Packets that the XDP program redirected to local workers.
     to_worker: u64,
+    /// Packets that the XDP program redirected to remote gateways.
     to_gateway: u64,
+    /// Packets that the XDP program dropped, by reason.
     drops: Reasons,
+    /// Packets that the XDP program left to the kernel, by reason.
     punts: Reasons,
 }
 
 impl Report {
-    /// Puts together what was measured.
+    /// Makes the report of a survey.
     pub fn new(options: &Options, plan: &Plan, survey: &Survey) -> Self {
         let of_vpc = |vpc| gateways(vpc, survey);
         Self {
             format: FORMAT,
-            options: Asked {
+            options: Settings {
                 gateways: options.gateways,
                 placement: options.placement.to_string(),
                 cipher: options.cipher.to_string(),
@@ -111,11 +164,11 @@ impl Report {
     }
 }
 
-/// The gateways of a VPC in their order, with what their workers said last.
+/// The gateways of a VPC in order, from the final status of their workers.
 fn gateways(vpc: u8, survey: &Survey) -> Vec<Gateway> {
     let rates = &survey.rates[usize::from(vpc) - 1];
     let mut found: Vec<(Site, &Worker)> = survey
-        .finals
+        .exits
         .iter()
         .filter(|role| role.site.vpc == vpc)
         .filter_map(|role| Some((role.site, role.status.as_ref()?)))
@@ -125,7 +178,7 @@ fn gateways(vpc: u8, survey: &Survey) -> Vec<Gateway> {
     found.sort_by_key(|(_, worker)| number(worker));
     let workers: Vec<_> = found.iter().map(|(_, worker)| (*worker).clone()).collect();
     let shares = Snapshot::of(&workers).shares();
-    let way = |volume: Volume, gbit_per_s| Way {
+    let direction = |volume: Volume, gbit_per_s| Direction {
         packets: volume.packets,
         bytes: volume.bytes,
         gbit_per_s,
@@ -134,7 +187,7 @@ fn gateways(vpc: u8, survey: &Survey) -> Vec<Gateway> {
         .into_iter()
         .zip(shares)
         .map(|((site, worker), share)| {
-            // A role without last words leaves a gap here, so rates go by number.
+            // Rates are found by number, since a role without a final status is missing here.
             let index = number(worker).and_then(|number| number.checked_sub(1));
             let rate = index.and_then(|index| rates.get(index)).copied();
             let rate = rate.unwrap_or_default();
@@ -142,10 +195,10 @@ fn gateways(vpc: u8, survey: &Survey) -> Vec<Gateway> {
                 vpc,
                 name: worker.gateway.clone(),
                 xdp_mode: xdp_mode(survey, site),
-                copy_mode: worker.copy_mode.clone(),
+                copy_mode: worker.copy_mode.name().to_owned(),
                 core: worker.core,
-                sealed: way(worker.sealed, rate.sealed),
-                opened: way(worker.opened, rate.opened),
+                sealed: direction(worker.sealed, rate.sealed),
+                opened: direction(worker.opened, rate.opened),
                 share,
                 latency_ns: worker.latency_ns,
                 drops: worker.drops.clone(),
@@ -155,16 +208,16 @@ fn gateways(vpc: u8, survey: &Survey) -> Vec<Gateway> {
         .collect()
 }
 
-/// The last words come from a program that is detached already.
+/// The XDP mode during the measurement. In the final status the program is detached already.
 fn xdp_mode(survey: &Survey, site: Site) -> String {
-    let nic = survey.in_force.get(&site);
-    nic.map_or("unknown", |nic| &nic.xdp_mode).to_owned()
+    let nic = survey.nics.get(&site);
+    nic.map_or("unknown", |nic| nic.xdp_mode.name()).to_owned()
 }
 
 fn roles(survey: &Survey) -> Vec<Role> {
-    let mut finals: Vec<_> = survey.finals.iter().collect();
+    let mut finals: Vec<_> = survey.exits.iter().collect();
     finals.sort_by_key(|role| (role.site.vpc, role.site.node != Node::Demux, role.site));
-    let role = |end: &&Final| {
+    let role = |end: &&RoleExit| {
         let status = end.status.as_ref()?;
         Some(Role {
             role: end.site.to_string(),
@@ -182,16 +235,16 @@ fn roles(survey: &Survey) -> Vec<Role> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let asked = &self.options;
+        let options = &self.options;
         writeln!(
             f,
             "\nTwo VPCs, {} gateways each, placement {}, {}, {} encapsulation, inner {}, outer {}\n",
-            asked.gateways,
-            asked.placement,
-            asked.cipher,
-            asked.encapsulation,
-            asked.inner,
-            asked.outer
+            options.gateways,
+            options.placement,
+            options.cipher,
+            options.encapsulation,
+            options.inner,
+            options.outer
         )?;
         writeln!(
             f,
@@ -276,25 +329,25 @@ fn listed(reasons: &Reasons) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use causeway_lab::measure::busy::Rate;
-    use causeway_lab::{Nic, Status};
+    use causeway_json_docs::{check, written};
+    use causeway_lab::measure::volumes::Rate;
+    use causeway_lab::status::{Nic, Role as StatusRole, Status, XdpMode};
 
     use super::*;
 
     fn survey() -> Survey {
         let worker = |gateway: &str, bytes| Worker {
             gateway: gateway.to_owned(),
-            copy_mode: "copy".to_owned(),
             sealed: Volume { packets: 2, bytes },
             drops: [("bad-icv".to_owned(), 4)].into(),
             ..Worker::default()
         };
-        // Out of order, and with the last words of gateway-1 missing.
-        let end = |number, worker| Final {
+        // Out of order, and without a final status of gateway-1.
+        let end = |number, worker| RoleExit {
             site: Site::gateway(1, number),
             status: Some(Status {
                 workers: vec![worker],
-                ..Status::default()
+                ..Status::starting(StatusRole::Gateway)
             }),
             problem: None,
         };
@@ -306,27 +359,27 @@ mod tests {
             pairs: None,
             rekey: None,
             trunk: None,
-            probe: BothWays {
+            probe: PerDirection {
                 there: None,
                 back: None,
             },
-            probe_under_load: BothWays {
+            probe_under_load: PerDirection {
                 there: None,
                 back: None,
             },
-            tcp: BothWays {
+            tcp: PerDirection {
                 there: None,
                 back: None,
             },
             rates: [vec![rate(1.0), rate(2.0), rate(3.0)], vec![]],
-            in_force: BTreeMap::from([(
+            nics: BTreeMap::from([(
                 Site::gateway(1, 2),
                 Nic {
-                    xdp_mode: "driver".to_owned(),
+                    xdp_mode: XdpMode::Driver,
                     ..Nic::default()
                 },
             )]),
-            finals: vec![
+            exits: vec![
                 end(3, worker("gateway-3", 300)),
                 end(2, worker("gateway-2", 100)),
             ],
@@ -354,7 +407,14 @@ mod tests {
     }
 
     #[test]
-    fn one_failed_fact_fails_the_report_and_shows() {
+    fn the_page_has_the_keys_of_the_report() {
+        let lists = [("report", written::<Report>())];
+        let others = [("status.md", written::<Status>())];
+        check("docs/run-report.md", &lists, &others);
+    }
+
+    #[test]
+    fn one_failed_fact_fails_the_report() {
         let report = Report::new(&Options::new("c", "x"), &Plan::default(), &survey());
         assert!(!report.holds);
         let text = report.to_string();

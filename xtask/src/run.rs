@@ -1,22 +1,23 @@
-//! `cargo xtask run`: an encrypted cluster peering in a lab, measured.
+//! `cargo xtask run`: builds a lab with an encrypted cluster peering and measures it.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use causeway_lab::measure::survey;
+use causeway_lab::output::print;
 use causeway_lab::{Cipher, Encapsulation, Family, Inner, Lab, Options, Placement};
 
 use crate::report::Report;
 
-/// What the lab is to be and how much is measured in it.
+/// The options of the lab and of the measurement.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Gateways in each VPC, 1 to 10
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=10))]
     pub gateways: u8,
 
-    /// Gateways on hosts of their own, or all on the demux's host: remote or local
+    /// Each gateway on its own host, or all on the host of the demux: remote or local
     #[arg(long, default_value_t = Placement::Remote)]
     pub placement: Placement,
 
@@ -36,15 +37,15 @@ pub struct Args {
     #[arg(long, default_value_t = Encapsulation::Udp)]
     pub encapsulation: Encapsulation,
 
-    /// What the hosts speak: ipv4, ipv6 or both, half the flows in each
+    /// Address family of the hosts: ipv4, ipv6, or both with half of the flows each
     #[arg(long, default_value_t = Inner::Both)]
     pub inner: Inner,
 
-    /// What the tunnels travel in: ipv4 or ipv6
+    /// Address family of the tunnels: ipv4 or ipv6
     #[arg(long, default_value_t = Family::Ipv4)]
     pub outer: Family,
 
-    /// New keys for every gateway pair each so many seconds, in a window of its own
+    /// Seconds between key changes of every gateway pair, in a measurement of its own
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub rekey: Option<u32>,
 
@@ -53,15 +54,15 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
-/// Builds the lab, runs the binary in it, measures, prints the report and
-/// removes the lab. True if every fact held.
+/// Builds the lab, runs the binary in it, measures, prints the report and removes the lab. Returns whether every fact
+/// holds.
 pub fn run(args: &Args, causeway: &Path, xdp_object: &Path) -> Result<bool> {
     let start = Instant::now();
-    let mut progress = |what: &str| {
-        eprintln!("[{:5.1} s] {what}", start.elapsed().as_secs_f64());
+    let mut progress = |step: &str| {
+        eprintln!("[{:5.1} s] {step}", start.elapsed().as_secs_f64());
     };
     progress(&format!(
-        "laying out two VPCs with {} gateways each, placement {}",
+        "creating two VPCs with {} gateways each, placement {}",
         args.gateways, args.placement
     ));
     let mut lab = Lab::new(Options {
@@ -73,7 +74,7 @@ pub fn run(args: &Args, causeway: &Path, xdp_object: &Path) -> Result<bool> {
         outer: args.outer,
         ..Options::new(absolute(causeway)?, absolute(xdp_object)?)
     })?;
-    for id in lab.swept() {
+    for id in lab.leftovers() {
         progress(&format!("removed lab {id}, left by a killed run"));
     }
     progress(&format!("starting the roles in lab {}", lab.id()));
@@ -90,7 +91,7 @@ pub fn run(args: &Args, causeway: &Path, xdp_object: &Path) -> Result<bool> {
     drop(lab);
 
     let report = Report::new(&options, &plan, &survey);
-    print!("{report}");
+    print(&report)?;
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&report)? + "\n";
         std::fs::write(path, json)
@@ -99,12 +100,8 @@ pub fn run(args: &Args, causeway: &Path, xdp_object: &Path) -> Result<bool> {
     Ok(report.holds)
 }
 
-/// The roles run with the lab's own folders, so a relative path would miss.
+/// The roles run in directories of the lab, where a relative path would not resolve.
 fn absolute(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().with_context(|| {
-        format!(
-            "{} is not there; `cargo xtask build` makes it",
-            path.display()
-        )
-    })
+    path.canonicalize()
+        .with_context(|| format!("{} does not exist; run `cargo xtask build`", path.display()))
 }

@@ -1,17 +1,18 @@
-//! `cargo xtask setup`: what the machine has to have, whether it has it, and getting it.
+//! `cargo xtask setup`: lists the dependencies of build and tests, and installs the missing ones.
 
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
+use causeway_lab::output::{print, print_line};
 
 use crate::apt::{self, Apt};
+use crate::dependencies::DEPENDENCIES;
 use crate::linker;
-use crate::needs::NEEDS;
 use crate::toolchain::{self, Toolchain};
 use crate::venv;
 use crate::workspace::Workspace;
 
-/// One line of the survey.
+/// A dependency as the table shows it.
 struct Item {
     name: &'static str,
     why: &'static str,
@@ -19,13 +20,13 @@ struct Item {
 }
 
 enum State {
-    /// With where or what it is, if that is worth a word.
+    /// With its path or version, if known.
     Present(String),
-    /// With what would be done.
+    /// With the command that installs it.
     Missing(String),
 }
 
-/// What was found on this machine.
+/// The dependencies of this machine.
 struct Survey {
     items: Vec<Item>,
     packages: Vec<&'static str>,
@@ -34,20 +35,20 @@ struct Survey {
 }
 
 impl Survey {
-    /// Looks, and changes nothing. Takes a fraction of a second: every command starts with it.
+    /// Checks all dependencies without changing anything. Most commands start with this; it takes a fraction of a second.
     fn take(workspace: &Workspace) -> Result<Self> {
         let mut items = Vec::new();
         let mut packages = Vec::new();
-        for need in &NEEDS {
-            let state = if need.is_met() {
+        for dependency in &DEPENDENCIES {
+            let state = if dependency.is_present() {
                 State::Present(String::new())
             } else {
-                packages.push(need.package);
-                State::Missing(apt::by_hand(&[need.package]))
+                packages.push(dependency.package);
+                State::Missing(apt::install_command(&[dependency.package]))
             };
             items.push(Item {
-                name: need.package,
-                why: need.why,
+                name: dependency.package,
+                why: dependency.why,
                 state,
             });
         }
@@ -59,7 +60,7 @@ impl Survey {
             .find_map(|(_, found)| found.as_ref().ok());
         items.push(Item {
             name: "eBPF compiler",
-            why: "builds the XDP program and, along with it, core for BPF",
+            why: "builds the XDP program, and core for BPF",
             state: match (&search.outcome, usable) {
                 (Ok(Toolchain { compiler, .. }), _) | (Err(_), Some(compiler)) => {
                     State::Present(format!(
@@ -70,9 +71,10 @@ impl Survey {
                     ))
                 }
                 (Err(_), None) => {
-                    let ways = toolchain::ways(&search.compilers, Apt::open().is_ok());
-                    let commands: Vec<_> = ways.iter().map(|way| way.command()).collect();
-                    State::Missing(commands.join(", or if that fails "))
+                    let methods =
+                        toolchain::install_methods(&search.compilers, Apt::open().is_ok());
+                    let commands: Vec<_> = methods.iter().map(|method| method.command()).collect();
+                    State::Missing(commands.join(", or if that fails: "))
                 }
             },
         });
@@ -81,15 +83,17 @@ impl Survey {
             why: "links the XDP program",
             state: match (&search.outcome, usable) {
                 (Ok(toolchain), _) => State::Present(toolchain.linker.display().to_string()),
-                (Err(_), Some(compiler)) => State::Missing(linker::remedy(compiler.version.llvm)),
-                (Err(_), None) => State::Missing("follows the eBPF compiler".into()),
+                (Err(_), Some(compiler)) => {
+                    State::Missing(linker::build_commands(compiler.version.llvm))
+                }
+                (Err(_), None) => State::Missing("needs the eBPF compiler first".into()),
             },
         });
 
         let venv = venv::is_ready(workspace)?;
         items.push(Item {
             name: "Python packages",
-            why: "scapy, against which ESP is checked",
+            why: "scapy, an independent implementation for the tests of ESP",
             state: if venv {
                 State::Present(workspace.venv().display().to_string())
             } else {
@@ -116,18 +120,20 @@ impl Survey {
     }
 }
 
-/// Tells what is there and what is missing. Gives whether nothing is.
+/// Prints all dependencies. Returns whether none is missing.
 pub fn check(workspace: &Workspace) -> Result<bool> {
     let survey = Survey::take(workspace)?;
-    print!("{}", table(&survey.items));
+    print(table(&survey.items))?;
     let missing = survey.missing().count();
     if missing > 0 {
-        println!("\n{missing} missing; `cargo xtask setup` gets what is missing");
+        print_line(format_args!(
+            "\n{missing} missing; run `cargo xtask setup` to install"
+        ))?;
     }
     Ok(missing == 0)
 }
 
-/// Gets what is missing, having said what and why, and gives the toolchain of the eBPF half.
+/// Installs the missing dependencies, after a list of them, and returns the toolchain for the XDP program.
 pub fn ensure(workspace: &Workspace) -> Result<Toolchain> {
     let survey = Survey::take(workspace)?;
     if survey.missing().next().is_none()
@@ -136,25 +142,25 @@ pub fn ensure(workspace: &Workspace) -> Result<Toolchain> {
         return Ok(toolchain);
     }
 
-    println!("These are missing and will be set up now:\n");
-    print!("{}", table(survey.missing()));
-    println!();
+    print_line("Missing dependencies, which will be installed now:\n")?;
+    print(table(survey.missing()))?;
+    print_line("")?;
     let mut apt = Apt::open();
     if !survey.packages.is_empty() {
         match &mut apt {
             Ok(apt) => apt.install(&survey.packages)?,
             Err(reason) => bail!(
-                "{reason:#}. What is missing, by its Debian names:\n  {}",
-                apt::by_hand(&survey.packages)
+                "{reason:#}. On Debian, install the missing packages with:\n  {}",
+                apt::install_command(&survey.packages)
             ),
         }
     }
     let toolchain = match survey.toolchain {
         Some(toolchain) => toolchain,
-        None => toolchain::make(&mut apt)?,
+        None => toolchain::install(&mut apt)?,
     };
     if !survey.venv {
-        venv::make(workspace)?;
+        venv::create(workspace)?;
     }
 
     let after = Survey::take(workspace)?;
@@ -168,10 +174,10 @@ fn table<'a>(items: impl IntoIterator<Item = &'a Item>) -> String {
     let mut text = String::new();
     for Item { name, why, state } in items {
         let _ = match state {
-            State::Present(what) if what.is_empty() => {
+            State::Present(detail) if detail.is_empty() => {
                 writeln!(text, "present  {name:<16} {why}")
             }
-            State::Present(what) => writeln!(text, "present  {name:<16} {why}: {what}"),
+            State::Present(detail) => writeln!(text, "present  {name:<16} {why}: {detail}"),
             State::Missing(remedy) => {
                 writeln!(text, "missing  {name:<16} {why}\n{:26}-> {remedy}", "")
             }
@@ -185,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_says_why_and_what_would_be_done() {
+    fn the_table_has_reasons_and_install_commands() {
         let items = [
             Item {
                 name: "make",

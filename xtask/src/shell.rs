@@ -1,4 +1,4 @@
-//! Starting other programs.
+//! Starts other programs.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use causeway_lab::output::print_line;
 
-/// The first program of this name in `PATH` or in the folders where Debian keeps what
-/// only root runs (`su` without a login leaves them out of `PATH`).
+/// Finds a program in `PATH`, `/usr/sbin` or `/sbin`. `su` without a login leaves the last two out of `PATH`.
 pub fn which(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -17,19 +17,19 @@ pub fn which(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A command that does not take xtask's own surroundings for its own.
+/// A command without the environment variables that cargo sets for xtask.
 ///
-/// Cargo tells the program it runs about that program's package, and where its libraries
-/// lie. A second cargo, another toolchain's rustc or the causeway binary must not see it.
+/// These variables describe the package xtask and the libraries of its toolchain. They would mislead a second cargo,
+/// the rustc of another toolchain, or the causeway binary.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
-        if is_xtasks_own(&name.to_string_lossy()) {
+        if is_set_for_xtask(&name.to_string_lossy()) {
             command.env_remove(name);
         }
     }
     if let Some(path) = env::var_os("LD_LIBRARY_PATH") {
-        match without_cargos(&path, &cargos_folders()) {
+        match without(&path, &cargo_folders()) {
             Some(rest) => command.env("LD_LIBRARY_PATH", rest),
             None => command.env_remove("LD_LIBRARY_PATH"),
         };
@@ -37,34 +37,35 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that runs xtask.
+/// The cargo that started xtask.
 pub fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The name of the machine that the compiler runs on, as `--target` takes it.
+/// The host's target triple.
 pub fn host() -> Result<String> {
-    let said = ask(command("rustc").arg("-vV")).map_err(anyhow::Error::msg)?;
-    said.lines()
+    let output = capture(command("rustc").arg("-vV")).map_err(anyhow::Error::msg)?;
+    output
+        .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .map(str::to_owned)
-        .context("`rustc -vV` names no host")
+        .context("`rustc -vV` printed no host")
 }
 
-/// Says what is run, runs it and fails if it fails.
+/// Prints a command, runs it and fails if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
-    println!("$ {}", shown(command));
+    print_line(format_args!("$ {}", display(command)))?;
     let status = command
         .status()
         .with_context(|| format!("cannot start {}", command.get_program().display()))?;
     if !status.success() {
-        bail!("`{}` failed: {status}", shown(command));
+        bail!("`{}` failed: {status}", display(command));
     }
     Ok(())
 }
 
-/// Runs a probe and gives its standard output, or one line that says why it failed.
-pub fn ask(command: &mut Command) -> Result<String, String> {
+/// Runs a command and returns its standard output, or one line with the reason of its failure.
+pub fn capture(command: &mut Command) -> Result<String, String> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -72,13 +73,18 @@ pub fn ask(command: &mut Command) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(reason(&said).map_or_else(|| output.status.to_string(), str::to_owned))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(error_line(&stderr).map_or_else(|| output.status.to_string(), str::to_owned))
 }
 
-/// The line of a program's complaint that names the error; else its last line.
-fn reason(said: &str) -> Option<&str> {
-    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+/// The first line that begins with `error`, else the last line.
+fn error_line(stderr: &str) -> Option<&str> {
+    let lines = || {
+        stderr
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
     lines()
         .find(|line| {
             line.get(..5)
@@ -87,7 +93,7 @@ fn reason(said: &str) -> Option<&str> {
         .or_else(|| lines().next_back())
 }
 
-fn shown(command: &Command) -> String {
+fn display(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(OsStr::to_string_lossy)
@@ -95,7 +101,7 @@ fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-fn is_xtasks_own(variable: &str) -> bool {
+fn is_set_for_xtask(variable: &str) -> bool {
     const EXACT: [&str; 9] = [
         "CARGO",
         "CARGO_BIN_NAME",
@@ -110,8 +116,8 @@ fn is_xtasks_own(variable: &str) -> bool {
     EXACT.contains(&variable) || variable.starts_with("CARGO_PKG_")
 }
 
-/// The folders below which cargo points `LD_LIBRARY_PATH`: its build output and its toolchain.
-fn cargos_folders() -> Vec<PathBuf> {
+/// The directories that cargo adds to `LD_LIBRARY_PATH` are in these: its build output and its toolchain.
+fn cargo_folders() -> Vec<PathBuf> {
     let output = env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.to_path_buf()));
@@ -121,7 +127,7 @@ fn cargos_folders() -> Vec<PathBuf> {
     output.into_iter().chain(toolchain).collect()
 }
 
-fn without_cargos(path: &OsStr, folders: &[impl AsRef<Path>]) -> Option<OsString> {
+fn without(path: &OsStr, folders: &[impl AsRef<Path>]) -> Option<OsString> {
     let rest: Vec<_> = env::split_paths(path)
         .filter(|entry| !folders.iter().any(|folder| entry.starts_with(folder)))
         .collect();
@@ -143,7 +149,7 @@ mod tests {
             "CARGO_PKG_VERSION",
             "CARGO_TARGET_DIR",
         ] {
-            assert!(is_xtasks_own(hidden), "{hidden}");
+            assert!(is_set_for_xtask(hidden), "{hidden}");
         }
         for kept in [
             "CARGO_HOME",
@@ -151,30 +157,27 @@ mod tests {
             "CARGO_NET_OFFLINE",
             "CARGO_TERM_COLOR",
         ] {
-            assert!(!is_xtasks_own(kept), "{kept}");
+            assert!(!is_set_for_xtask(kept), "{kept}");
         }
     }
 
     #[test]
-    fn library_path_loses_only_what_cargo_put_there() {
+    fn library_path_loses_only_the_entries_of_cargo() {
         let folders = ["/work/target/debug", "/home/a/.rustup/toolchains/stable"];
         let path =
             OsStr::new("/work/target/debug/deps:/opt/lib:/home/a/.rustup/toolchains/stable/lib");
-        assert_eq!(without_cargos(path, &folders), Some("/opt/lib".into()));
-        assert_eq!(
-            without_cargos(OsStr::new("/work/target/debug"), &folders),
-            None
-        );
+        assert_eq!(without(path, &folders), Some("/opt/lib".into()));
+        assert_eq!(without(OsStr::new("/work/target/debug"), &folders), None);
     }
 
     #[test]
-    fn the_reason_is_the_error_not_the_advice_after_it() {
+    fn the_error_line_is_not_the_advice_after_it() {
         let rustup = "error: toolchain 'nightly' is not installed\nhelp: run `rustup toolchain install nightly`\n";
         assert_eq!(
-            reason(rustup),
+            error_line(rustup),
             Some("error: toolchain 'nightly' is not installed")
         );
-        assert_eq!(reason("one\ntwo\n\n"), Some("two"));
-        assert_eq!(reason("\n"), None);
+        assert_eq!(error_line("one\ntwo\n\n"), Some("two"));
+        assert_eq!(error_line("\n"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask verify standards`: what the standards demand, and the tests that show it.
+//! `cargo xtask verify standards`: runs the tests of the standards' requirements and prints each requirement with its
+//! tests.
 //!
-//! docs/standards.toml holds the demands. A test says above itself which of them it shows, with
-//! `/// Standard: ` and their ids.
+//! docs/standards.toml lists the requirements. A test names those that it shows by a comment `/// Standard: ` with ids.
 
 mod marks;
 
@@ -10,6 +10,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use causeway_lab::output::{print, print_line};
 use serde::Deserialize;
 
 use crate::build::Built;
@@ -17,48 +18,48 @@ use crate::shell;
 use crate::workspace::Workspace;
 use marks::Mark;
 
-/// The list of demands, as it is written.
+/// The file docs/standards.toml.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
-    demand: Vec<Demand>,
+    requirement: Vec<Requirement>,
 }
 
-/// One thing that a standard asks for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Demand {
+struct Requirement {
     id: String,
     clause: String,
     sentence: String,
-    /// Why it is not done, or how far it is not. Where tests name it too, a part of it is done.
+    /// The reason why it is not done, or the part that is not done. With tests, the rest is done.
     undone: Option<String>,
 }
 
-/// The demands, and all tests that name one.
+/// The requirements and all tests that name one.
 struct Standards {
-    demands: Vec<Demand>,
+    requirements: Vec<Requirement>,
     marks: Vec<Mark>,
 }
 
-/// Runs every test that shows a demand, and prints what each demand rests on.
+/// Runs every test of a requirement and prints each requirement with its tests. Returns whether all tests passed.
 pub fn verify(workspace: &Workspace, built: &Built) -> Result<bool> {
     let standards = read(workspace)?;
     let passed = run(workspace, built, &standards.marks)?;
     let (table, holds) = table(&standards, &passed);
-    print!("{table}");
+    print(&table)?;
     Ok(holds)
 }
 
-/// The list and the marks, which must agree.
+/// Reads the list and the marks. Fails if they disagree.
 fn read(workspace: &Workspace) -> Result<Standards> {
     let path = workspace.root().join("docs/standards.toml");
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let List { demand: demands } =
-        toml::from_str(&text).with_context(|| path.display().to_string())?;
+    let List {
+        requirement: requirements,
+    } = toml::from_str(&text).with_context(|| path.display().to_string())?;
     let standards = Standards {
-        demands,
+        requirements,
         marks: marks::collect(workspace.root())?,
     };
     let faults = faults(&standards);
@@ -74,21 +75,21 @@ fn read(workspace: &Workspace) -> Result<Standards> {
 fn faults(standards: &Standards) -> Vec<String> {
     let mut faults = Vec::new();
     let mut known = BTreeSet::new();
-    for Demand { id, undone, .. } in &standards.demands {
+    for Requirement { id, undone, .. } in &standards.requirements {
         if !known.insert(id) {
-            faults.push(format!("  {id} stands in the list twice"));
+            faults.push(format!("  {id} is in the list twice"));
         }
         let tested = standards.marks.iter().any(|mark| mark.ids.contains(id));
         if !tested && undone.as_ref().is_none_or(|why| why.trim().is_empty()) {
             faults.push(format!(
-                "  {id} has neither a test nor a reason why it is undone"
+                "  {id} has neither a test nor a reason in `undone`"
             ));
         }
     }
     for mark in &standards.marks {
         for id in mark.ids.iter().filter(|id| !known.contains(id)) {
             faults.push(format!(
-                "  {} names the unknown demand {id:?}",
+                "  {} names the unknown requirement {id:?}",
                 mark.place()
             ));
         }
@@ -96,7 +97,7 @@ fn faults(standards: &Standards) -> Vec<String> {
     faults
 }
 
-/// The tests that passed, as (package, function). Cargo is called once for each package.
+/// The tests that passed, as (package, function). Runs cargo once for each package.
 fn run(workspace: &Workspace, built: &Built, marks: &[Mark]) -> Result<BTreeSet<(String, String)>> {
     let mut packages: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for mark in marks {
@@ -107,7 +108,7 @@ fn run(workspace: &Workspace, built: &Built, marks: &[Mark]) -> Result<BTreeSet<
     }
     let mut passed = BTreeSet::new();
     for (package, tests) in packages {
-        println!("running {} tests of {package}", tests.len());
+        print_line(format_args!("running {} tests of {package}", tests.len()))?;
         let mut cargo = shell::cargo();
         cargo
             .current_dir(workspace.root())
@@ -121,7 +122,7 @@ fn run(workspace: &Workspace, built: &Built, marks: &[Mark]) -> Result<BTreeSet<
                 "--target-dir",
             ])
             .arg(workspace.target())
-            // Pretty, since that of --quiet names no test that passed.
+            // The format of `--quiet` does not name the tests that passed.
             .args(["--tests", "--", "--format", "pretty"])
             .args(&tests);
         passed
@@ -130,7 +131,7 @@ fn run(workspace: &Workspace, built: &Built, marks: &[Mark]) -> Result<BTreeSet<
     Ok(passed)
 }
 
-/// Standard output, whatever the exit status; errors of the compiler go where they always go.
+/// Runs a command and returns its standard output, also after a failure. Standard error is not captured.
 fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(std::process::Stdio::inherit())
@@ -139,7 +140,7 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The wanted tests that ran and never failed, from the lines `test path::name ... ok`.
+/// The wanted tests that passed in all their runs, from the lines `test path::name ... ok`.
 fn passed_in(output: &str, wanted: &BTreeSet<&str>) -> impl Iterator<Item = String> {
     let mut results: BTreeMap<String, bool> = BTreeMap::new();
     for line in output.lines() {
@@ -160,20 +161,20 @@ fn passed_in(output: &str, wanted: &BTreeSet<&str>) -> impl Iterator<Item = Stri
         .filter_map(|(name, ok)| ok.then_some(name))
 }
 
-/// The table, and whether every test of a demand passed.
+/// The table, and whether all tests passed.
 fn table(standards: &Standards, passed: &BTreeSet<(String, String)>) -> (String, bool) {
     let mut text = String::new();
     let (mut done, mut partly, mut undone, mut failed) = (0, 0, 0, 0);
-    for demand in &standards.demands {
+    for requirement in &standards.requirements {
         let tests: Vec<_> = standards
             .marks
             .iter()
-            .filter(|mark| mark.ids.contains(&demand.id))
+            .filter(|mark| mark.ids.contains(&requirement.id))
             .collect();
         let holds = |mark: &Mark| passed.contains(&(mark.package.clone(), mark.test.clone()));
-        let (word, count) = if !tests.iter().all(|mark| holds(mark)) {
+        let (verdict, count) = if !tests.iter().all(|mark| holds(mark)) {
             ("FAILED", &mut failed)
-        } else if demand.undone.is_none() {
+        } else if requirement.undone.is_none() {
             ("passed", &mut done)
         } else if tests.is_empty() {
             ("not done", &mut undone)
@@ -181,18 +182,21 @@ fn table(standards: &Standards, passed: &BTreeSet<(String, String)>) -> (String,
             ("in part", &mut partly)
         };
         *count += 1;
-        text += &format!("\n{word:<8}  {:<20}  {}\n", demand.clause, demand.sentence);
+        text += &format!(
+            "\n{verdict:<8}  {:<20}  {}\n",
+            requirement.clause, requirement.sentence
+        );
         for mark in tests {
             let fails = if holds(mark) { "" } else { "  FAILED" };
             text += &format!("          {}{fails}\n", mark.place());
         }
-        if let Some(why) = &demand.undone {
+        if let Some(why) = &requirement.undone {
             text += &format!("          not done: {why}\n");
         }
     }
     text += &format!(
-        "\n{} demands: {done} passed, {partly} done in part, {undone} not done, {failed} failed\n",
-        standards.demands.len()
+        "\n{} requirements: {done} passed, {partly} done in part, {undone} not done, {failed} failed\n",
+        standards.requirements.len()
     );
     (text, failed == 0)
 }
@@ -207,8 +211,8 @@ mod tests {
         assert!(standards.marks.len() > 20, "the marks are read");
     }
 
-    fn demand(id: &str, undone: Option<&str>) -> Demand {
-        Demand {
+    fn requirement(id: &str, undone: Option<&str>) -> Requirement {
+        Requirement {
             id: id.into(),
             clause: "RFC 0".into(),
             sentence: "It holds.".into(),
@@ -226,33 +230,33 @@ mod tests {
     }
 
     #[test]
-    fn each_disagreement_is_told() {
+    fn each_disagreement_is_reported() {
         let standards = Standards {
-            demands: vec![
-                demand("bare", None),
-                demand("blank", Some(" ")),
-                demand("done", None),
-                demand("later", Some("why")),
-                demand("later", Some("why")),
+            requirements: vec![
+                requirement("bare", None),
+                requirement("blank", Some(" ")),
+                requirement("done", None),
+                requirement("later", Some("why")),
+                requirement("later", Some("why")),
             ],
             marks: vec![mark(&["done", "gone"])],
         };
-        let told = faults(&standards).join("\n");
+        let text = faults(&standards).join("\n");
         for fault in [
             "bare has neither",
             "blank has neither",
-            "later stands",
+            "later is in",
             "\"gone\"",
         ] {
-            assert!(told.contains(fault), "{fault} in {told}");
+            assert!(text.contains(fault), "{fault} in {text}");
         }
-        assert_eq!(told.lines().count(), 4, "{told}");
+        assert_eq!(text.lines().count(), 4, "{text}");
     }
 
     #[test]
-    fn a_test_that_failed_or_did_not_run_fails_its_demand() {
+    fn a_test_that_failed_or_did_not_run_fails_its_requirement() {
         let standards = Standards {
-            demands: vec![demand("a", None), demand("b", Some("why"))],
+            requirements: vec![requirement("a", None), requirement("b", Some("why"))],
             marks: vec![mark(&["a"])],
         };
         let wanted = BTreeSet::from(["t"]);

@@ -1,10 +1,11 @@
-//! `cargo xtask test`: every check there is, the privileged ones too.
+//! `cargo xtask test`: runs every check and every test.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use causeway_lab::output::{print, print_line};
 
 use crate::build::Built;
 use crate::memory;
@@ -12,65 +13,66 @@ use crate::shell;
 use crate::unsafety;
 use crate::workspace::Workspace;
 
-/// How one check went.
+/// The result of one check.
 struct Outcome {
     name: &'static str,
     result: Result<()>,
     took: Duration,
 }
 
-/// Runs every check, whatever the ones before it said, and tells how each went.
-pub fn everything(workspace: &Workspace, built: &Built) -> bool {
+/// Runs every check, also after a failed one, and prints a summary. Returns whether all passed.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn everything(workspace: &Workspace, built: &Built) -> Result<bool> {
     let mut outcomes = Vec::new();
-    let mut check = |name, run: &mut dyn FnMut() -> Result<()>| {
-        println!("\n== {name}");
+    let mut check = |name, run: &mut dyn FnMut() -> Result<()>| -> Result<()> {
+        print_line(format_args!("\n== {name}"))?;
         let start = Instant::now();
         let result = run();
         if let Err(error) = &result {
-            println!("{error:#}");
+            print_line(format_args!("{error:#}"))?;
         }
         outcomes.push(Outcome {
             name,
             result,
             took: start.elapsed(),
         });
+        Ok(())
     };
 
-    check("unsafe stands only where it may", &mut || {
-        unsafety::check(workspace)
-    });
+    check("places of unsafe", &mut || unsafety::check(workspace))?;
     check("format", &mut || {
         shell::run(cargo(workspace, "fmt").args(["--all", "--check"]))
-    });
+    })?;
     check("format of the XDP program", &mut || {
         shell::run(on_program(cargo(workspace, "fmt"), workspace).arg("--check"))
-    });
+    })?;
     check("clippy", &mut || {
         let mut clippy = building(cargo(workspace, "clippy"), workspace.target());
         shell::run(clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
-    });
-    // Clippy of the stable toolchain has no core for BPF, so it reads the program as if it
-    // were for the host; the build above has compiled it for BPF.
+    })?;
+    // Clippy of the stable toolchain has no core for BPF, so it checks the program as one for the host.
     check("clippy of the XDP program", &mut || {
         let clippy = building(cargo(workspace, "clippy"), workspace.ebpf_target());
         shell::run(on_program(clippy, workspace).args(["--", "-D", "warnings"]))
-    });
+    })?;
     check("documentation", &mut || {
         let mut doc = building(cargo(workspace, "doc"), workspace.target());
         doc.env("RUSTDOCFLAGS", "-D warnings");
         shell::run(doc.args(["--workspace", "--no-deps"]))
-    });
+    })?;
     check("tests", &mut || {
         let mut test = building(cargo(workspace, "test"), workspace.target());
         test.env("CAUSEWAY_XDP_OBJECT", &built.xdp_object);
         shell::run(test.args(["--workspace", "--no-fail-fast"]))
-    });
+    })?;
     check("memory of the foreign code (valgrind)", &mut || {
         memory::under_valgrind(workspace)
-    });
+    })?;
 
-    print!("{}", summary(&outcomes));
-    outcomes.iter().all(|outcome| outcome.result.is_ok())
+    print(summary(&outcomes))?;
+    Ok(outcomes.iter().all(|outcome| outcome.result.is_ok()))
 }
 
 fn cargo(workspace: &Workspace, subcommand: &str) -> Command {
@@ -103,8 +105,8 @@ fn summary(outcomes: &[Outcome]) -> String {
         .filter(|outcome| outcome.result.is_err())
         .count();
     text.push_str(&match failed {
-        0 => String::from("every check holds\n"),
-        _ => format!("{failed} of {} checks do not hold\n", outcomes.len()),
+        0 => String::from("all checks passed\n"),
+        _ => format!("{failed} of {} checks failed\n", outcomes.len()),
     });
     text
 }
@@ -122,18 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_names_what_failed() {
+    fn the_summary_lists_failed_checks() {
         let text = summary(&[
             outcome("format", Ok(())),
             outcome("clippy", Err(anyhow::anyhow!("no"))),
         ]);
         assert!(text.contains("ok      format (1.5 s)"), "{text}");
         assert!(text.contains("FAILED  clippy"), "{text}");
-        assert!(text.ends_with("1 of 2 checks do not hold\n"), "{text}");
+        assert!(text.ends_with("1 of 2 checks failed\n"), "{text}");
     }
 
     #[test]
-    fn the_summary_says_so_when_all_is_well() {
-        assert!(summary(&[outcome("format", Ok(()))]).ends_with("every check holds\n"));
+    fn the_summary_confirms_success() {
+        assert!(summary(&[outcome("format", Ok(()))]).ends_with("all checks passed\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The toolchain of the eBPF half: a compiler and a linker that were seen to work together.
+//! The toolchain for the XDP program: a compiler and a linker that passed a trial build together.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -12,23 +12,22 @@ use crate::shell;
 
 const COMPILER_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
-/// A compiler and its linker.
+/// A compiler and a bpf-linker that reads its bitcode.
 pub struct Toolchain {
-    /// The compiler.
     pub compiler: Compiler,
-    /// bpf-linker.
+    /// The path of bpf-linker.
     pub linker: PathBuf,
 }
 
-/// What the search found.
+/// The result of a search.
 pub struct Search {
-    /// The compilers, in the order of the search.
+    /// The compilers, in search order.
     pub compilers: [Finding; 2],
-    /// The first pair that works, else why no linker does, per compiler that would.
+    /// The first pair that works, else one reason for each usable compiler.
     pub outcome: Result<Toolchain, Vec<String>>,
 }
 
-/// Looks for a toolchain that works, and changes nothing.
+/// Searches for a working toolchain without changing anything.
 pub fn search() -> Search {
     let compilers = compiler::survey();
     let outcome = pair(&compilers);
@@ -49,7 +48,7 @@ fn pair(compilers: &[Finding]) -> Result<Toolchain, Vec<String>> {
     Err(reasons)
 }
 
-/// The toolchain, or an error that says what was looked for and what would help.
+/// The toolchain, or an error with the places of the search and the commands that install one.
 pub fn require() -> Result<Toolchain> {
     let search = search();
     search
@@ -57,24 +56,24 @@ pub fn require() -> Result<Toolchain> {
         .map_err(|linkers| anyhow!(explain(&search.compilers, &linkers, &[])))
 }
 
-/// Makes a toolchain where the search found none.
-pub fn make(apt: &mut Result<Apt>) -> Result<Toolchain> {
+/// Installs a toolchain. The search has found none.
+pub fn install(apt: &mut Result<Apt>) -> Result<Toolchain> {
     let mut tried = Vec::new();
-    let mut hopeless: Vec<PathBuf> = Vec::new();
+    let mut failed: Vec<PathBuf> = Vec::new();
     let first = compiler::survey();
-    let ways = ways(&first, apt.is_ok());
-    for way in std::iter::once(None).chain(ways.into_iter().map(Some)) {
-        if let Some(way) = way
-            && let Err(error) = way.go(apt)
+    let methods = install_methods(&first, apt.is_ok());
+    for method in std::iter::once(None).chain(methods.into_iter().map(Some)) {
+        if let Some(method) = method
+            && let Err(error) = method.run(apt)
         {
-            tried.push(format!("{}: {error:#}", way.command()));
+            tried.push(format!("{}: {error:#}", method.command()));
             continue;
         }
         for compiler in usable(&compiler::survey()) {
-            if hopeless.contains(&compiler.rustc) {
+            if failed.contains(&compiler.rustc) {
                 continue;
             }
-            let found = linker::find(compiler).map_or_else(|_| linker::make(compiler, apt), Ok);
+            let found = linker::find(compiler).map_or_else(|_| linker::build(compiler, apt), Ok);
             match found {
                 Ok(linker) => {
                     let compiler = compiler.clone();
@@ -82,7 +81,7 @@ pub fn make(apt: &mut Result<Apt>) -> Result<Toolchain> {
                 }
                 Err(error) => {
                     tried.push(format!("bpf-linker for {}: {error:#}", compiler.origin));
-                    hopeless.push(compiler.rustc.clone());
+                    failed.push(compiler.rustc.clone());
                 }
             }
         }
@@ -92,22 +91,21 @@ pub fn make(apt: &mut Result<Apt>) -> Result<Toolchain> {
     Err(anyhow!(explain(&search.compilers, &linkers, &tried)))
 }
 
-/// A way to come by a compiler that has the source of `core`.
+/// A command that installs a compiler with the source of `core`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Debian's compiler and its source.
+pub enum InstallMethod {
+    /// Installs Debian's compiler and its source.
     DebianPackages,
-    /// The source for a nightly that lies there without it.
+    /// Adds the source to an installed nightly.
     NightlySource,
-    /// The nightly itself.
+    /// Installs a nightly with the source.
     NightlyToolchain,
 }
 
-impl Way {
-    /// What a person would type.
+impl InstallMethod {
     pub fn command(self) -> String {
         match self {
-            Self::DebianPackages => apt::by_hand(&COMPILER_PACKAGES),
+            Self::DebianPackages => apt::install_command(&COMPILER_PACKAGES),
             Self::NightlySource => "rustup component add rust-src --toolchain nightly".into(),
             Self::NightlyToolchain => {
                 "rustup toolchain install nightly --profile minimal --component rust-src".into()
@@ -115,33 +113,36 @@ impl Way {
         }
     }
 
-    fn go(self, apt: &mut Result<Apt>) -> Result<()> {
+    fn run(self, apt: &mut Result<Apt>) -> Result<()> {
         match (self, apt) {
             (Self::DebianPackages, Ok(apt)) => apt.install(&COMPILER_PACKAGES),
             (Self::DebianPackages, Err(reason)) => Err(anyhow!("{reason:#}")),
-            // Where the network swallows what it will not carry, rustup alone waits for ever.
+            // rustup has no timeout of its own: it hangs if the network drops its packets.
             (Self::NightlySource, _) => within("120", &self.command()),
             (Self::NightlyToolchain, _) => within("600", &self.command()),
         }
     }
 }
 
-/// The ways open on this machine, in the order in which they are tried.
+/// The methods for this machine, in the order of the attempts.
 ///
-/// The distribution goes first: its compiler is a release that stands still, and the LLVM
-/// that bpf-linker has to be built with comes from the same place in the same version. A
-/// nightly changes its LLVM when it likes.
-pub fn ways(compilers: &[Finding], has_apt: bool) -> Vec<Way> {
-    let mut ways = Vec::new();
+/// The distribution is first. Its compiler is a release, and it packages the same version of LLVM, which the build of
+/// bpf-linker needs. A nightly may use an LLVM that no package has.
+pub fn install_methods(compilers: &[Finding], has_apt: bool) -> Vec<InstallMethod> {
+    let mut methods = Vec::new();
     for (origin, finding) in compilers {
         match (origin, finding) {
-            (Origin::Distribution, Err(_)) if has_apt => ways.insert(0, Way::DebianPackages),
-            (Origin::Nightly, Err(Unfit::NoSource)) => ways.push(Way::NightlySource),
-            (Origin::Nightly, Err(Unfit::Absent(_))) => ways.push(Way::NightlyToolchain),
+            (Origin::Distribution, Err(_)) if has_apt => {
+                methods.insert(0, InstallMethod::DebianPackages)
+            }
+            (Origin::Nightly, Err(Unfit::NoSource)) => methods.push(InstallMethod::NightlySource),
+            (Origin::Nightly, Err(Unfit::Absent(_))) => {
+                methods.push(InstallMethod::NightlyToolchain)
+            }
             _ => {}
         }
     }
-    ways
+    methods
 }
 
 fn within(seconds: &str, command: &str) -> Result<()> {
@@ -158,13 +159,13 @@ fn usable(compilers: &[Finding]) -> impl Iterator<Item = &Compiler> {
         .filter_map(|(_, finding)| finding.as_ref().ok())
 }
 
-/// The error where there is no toolchain: what was looked for, in which order, why each did
-/// not do, what was tried, and the commands that would help.
+/// The error text for a missing toolchain: each place of the search with the reason why it does not fit, the attempts
+/// to install one, and the commands that help.
 fn explain(compilers: &[Finding], linkers: &[String], tried: &[String]) -> String {
-    let mut text = String::from("no toolchain for the eBPF half. Looked for, in this order:\n");
+    let mut text = String::from("no toolchain for the XDP program. Searched, in this order:\n");
     for (place, (origin, finding)) in compilers.iter().enumerate() {
         let found = match finding {
-            Ok(compiler) => format!("rustc {} is there", compiler.version.release),
+            Ok(compiler) => format!("found rustc {}", compiler.version.release),
             Err(unfit) => unfit.to_string(),
         };
         let _ = writeln!(text, "  {}. {origin}: {found}", place + 1);
@@ -178,25 +179,26 @@ fn explain(compilers: &[Finding], linkers: &[String], tried: &[String]) -> Strin
             let _ = writeln!(text, "  {}", attempt.replace('\n', "\n  "));
         }
     }
-    text.push_str("What helps: `cargo xtask setup` as root on Debian 12 or later; or by hand\n");
+    text.push_str("Run `cargo xtask setup` as root on Debian 12 or later, or run one of these:\n");
     match usable(compilers).next() {
         Some(compiler) => {
-            let _ = writeln!(text, "  {}", linker::remedy(compiler.version.llvm));
+            let _ = writeln!(text, "  {}", linker::build_commands(compiler.version.llvm));
         }
         None => {
-            for way in [
-                Way::DebianPackages,
-                Way::NightlySource,
-                Way::NightlyToolchain,
+            for method in [
+                InstallMethod::DebianPackages,
+                InstallMethod::NightlySource,
+                InstallMethod::NightlyToolchain,
             ] {
-                let wanted = way == Way::DebianPackages || ways(compilers, false).contains(&way);
-                if wanted {
-                    let _ = writeln!(text, "  {}", way.command());
+                let is_debian = method == InstallMethod::DebianPackages;
+                let fits = is_debian || install_methods(compilers, false).contains(&method);
+                if fits {
+                    let _ = writeln!(text, "  {}", method.command());
                 }
             }
         }
     }
-    text.push_str("docs/toolchain.md tells more");
+    text.push_str("See docs/toolchain.md");
     text
 }
 
@@ -224,36 +226,42 @@ mod tests {
     }
 
     #[test]
-    fn debian_packages_go_before_a_nightly_that_moves() {
+    fn debian_packages_are_tried_before_a_nightly() {
         let nothing = [absent(Origin::Nightly), absent(Origin::Distribution)];
         assert_eq!(
-            ways(&nothing, true),
-            [Way::DebianPackages, Way::NightlyToolchain]
+            install_methods(&nothing, true),
+            [
+                InstallMethod::DebianPackages,
+                InstallMethod::NightlyToolchain
+            ]
         );
         let sourceless = [
             (Origin::Nightly, Err(Unfit::NoSource)),
             absent(Origin::Distribution),
         ];
         assert_eq!(
-            ways(&sourceless, true),
-            [Way::DebianPackages, Way::NightlySource]
+            install_methods(&sourceless, true),
+            [InstallMethod::DebianPackages, InstallMethod::NightlySource]
         );
     }
 
     #[test]
-    fn without_apt_only_rustup_is_left() {
+    fn without_apt_only_rustup_is_tried() {
         let nothing = [absent(Origin::Nightly), absent(Origin::Distribution)];
-        assert_eq!(ways(&nothing, false), [Way::NightlyToolchain]);
+        assert_eq!(
+            install_methods(&nothing, false),
+            [InstallMethod::NightlyToolchain]
+        );
     }
 
     #[test]
-    fn a_compiler_that_is_there_is_not_installed_again() {
+    fn an_installed_compiler_is_not_installed_again() {
         let both = [present(Origin::Nightly), present(Origin::Distribution)];
-        assert!(ways(&both, true).is_empty());
+        assert!(install_methods(&both, true).is_empty());
     }
 
     #[test]
-    fn the_error_names_each_place_in_order_what_was_tried_and_what_helps() {
+    fn the_error_lists_places_attempts_and_commands_in_order() {
         let nothing = [
             (Origin::Nightly, Err(Unfit::NoSource)),
             absent(Origin::Distribution),
@@ -278,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn where_only_the_linker_is_missing_the_error_names_its_command() {
+    fn if_only_the_linker_is_missing_the_error_has_its_command() {
         let debian = [absent(Origin::Nightly), present(Origin::Distribution)];
         let text = explain(&debian, &["no bpf-linker".into()], &[]);
         assert!(text.contains("bpf-linker: no bpf-linker"), "{text}");

@@ -1,40 +1,37 @@
-//! The rule that `unsafe` stands only where the kernel's memory is touched.
+//! Checks that `unsafe` occurs only in the crates that share memory with the kernel or call foreign code.
 //!
-//! The compiler's own lint can be allowed anywhere by one attribute; this reads the words.
+//! An attribute can disable the compiler's lint in any file. This check reads the tokens instead.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 
-/// Where it may stand: the rings shared with the kernel, foreign functions, the XDP program.
+/// The directories where `unsafe` is allowed.
 const ALLOWED: [&str; 3] = ["userspace/device", "userspace/ipsec-mb", "xdp-ebpf"];
 
-/// Reads every Rust file of the checkout.
+/// Fails if another Rust file of the checkout contains `unsafe`.
 pub fn check(workspace: &Workspace) -> Result<()> {
-    let mut files = Vec::new();
-    collect(workspace.root(), &mut files)?;
     let mut found = Vec::new();
-    for file in files {
-        let place = file.strip_prefix(workspace.root()).unwrap_or(&file);
-        if ALLOWED.iter().any(|room| place.starts_with(room)) {
+    for file in workspace::rust_files(workspace.root())? {
+        let name = file.strip_prefix(workspace.root()).unwrap_or(&file);
+        if ALLOWED.iter().any(|allowed| name.starts_with(allowed)) {
             continue;
         }
         let source =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let lines = unsafe_lines(&source).with_context(|| place.display().to_string())?;
+        let lines = unsafe_lines(&source).with_context(|| name.display().to_string())?;
         found.extend(
             lines
                 .iter()
-                .map(|line| format!("  {}:{line}", place.display())),
+                .map(|line| format!("  {}:{line}", name.display())),
         );
     }
     if !found.is_empty() {
         bail!(
-            "`unsafe` stands outside of {}:\n{}",
+            "`unsafe` is allowed only in {}, but occurs in:\n{}",
             ALLOWED.join(", "),
             found.join("\n")
         );
@@ -42,25 +39,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Every Rust file below a folder, but for build output and what git keeps for itself.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries =
-        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let (path, name) = (entry.path(), entry.file_name());
-        if entry.file_type()?.is_dir() {
-            if name != "target" && !name.to_string_lossy().starts_with('.') {
-                collect(&path, files)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// The lines on which the keyword stands; comments and strings do not count.
+/// The lines with the keyword, outside of comments and strings.
 fn unsafe_lines(source: &str) -> Result<Vec<usize>> {
     let tokens: TokenStream = source.parse().map_err(|error| anyhow!("{error}"))?;
     let mut lines = Vec::new();
@@ -83,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keyword_is_found_wherever_it_stands() {
+    fn the_keyword_is_found() {
         let source =
             "fn a() {\n    unsafe { b() }\n}\n#[unsafe(no_mangle)]\nunsafe impl Send for A {}\n";
         assert_eq!(unsafe_lines(source).unwrap(), [2, 4, 5]);
@@ -91,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_in_comments_strings_and_names_is_not_the_keyword() {
+    fn comments_strings_and_longer_names_do_not_count() {
         let source = "#![allow(unsafe_code)]\n//! unsafe\n/* unsafe /* unsafe */ */\n/// unsafe\n\
                       fn not_unsafe<'a>() { s(\"unsafe\", r#\"unsafe\"#, b\"unsafe\", 'u') }\n";
         assert_eq!(unsafe_lines(source).unwrap(), [0; 0]);

@@ -8,16 +8,17 @@ use anyhow::{Context, Result};
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// Whether the environment is there and holds what tests/interop/requirements.txt asks for.
+/// Whether the environment exists and was made from the present tests/interop/requirements.txt.
 pub fn is_ready(workspace: &Workspace) -> Result<bool> {
     let wanted = wanted(workspace)?;
     let python = workspace.venv().join("bin/python3");
-    // The link dangles once the Python it was made from is gone.
-    Ok(python.is_file() && fs::read_to_string(stamp(workspace)).is_ok_and(|held| held == wanted))
+    // The link dangles if its Python was uninstalled.
+    Ok(python.is_file()
+        && fs::read_to_string(stamp(workspace)).is_ok_and(|installed| installed == wanted))
 }
 
-/// Makes it anew.
-pub fn make(workspace: &Workspace) -> Result<()> {
+/// Creates the environment, in the place of an older one.
+pub fn create(workspace: &Workspace) -> Result<()> {
     let wanted = wanted(workspace)?;
     let venv = workspace.venv();
     shell::run(
@@ -38,7 +39,7 @@ pub fn make(workspace: &Workspace) -> Result<()> {
         .with_context(|| format!("cannot write {}", stamp(workspace).display()))
 }
 
-/// A copy of the requirements, written once they are met.
+/// A copy of the requirements, written after their installation.
 fn stamp(workspace: &Workspace) -> PathBuf {
     workspace.venv().join("requirements.txt")
 }

@@ -1,37 +1,37 @@
-//! A figure as documents of every kind have it.
+//! One measured figure and the samples behind it.
 
-/// Something that was measured.
+/// A measured figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// What it is of; unique within its document.
+    /// Identifies the figure within its document.
     pub key: String,
     pub unit: &'static str,
     pub better: Better,
     pub sample: Sample,
 }
 
-/// Which way is the good one.
+/// The direction of an improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     More,
     Less,
 }
 
-/// What is known of a figure and its noise.
+/// The samples of a figure, which determine what is known about its noise.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sample {
-    /// Of every run.
+    /// The value of every run.
     Runs(Vec<f64>),
-    /// Median, lowest and highest of so many runs.
+    /// Median, lowest and highest value, and the number of runs.
     Extremes {
         median: f64,
         min: f64,
         max: f64,
         runs: u32,
     },
-    /// Counted or proven, not timed: the same machine gives the same.
+    /// Counted, not timed: a repetition gives the same value.
     Exact(f64),
-    /// Once, or all runs together: nothing tells its noise.
+    /// One value for all runs: the noise is unknown.
     Single(f64),
 }
 
@@ -41,7 +41,7 @@ impl Figure {
         Figure::less(key, "ns", sample)
     }
 
-    /// Of which more is better.
+    /// A figure that improves as it grows.
     pub fn more(key: String, unit: &'static str, sample: Sample) -> Figure {
         let better = Better::More;
         Figure {
@@ -52,7 +52,7 @@ impl Figure {
         }
     }
 
-    /// Of which less is better.
+    /// A figure that improves as it shrinks.
     pub fn less(key: String, unit: &'static str, sample: Sample) -> Figure {
         let better = Better::Less;
         Figure {
@@ -65,7 +65,7 @@ impl Figure {
 }
 
 impl Sample {
-    /// The median, which stands for the figure.
+    /// The median of the runs.
     pub fn median(&self) -> f64 {
         match self {
             Sample::Runs(runs) => crate::spread::median(runs.clone()),
@@ -86,7 +86,7 @@ impl Sample {
         }
     }
 
-    /// How many runs tell the noise.
+    /// The number of runs from which the noise is estimated.
     pub fn runs(&self) -> usize {
         match self {
             Sample::Runs(runs) => runs.len(),

@@ -1,30 +1,30 @@
-//! Two measurements side by side.
+//! The comparison of two measurements, and its text.
 
 use std::fmt;
 
 use anyhow::{Result, ensure};
 
 use super::figure::{Figure, Sample};
-use super::kind::{Measured, Plan};
-use super::noise::{Verdict, judge, least, moved};
+use super::measured::{Measured, Plan};
+use super::noise::{Verdict, judge, relative_difference, threshold};
 
-/// Load averages that differ by more say that others worked at one time and not at the other.
+/// A larger difference of the load averages means that other processes ran during one measurement only.
 const LOAD_APART: f64 = 1.0;
-/// Names that are told of many.
+/// The number of names that a list prints before it is cut.
 const FEW: usize = 4;
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Debug)]
 pub struct Comparison {
     kind: &'static str,
     commits: [String; 2],
     warnings: Vec<String>,
-    /// The least change that is told, as a part of 1, and how many controls say so.
-    least: f64,
+    /// The smallest difference that is reported, as a part of 1, and the number of controls behind it.
+    threshold: f64,
     controls: usize,
     /// In the order of the first document.
     rows: Vec<Row>,
-    /// Figures of one document alone.
+    /// Figures that only one document has.
     only: [Vec<String>; 2],
 }
 
@@ -44,18 +44,18 @@ impl Comparison {
     pub fn of(before: &Measured, after: &Measured) -> Result<Comparison> {
         ensure!(
             before.kind == after.kind,
-            "the first is of `perf {}` and the second of `perf {}`: only one kind can be compared",
+            "the first document is of `perf {}` and the second of `perf {}`; both must be of one kind",
             before.kind,
             after.kind
         );
         let differences = differences(before, after);
         ensure!(
             differences.is_empty(),
-            "the documents were measured by different plans: {}",
+            "the documents were measured with different options: {}",
             differences.join("; ")
         );
-        let least = least(moves(before, after));
-        let twin = |figure: &Figure, of: &Measured| {
+        let threshold = threshold(drifts(before, after));
+        let counterpart = |figure: &Figure, of: &Measured| {
             let mut figures = of.content.figures.iter();
             figures.find(|other| other.key == figure.key).cloned()
         };
@@ -64,9 +64,9 @@ impl Comparison {
             .figures
             .iter()
             .filter_map(|figure| {
-                let after = twin(figure, after)?;
+                let after = counterpart(figure, after)?;
                 Some(Row {
-                    verdict: judge(figure, &after, least),
+                    verdict: judge(figure, &after, threshold),
                     before: figure.clone(),
                     after,
                 })
@@ -74,16 +74,16 @@ impl Comparison {
             .collect();
         ensure!(
             !rows.is_empty(),
-            "the documents have no figure in common: before there is {}, after {}",
-            some(before.content.figures.iter().map(|figure| &figure.key)),
-            some(after.content.figures.iter().map(|figure| &figure.key))
+            "the documents have no figure in common: the first has {}, the second {}",
+            first_few(before.content.figures.iter().map(|figure| &figure.key)),
+            first_few(after.content.figures.iter().map(|figure| &figure.key))
         );
         let only = |one: &Measured, other: &Measured| {
             let alone = one
                 .content
                 .figures
                 .iter()
-                .filter(|figure| twin(figure, other).is_none());
+                .filter(|figure| counterpart(figure, other).is_none());
             alone.map(|figure| figure.key.clone()).collect()
         };
         let commit = |of: &Measured| of.head.commit.clone().unwrap_or("unknown".to_owned());
@@ -91,8 +91,8 @@ impl Comparison {
             kind: before.kind,
             commits: [commit(before), commit(after)],
             warnings: warnings(before, after),
-            least,
-            controls: moves(before, after).len(),
+            threshold,
+            controls: drifts(before, after).len(),
             rows,
             only: [only(before, after), only(after, before)],
         })
@@ -118,15 +118,15 @@ impl Comparison {
     }
 }
 
-/// By how much each control moved that both have.
-fn moves(before: &Measured, after: &Measured) -> Vec<f64> {
+/// The difference of each control that both documents have.
+fn drifts(before: &Measured, after: &Measured) -> Vec<f64> {
     let after = &after.content.controls;
     let both = before.content.controls.iter();
-    both.filter_map(|(key, before)| Some(moved(*before, *after.get(key)?)))
+    both.filter_map(|(key, before)| Some(relative_difference(*before, *after.get(key)?)))
         .collect()
 }
 
-/// What was asked for differently.
+/// The options that differ.
 fn differences(before: &Measured, after: &Measured) -> Vec<String> {
     let of = |plan: &Plan, name: &str| {
         let mut found = plan.iter();
@@ -134,7 +134,7 @@ fn differences(before: &Measured, after: &Measured) -> Vec<String> {
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value.clone())
     };
-    // A curve that one of them has not is no difference: its figures are told as missing.
+    // A curve in one document only is no difference here: its figures are listed as missing.
     let both = before.content.plan.iter().filter_map(|(name, value)| {
         let other = of(&after.content.plan, name).filter(|other| other != value)?;
         Some(format!("{name} was {value} and is {other}"))
@@ -147,13 +147,13 @@ fn warnings(before: &Measured, after: &Measured) -> Vec<String> {
     let mut warnings = Vec::new();
     let (this, that) = (one.machine.to_string(), other.machine.to_string());
     if this != that {
-        warnings.push(format!("not the same machine: {this} before, {that} after"));
+        warnings.push(format!("the machines differ: {this} before, {that} after"));
     }
     if let ([Some(this), _], [Some(that), _]) = (one.load, other.load) {
         let busy = this > one.machine.cores as f64 || that > other.machine.cores as f64;
         if busy || (this - that).abs() > LOAD_APART {
             warnings.push(format!(
-                "others used the machine: load average {this:.1} before the first, {that:.1} before the second"
+                "other processes used the machine: load average {this:.1} before the first measurement, {that:.1} before the second"
             ));
         }
     }
@@ -175,23 +175,28 @@ impl fmt::Display for Comparison {
             let controls = self.controls;
             write!(
                 f,
-                "{controls} controls, which no change of Causeway touches, were looked at: "
+                "{controls} controls, which do not run Causeway, were compared: "
             )?;
         }
         writeln!(
             f,
-            "only what moved by more than {:.1} % is told",
-            self.least * 100.0
+            "only differences of more than {:.1} % are listed",
+            self.threshold * 100.0
         )?;
         self.table(f, "worse", self.rows(Verdict::Worse))?;
         self.table(f, "better", self.rows(Verdict::Better))?;
         let unjudged = self.rows(Verdict::Unjudged);
-        let apart = |row: &&Row| moved(row.before.sample.median(), row.after.sample.median());
-        let unjudged = unjudged.filter(|row| apart(row) > self.least);
-        self.table(f, "differs, but too few runs tell its noise", unjudged)?;
+        let apart =
+            |row: &&Row| relative_difference(row.before.sample.median(), row.after.sample.median());
+        let unjudged = unjudged.filter(|row| apart(row) > self.threshold);
+        self.table(
+            f,
+            "differs, but with too few runs to know the noise",
+            unjudged,
+        )?;
         for (when, keys) in ["before", "after"].iter().zip(&self.only) {
             if !keys.is_empty() {
-                writeln!(f, "\nonly {when}: {}", some(keys.iter()))?;
+                writeln!(f, "\nonly {when}: {}", first_few(keys.iter()))?;
             }
         }
         writeln!(
@@ -224,9 +229,9 @@ impl Comparison {
                 f,
                 "  {:<width$}  {:>8}  {:>22} -> {:<22} {}",
                 before.key,
-                change(before, after),
-                shown(&before.sample),
-                shown(&after.sample),
+                change_text(before, after),
+                sample_text(&before.sample),
+                sample_text(&after.sample),
                 before.unit,
             )?;
         }
@@ -234,8 +239,8 @@ impl Comparison {
     }
 }
 
-/// The first few names, and how many there are besides.
-fn some<'a>(keys: impl Iterator<Item = &'a String>) -> String {
+/// The first few names, and the number of the others.
+fn first_few<'a>(keys: impl Iterator<Item = &'a String>) -> String {
     let keys: Vec<&str> = keys.map(String::as_str).collect();
     let (first, others) = keys.split_at(keys.len().min(FEW));
     match others.len() {
@@ -244,8 +249,8 @@ fn some<'a>(keys: impl Iterator<Item = &'a String>) -> String {
     }
 }
 
-/// By how many per cent; from nothing there is no such number.
-fn change(before: &Figure, after: &Figure) -> String {
+/// The change in percent. From zero there is none.
+fn change_text(before: &Figure, after: &Figure) -> String {
     let (one, other) = (before.sample.median(), after.sample.median());
     match one == 0.0 {
         true => "from 0".to_owned(),
@@ -253,8 +258,8 @@ fn change(before: &Figure, after: &Figure) -> String {
     }
 }
 
-/// The median, and in brackets the lowest and the highest run.
-fn shown(sample: &Sample) -> String {
+/// The median, with the lowest and the highest run in brackets.
+fn sample_text(sample: &Sample) -> String {
     let figure = |value: f64| match value.abs() {
         small if small < 10.0 => format!("{value:.3}"),
         large if large < 1000.0 => format!("{value:.1}"),

@@ -1,12 +1,13 @@
-//! The laws of comparing, on documents of every kind.
+//! Comparisons of documents of every kind.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::kind::{self, Measured};
+use super::kind;
+use super::measured::Measured;
 use super::report::Comparison;
 
-/// How a number of a document is changed, by the path of keys that leads to it.
+/// Changes every value of a document that the path of keys leads to.
 fn map(value: &mut Value, keys: &[&str], change: &mut impl FnMut(&mut Value)) {
     match (keys, value) {
         ([], value) => change(value),
@@ -26,12 +27,12 @@ fn scale(value: &mut Value, factor: f64) {
     }
 }
 
-/// What no change of Causeway touches.
+/// Whether a cell does not run Causeway.
 fn is_control(cell: &Value) -> bool {
     ["aead", "forward"].contains(&cell["what"].as_str().unwrap_or_default())
 }
 
-/// The document with all figures of a known noise multiplied, and all controls.
+/// The document with all figures of a known noise, and all controls, multiplied by a factor each.
 fn scaled(document: &Value, figures: f64, controls: f64) -> Value {
     const CELLS: [&[&str]; 6] = [
         &["ns"],
@@ -79,7 +80,7 @@ fn with(kind: &str, rest: Value) -> Value {
     document
 }
 
-/// Documents of every kind with two subjects each, and a control where the kind has some.
+/// One document of every kind, each with two subjects, and with a control if the kind has any.
 fn documents() -> [Value; 5] {
     let ns = json!({ "ns": 70.0, "ns_min": 69.0, "ns_max": 71.5 });
     let cell = |more: Value| {
@@ -161,7 +162,7 @@ fn compared(before: &Value, after: &Value) -> (usize, usize) {
     (comparison.better(), comparison.worse())
 }
 
-/// The error of comparing, or of reading.
+/// The error of reading or comparing.
 fn refused(before: &Value, after: &Value) -> String {
     let read = |document: &Value| kind::read(&document.to_string());
     let error = match (read(before), read(after)) {
@@ -171,15 +172,15 @@ fn refused(before: &Value, after: &Value) -> String {
     format!("{error:#}")
 }
 
-/// Figures of which more is better.
+/// Whether the figures of a document improve as they grow.
 fn rates(document: &Value) -> bool {
     ["curve", "gateway"].contains(&document["kind"].as_str().unwrap())
 }
 
 proptest! {
-    /// With itself nothing changed; beyond the noise all of it did, and the other way round the other way.
+    /// A document equals itself; scaled beyond the noise every figure differs, and the verdicts swap with the order.
     #[test]
-    fn what_changes_is_found(factor in prop_oneof![0.1..0.94f64, 1.07..10.0f64]) {
+    fn changes_beyond_the_noise_are_reported(factor in prop_oneof![0.1..0.94f64, 1.07..10.0f64]) {
         for document in documents() {
             prop_assert_eq!(compared(&document, &document), (0, 0));
             let changed = scaled(&document, factor, 1.0);
@@ -192,16 +193,16 @@ proptest! {
     }
 
     #[test]
-    fn what_is_within_the_noise_is_not_told(factor in 0.975..1.025f64) {
+    fn changes_within_the_noise_are_not_reported(factor in 0.975..1.025f64) {
         for document in documents() {
             prop_assert_eq!(compared(&document, &scaled(&document, factor, 1.0)), (0, 0));
         }
     }
 }
 
-/// A machine that drifted moves what no change can have touched.
+/// A machine that drifts moves the controls as well.
 #[test]
-fn what_moved_no_more_than_the_controls_is_not_told() {
+fn changes_smaller_than_the_drift_of_the_controls_are_not_reported() {
     let [_, engine, path, gateway, _] = documents();
     for document in [engine, path, gateway] {
         let (better, worse) = compared(&document, &scaled(&document, 1.1, 1.0));
@@ -211,7 +212,7 @@ fn what_moved_no_more_than_the_controls_is_not_told() {
 }
 
 #[test]
-fn a_kind_is_known_by_its_keys_as_well() {
+fn a_document_without_kind_is_recognised_by_its_keys() {
     for document in documents() {
         let mut silent = document.clone();
         let mut with_keys = json!({ "load_core": 0, "peer": [] });
@@ -225,9 +226,9 @@ fn a_kind_is_known_by_its_keys_as_well() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_with_the_reason() {
+fn documents_that_cannot_be_compared_are_refused_with_the_reason() {
     let [curve, engine, ..] = documents();
-    assert!(refused(&curve, &engine).contains("`perf curve` and the second of `perf engine`"));
+    assert!(refused(&curve, &engine).contains("`perf curve` and the second of `perf engine`;"));
     let mut other = curve.clone();
     other["plan"]["placement"] = json!("local");
     other["plan"]["streams"] = json!(4);
@@ -238,7 +239,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     );
     let mut later = engine.clone();
     later["version"] = json!(2);
-    assert!(refused(&engine, &later).contains("it is of version 2"));
+    assert!(refused(&engine, &later).contains("the document has version 2"));
     let mut unknown = engine.clone();
     unknown["kind"] = json!("astrology");
     assert!(refused(&engine, &unknown).contains("\"astrology\"; expected a document of"));
@@ -248,7 +249,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     });
     assert!(
         refused(&engine, &disjoint)
-            .contains("no figure in common: before there is esp seal, c by b, 64;")
+            .contains("no figure in common: the first has esp seal, c by b, 64;")
     );
     let caps = |gateway: f64| {
         let mut capped = curve.clone();
@@ -268,7 +269,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_differs_besides_is_told() {
+fn other_differences_are_listed() {
     let [curve, ..] = documents();
     let mut other = curve.clone();
     other["machine"]["cores"] = json!(64);
@@ -280,11 +281,11 @@ fn what_differs_besides_is_told() {
         .unwrap()
         .to_string();
     for words in [
-        "not the same machine: a CPU, 2 cores, kernel 6.18 before, a CPU, 64 cores",
-        "load average 0.1 before the first, 7.0 before the second",
+        "the machines differ: a CPU, 2 cores, kernel 6.18 before, a CPU, 64 cores",
+        "load average 0.1 before the first measurement, 7.0 before the second",
         "worse:\n  uncapped, 2 gateways: UDP reordered",
         "from 0",
-        "too few runs tell its noise:\n  uncapped, 2 gateways: UDP p99",
+        "with too few runs to know the noise:\n  uncapped, 2 gateways: UDP p99",
         "only before: uncapped, 1 gateway: TCP; uncapped, 1 gateway: UDP reordered;",
         "; and 3 more",
         "only after: uncapped, 7 gateways: TCP;",
@@ -295,7 +296,7 @@ fn what_differs_besides_is_told() {
 }
 
 #[test]
-fn more_core_time_a_packet_is_worse_and_a_document_without_it_is_read() {
+fn more_core_time_per_packet_is_worse_and_documents_without_it_are_read() {
     let before = documents()
         .into_iter()
         .find(|document| document["kind"] == "gateway")

@@ -1,11 +1,11 @@
-//! The points as a table for a spreadsheet: one line each, under stable names.
+//! The points as CSV: one line per point, under stable column names.
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::document::{Document, Point, Series};
 
-/// A line. Its fields' names are the columns.
+/// One line. The names of the fields are the columns.
 #[derive(Serialize)]
 struct Row<'a> {
     mode: &'a str,
@@ -44,7 +44,7 @@ struct Row<'a> {
     cut_off: u32,
 }
 
-/// The lines of all curves, under a line of names.
+/// The header and the lines of all curves.
 pub fn text(document: &Document) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for series in &document.curves {

@@ -1,13 +1,13 @@
-//! How much TCP payload fits under a limit that counts Ethernet frames.
+//! The TCP payload that fits under a limit on Ethernet frames.
 
 use anyhow::{Result, ensure};
 use causeway_lab::measure::flood::Size;
 use causeway_lab::{Encapsulation, Limits, Options};
 
-use super::Direction;
 use super::document::Caps;
+use super::plan::Direction;
 
-/// Destination, source, type: what the kernel counts of Ethernet.
+/// The part of Ethernet that the kernel counts: destination, source and type.
 const ETHERNET: u32 = 14;
 const IPV4: u32 = 20;
 const UDP: u32 = 8;
@@ -15,28 +15,28 @@ const UDP: u32 = 8;
 const ESP: u32 = 8 + 8;
 /// Pad length and next header (RFC 4303 section 2).
 const TRAILER: u32 = 2;
-/// The check value of all three ciphers.
+/// The ICV of all three ciphers.
 const ICV: u32 = 16;
-/// TCP's header with the option for timestamps (RFC 7323).
+/// The TCP header with the timestamps option (RFC 7323).
 const TCP: u32 = 20 + 12;
 /// A receiver acknowledges at least every second full segment (RFC 5681 section 4.2).
 const ACKS_PER_SEGMENT: f64 = 0.5;
 
-/// The frames that inner packets travel in.
+/// The encapsulation of inner packets, from which the sizes of frames follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Goodput {
     encapsulation: u32,
     mtu: u32,
-    ways: f64,
+    directions: f64,
     acks: f64,
 }
 
 impl Goodput {
-    /// Of a lab whose hosts and tunnels speak IPv4.
+    /// For a lab whose hosts and tunnels use IPv4.
     pub fn of(options: &Options, direction: Direction) -> Self {
-        // One way, the answers travel where nothing else does; both ways, they take room from the
-        // segments of the other way.
-        let (ways, acks) = match direction {
+        // In one-way runs acknowledgements use the idle direction. In runs of both directions they take
+        // capacity from the segments of the other direction.
+        let (directions, acks) = match direction {
             Direction::OneWay => (1.0, 0.0),
             Direction::Both => (2.0, ACKS_PER_SEGMENT),
         };
@@ -46,24 +46,24 @@ impl Goodput {
                 Encapsulation::Udp => UDP,
             },
             mtu: options.mtu,
-            ways,
+            directions,
             acks,
         }
     }
 
-    /// The outer packet of an inner one.
+    /// The length of the outer packet for an inner packet.
     fn outer(self, inner: u32) -> u32 {
         let padded = (inner + TRAILER).next_multiple_of(4);
         IPV4 + self.encapsulation + ESP + padded + ICV
     }
 
-    /// The largest inner packet whose outer one the path takes.
+    /// The largest inner packet whose outer packet fits the MTU.
     fn largest_inner(self) -> u32 {
         let around = IPV4 + self.encapsulation + ESP + ICV;
         (self.mtu - around) / 4 * 4 - TRAILER
     }
 
-    /// Octets of payload to octets of frames, where connections send full segments.
+    /// TCP payload over frame bytes, with full segments.
     pub fn ratio(self) -> f64 {
         let inner = self.largest_inner();
         let frames = ETHERNET + self.outer(inner);
@@ -71,40 +71,40 @@ impl Goodput {
         f64::from(inner - IPV4 - TCP) / (f64::from(frames) + acks)
     }
 
-    /// What the caps leave for TCP at most, beside the numbered UDP packets, of which each direction
-    /// has `rate` a second: min(n x gateway, VPC), as payload.
+    /// The TCP payload that the limits allow: min(n x gateway, VPC) less the numbered UDP packets, of
+    /// which each direction sends `rate` per second.
     pub fn ideal_mbit(self, caps: &Caps, gateways: u8, size: Size, rate: u32) -> f64 {
         let room = caps.vpc_mbit.min(f64::from(gateways) * caps.gateway_mbit);
         (room - self.numbered_mbit(size, rate)).max(0.0) * self.ratio()
     }
 
-    /// The frames of the numbered packets, all directions together.
+    /// The rate of the numbered packets' frames over all directions.
     fn numbered_mbit(self, size: Size, rate: u32) -> f64 {
         let frame = f64::from(ETHERNET + self.outer(0)) + size.mean();
-        self.ways * f64::from(rate) * frame * 8.0 / 1e6
+        self.directions * f64::from(rate) * frame * 8.0 / 1e6
     }
 
-    /// Refuses limits of which the numbered packets alone take more than half: what they make the
-    /// limits drop is TCP's, which then measures its own patience.
+    /// Refuses limits of which the numbered packets take more than half. Their queueing then drops TCP
+    /// segments, and the result depends on TCP's retransmission timers.
     pub fn check(self, caps: &Caps, size: Size, rate: u32) -> Result<()> {
-        let (least, takes) = (
+        let (least, numbered) = (
             caps.gateway_mbit.min(caps.vpc_mbit),
             self.numbered_mbit(size, rate),
         );
         ensure!(
-            takes * 2.0 <= least,
-            "limits of at least {:.1} Mbit/s were expected, twice what the numbered packets take, \
-             but one is {least:.1}: raise --cap-gateway and --cap-vpc, or lower --udp-rate",
-            takes * 2.0
+            numbered * 2.0 <= least,
+            "the limit of {least:.1} Mbit/s is too low: the numbered packets require at least {:.1} Mbit/s, \
+             twice their own rate; raise --cap-gateway and --cap-vpc, or lower --udp-rate",
+            numbered * 2.0
         );
         Ok(())
     }
 
-    /// What each direction is limited to.
+    /// The limits of each direction.
     pub fn limits(self, caps: &Caps) -> Limits {
         Limits {
-            gateway_mbit: caps.gateway_mbit / self.ways,
-            vpc_mbit: caps.vpc_mbit / self.ways,
+            gateway_mbit: caps.gateway_mbit / self.directions,
+            vpc_mbit: caps.vpc_mbit / self.directions,
         }
     }
 }
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn full_segments_are_as_on_the_wire() {
+    fn full_segments_have_their_length_on_the_wire() {
         let esp = goodput(Encapsulation::Esp, Direction::OneWay);
         assert_eq!((esp.largest_inner(), esp.outer(1446)), (1446, 1500));
         assert_eq!(esp.ratio(), 1394.0 / 1514.0);
         let udp = goodput(Encapsulation::Udp, Direction::OneWay);
         assert_eq!((udp.largest_inner(), udp.outer(1438)), (1438, 1500));
         let both = goodput(Encapsulation::Esp, Direction::Both);
-        // An acknowledgement of 52 octets travels in a frame of 122.
+        // An acknowledgement of 52 bytes takes a frame of 122 bytes.
         assert_eq!(both.ratio(), 1394.0 / (1514.0 + 61.0));
     }
 
@@ -151,7 +151,10 @@ mod tests {
         assert!(beside < 96.0 * esp.ratio(), "{beside}");
         assert!(esp.check(&caps, Size::Fixed(500), 10_000).is_ok());
         let refused = esp.check(&caps, Size::Fixed(500), 12_000).unwrap_err();
-        assert!(refused.to_string().contains("one is 100.0"), "{refused}");
+        assert!(
+            refused.to_string().contains("the limit of 100.0 Mbit/s"),
+            "{refused}"
+        );
         assert_eq!(esp.limits(&caps).vpc_mbit, 250.0);
         let both = goodput(Encapsulation::Esp, Direction::Both);
         assert_eq!(both.limits(&caps).gateway_mbit, 50.0);

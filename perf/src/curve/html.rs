@@ -1,29 +1,28 @@
-//! The report as one page of HTML, which needs nothing but itself: no network, no script, no font.
+//! The report as one self-contained page of HTML: no network, no script, no font.
 
 mod axis;
 mod chart;
+mod gateways;
 mod head;
 mod latency;
 mod layer;
+mod numbers;
 mod palette;
 mod section;
 mod shares;
 mod stacks;
 mod throughput;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::document::{Document, Point, Series, gateways as words_of};
-use layer::{Form, Layer};
-use palette::Colour;
+use super::document::{Document, Series, gateways as gateways_text};
 
 const STYLE: &str = include_str!("html/style.css");
 
-/// The page.
+/// The whole page.
 pub fn page(document: &Document) -> String {
     let dark = format!(
         "@media (prefers-color-scheme: dark) {{\n{}}}\n",
@@ -60,37 +59,21 @@ fn curve(series: &Series, curves: &[Series]) -> Markup {
         Some(stacks::time(series, curves)),
     ];
     let title = match series.mode.as_str() {
-        "capped" => "Capped: the reference's limits, held by the kernel",
-        "uncapped" => "Uncapped: what this machine moves",
+        "capped" => "Capped: the reference's limits, enforced by the kernel",
+        "uncapped" => "Uncapped: the capacity of this machine",
         other => other,
     };
     html! {
         h2 { (title) }
         @for failure in &series.failures {
-            p { strong .missed { "not measured" } " with " (words_of(failure.gateways)) ": " (failure.error) }
+            p { strong .missed { "not measured" } " with " (gateways_text(failure.gateways)) ": " (failure.error) }
         }
         @for point in series.points.iter().filter(|point| point.cut_off > 0) {
             p {
-                strong .missed { "cut off" } " with " (words_of(point.gateways)) ": iperf3 did not end in "
+                strong .missed { "cut off" } " with " (gateways_text(point.gateways)) ": the harness stopped iperf3 in "
                 (point.cut_off) " of " (point.tcp_mbit.runs.len()) " runs"
             }
         }
         @for section in sections.iter().flatten() { (section.markup()) }
-    }
-}
-
-fn gateways(series: &Series) -> Vec<u8> {
-    series.points.iter().map(|point| point.gateways).collect()
-}
-
-fn count_of(point: &Point) -> f64 {
-    f64::from(point.gateways)
-}
-
-fn layer(name: impl Into<String>, colour: Colour, form: Form) -> Layer {
-    Layer {
-        name: name.into(),
-        colour,
-        form,
     }
 }

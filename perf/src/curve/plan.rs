@@ -1,4 +1,4 @@
-//! What is asked for on the command line.
+//! The command line of `perf curve`.
 
 use std::path::PathBuf;
 
@@ -7,36 +7,38 @@ use causeway_lab::measure::flood::Size;
 use causeway_lab::{Cipher, Placement};
 use clap::ValueEnum;
 
-/// Who sends.
+use crate::options::Built;
+
+/// The VPCs that send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
-    /// VPC 1
+    /// VPC 1 sends
     OneWay,
-    /// Both VPCs at the same time; figures are of both together
+    /// Both VPCs send at the same time; figures are sums over both directions
     Both,
 }
 
-/// What lies between the VPCs.
+/// The path between the VPCs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Path {
     /// A peering: plain ESP
     Peering,
-    /// The Internet: ESP in UDP
+    /// The Internet: ESP in UDP, with a delay of 5 ms in each direction
     Internet,
 }
 
-/// Which curve is measured.
+/// The measured curves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Each gateway and the VPC limited by the kernel, as the reference was by its network
+    /// The kernel limits each gateway and the VPC, as the network of the reference did
     Capped,
-    /// What this machine moves
+    /// No limits: the capacity of this machine
     Uncapped,
-    /// One after the other
+    /// Both curves
     Both,
 }
 
-/// The name on the command line, which is also the one in the document.
+/// The name on the command line and in the document.
 pub fn name(value: impl ValueEnum) -> String {
     let name = value.to_possible_value();
     name.map_or_else(String::new, |value| value.get_name().to_owned())
@@ -45,69 +47,58 @@ pub fn name(value: impl ValueEnum) -> String {
 /// Options of `curve`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Numbers of gateways in each VPC: a number or a range, 1 to 10
+    /// Gateways per VPC: a number or a range within 1..=10
     #[arg(long, default_value = "1..=10", value_parser = counts)]
     pub gateways: Counts,
-    /// Who sends
+    /// The VPCs that send
     #[arg(long, value_enum, default_value_t = Direction::OneWay)]
     pub direction: Direction,
-    /// What lies between the VPCs
+    /// The path between the VPCs
     #[arg(long, value_enum, default_value_t = Path::Peering)]
     pub path: Path,
-    /// Where the gateways run: remote, each on a host of its own, or local, all on the demux's
+    /// Placement of the gateways: remote, each on its own host, or local, all on the demux's host
     #[arg(long, default_value_t = Placement::Remote)]
     pub placement: Placement,
-    /// Which curves are measured
+    /// The curves to measure
     #[arg(long, value_enum, default_value_t = Mode::Both)]
     pub mode: Mode,
-    /// The limit of one gateway, in Mbit/s of frames, all directions that send together; absent:
-    /// the reference's, scaled down to what this machine carries
+    /// Limit of one gateway in Mbit/s of frames, over all sending directions [default: the reference's
+    /// limit, scaled to the capacity of this machine]
     #[arg(long, value_name = "MBIT", value_parser = mbit)]
     pub cap_gateway: Option<f64>,
-    /// The limit of a VPC, likewise; absent: the reference's, scaled as the gateway's is
+    /// Limit of a VPC in Mbit/s of frames, over all sending directions [default: the reference's limit,
+    /// scaled as the gateway's limit]
     #[arg(long, value_name = "MBIT", value_parser = mbit)]
     pub cap_vpc: Option<f64>,
-    /// Seconds of a run
+    /// Seconds of a run, without its warm-up
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub duration: u32,
-    /// Seconds before each run that do not count
+    /// Seconds of warm-up before each run
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=60))]
     pub warm_up: u32,
-    /// Runs of each point, of which the median counts
+    /// Runs per point; the result is their median
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repeat: u32,
-    /// TCP connections of each direction
+    /// TCP connections per direction
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=128))]
     pub streams: u16,
-    /// The numbered UDP packets: octets of each, with its IPv4 header, or imix (7 of 64, 4 of 576, 1 of 1408)
+    /// Size of the numbered UDP packets: bytes with the IPv4 header, or imix (7 of 64, 4 of 576, 1 of 1408)
     #[arg(long, default_value = "imix", value_parser = size)]
     pub udp_size: Size,
-    /// Numbered UDP packets per second of each direction
+    /// Numbered UDP packets per second and direction
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub udp_rate: u32,
     /// AEAD of the tunnels: aes-128-gcm, aes-256-gcm or chacha20-poly1305
     #[arg(long, default_value_t = Cipher::Aes128Gcm)]
     pub cipher: Cipher,
-    /// Also write curve.json, curve.csv and curve.html into this folder, which is made if need be
+    /// Also write curve.json, curve.csv and curve.html into this directory; it is created if missing
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The causeway binary
-    #[arg(
-        long,
-        env = "CAUSEWAY_BINARY",
-        default_value = "target/release/causeway"
-    )]
-    pub causeway: PathBuf,
-    /// The kernel program's object file
-    #[arg(
-        long,
-        env = "CAUSEWAY_XDP_OBJECT",
-        default_value = "target/causeway-xdp.o"
-    )]
-    pub object: PathBuf,
+    #[command(flatten)]
+    pub built: Built,
 }
 
-/// Numbers of gateways, one after the other.
+/// Numbers of gateways, in the order of measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts(pub Vec<u8>);
 
@@ -127,7 +118,7 @@ fn mbit(text: &str) -> Result<f64> {
     Ok(mbit)
 }
 
-/// What a tunnel of the lab carries whole, in either encapsulation.
+/// The largest packet that fits a tunnel of the lab with either encapsulation.
 const LARGEST: u16 = 1438;
 
 fn size(text: &str) -> Result<Size> {
@@ -137,7 +128,7 @@ fn size(text: &str) -> Result<Size> {
     let octets = text.parse()?;
     ensure!(
         (Size::LEAST..=LARGEST).contains(&octets),
-        "expected imix, or {} to {LARGEST} octets",
+        "expected imix, or {} to {LARGEST} bytes",
         Size::LEAST
     );
     Ok(Size::Fixed(octets))
@@ -148,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_gateways_are_one_or_a_range() {
+    fn gateway_counts_are_a_number_or_a_range() {
         let read = |text| counts(text).map(|counts| counts.0).ok();
         assert_eq!(read("3"), Some(vec![3]));
         assert_eq!(read("8..=10"), Some(vec![8, 9, 10]));

@@ -1,29 +1,29 @@
-//! One point of a curve: the runs with one number of gateways.
+//! One point of a curve: all runs with one number of gateways.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use causeway_lab::Lab;
+use causeway_lab::measure::direction::Directions;
 use causeway_lab::measure::flood::{self, Size};
-use causeway_lab::measure::iperf::{Load, Way};
+use causeway_lab::measure::iperf::Load;
 use causeway_lab::measure::transfer::{self, Transfer};
-use causeway_lab::measure::window::Passage;
+use causeway_lab::measure::window::WindowSamples;
 
-use super::Direction;
 use super::document::{Caps, Point, Udp};
 use super::goodput::Goodput;
-use super::plan::Args;
+use super::plan::{Args, Direction};
 use super::reference::Reference;
 use crate::spread::Spread;
 
-/// UDP flows of each direction: enough for every gateway to have some.
+/// UDP flows per direction: enough that every gateway carries some.
 const FLOWS: u16 = 256;
-/// The same on every machine. A kernel's default may be another, and paces by timers of its own.
+/// A fixed algorithm makes machines comparable. The kernel's default may differ, and may pace by timers.
 const CONGESTION: &str = "cubic";
-/// The counter of packets for which a limit's queue had no room.
+/// The counter of packets that the queue of a limit dropped.
 const LIMIT: &str = "limit";
 
-/// What a run sends.
+/// The load of a run.
 pub fn load(args: &Args) -> transfer::Plan {
     transfer::Plan {
         tcp: Load {
@@ -38,20 +38,20 @@ pub fn load(args: &Args) -> transfer::Plan {
             busy_flows: FLOWS / 2,
             rate: args.udp_rate,
             size: args.udp_size,
-            way: match args.direction {
-                Direction::OneWay => Way::There,
-                Direction::Both => Way::Both,
+            directions: match args.direction {
+                Direction::OneWay => Directions::There,
+                Direction::Both => Directions::Both,
             },
         },
     }
 }
 
-/// Measures a point, under limits if there are any. `ran` hears of every run as it ends.
+/// Measures a point, under limits if `caps` gives any. Calls `finished` after every run.
 pub fn measure(
     lab: &Lab,
     args: &Args,
     caps: Option<&Caps>,
-    mut ran: impl FnMut(&Transfer),
+    mut finished: impl FnMut(&Transfer),
 ) -> Result<Point> {
     let goodput = Goodput::of(lab.options(), args.direction);
     let limited = caps
@@ -61,17 +61,17 @@ pub fn measure(
     let mut runs = Vec::new();
     for _ in 0..args.repeat {
         let run = transfer::run(lab, &plan)?;
-        ran(&run);
+        finished(&run);
         runs.push(run);
     }
-    let refused = limited.map_or(Ok(0), |limited| limited.dropped())?;
+    let limit_drops = limited.map_or(Ok(0), |limited| limited.dropped())?;
     let ideal = caps
         .map(|caps| goodput.ideal_mbit(caps, lab.options().gateways, args.udp_size, args.udp_rate));
     let reference = Reference::row(args.path, args.direction);
     Ok(summary(
         &runs,
         lab.options().gateways,
-        (ideal, refused),
+        (ideal, limit_drops),
         &reference,
         args.udp_size,
     ))
@@ -80,12 +80,12 @@ pub fn measure(
 fn summary(
     runs: &[Transfer],
     gateways: u8,
-    (ideal, refused): (Option<f64>, u64),
+    (ideal, limit_drops): (Option<f64>, u64),
     reference: &Reference,
     size: Size,
 ) -> Point {
     let tcp = Spread::of(runs.iter().map(tcp_mbit).collect());
-    let mut udp = Passage::default();
+    let mut udp = WindowSamples::default();
     let mut carried = vec![0; gateways.into()];
     let mut drops = BTreeMap::new();
     let mut time: BTreeMap<String, f64> = BTreeMap::new();
@@ -101,10 +101,10 @@ fn summary(
             *time.entry(what.clone()).or_default() += part / runs.len() as f64;
         }
     }
-    if refused > 0 {
-        drops.insert(LIMIT.to_owned(), refused);
+    if limit_drops > 0 {
+        drops.insert(LIMIT.to_owned(), limit_drops);
     }
-    let all = carried.iter().sum::<u64>().max(1) as f64;
+    let total_bytes = carried.iter().sum::<u64>().max(1) as f64;
     Point {
         gateways,
         ideal_mbit: ideal,
@@ -117,19 +117,22 @@ fn summary(
             .map(|run| u32::from(run.tcp.total.cut_off))
             .sum(),
         retransmits: runs.iter().map(|run| run.tcp.total.retransmits).sum(),
-        udp: told(&udp, size),
-        shares: carried.iter().map(|bytes| *bytes as f64 / all).collect(),
+        udp: udp_figures(&udp, size),
+        shares: carried
+            .iter()
+            .map(|bytes| *bytes as f64 / total_bytes)
+            .collect(),
         drops,
         time,
     }
 }
 
-/// TCP goodput of a run, both directions together.
+/// TCP goodput of a run over both directions.
 pub fn tcp_mbit(run: &Transfer) -> f64 {
     run.tcp.total.gbit_per_s * 1e3
 }
 
-/// The size as on the command line.
+/// The size as written on the command line.
 pub fn size_name(size: Size) -> String {
     match size {
         Size::Fixed(octets) => octets.to_string(),
@@ -137,7 +140,7 @@ pub fn size_name(size: Size) -> String {
     }
 }
 
-fn told(udp: &Passage, size: Size) -> Udp {
+fn udp_figures(udp: &WindowSamples, size: Size) -> Udp {
     Udp {
         size: size_name(size),
         sent: udp.sent,

@@ -1,44 +1,44 @@
-//! What is being done, and how long the rest will take.
+//! Progress of the measurement on standard error, with the remaining time.
 
 use std::time::{Duration, Instant};
 
-/// Steps of known weight, told on standard error as they come.
+/// Progress over steps with expected durations.
 pub struct Progress {
-    begun: Instant,
-    /// Seconds that all steps together were expected to take.
+    started: Instant,
+    /// Expected seconds of all steps.
     planned: f64,
-    /// Of those, the steps that are done.
+    /// Expected seconds of the finished steps.
     done: f64,
 }
 
 impl Progress {
-    /// Begins now, with so many seconds of work expected.
+    /// Starts the clock, with the expected seconds of all steps.
     pub fn new(planned: f64) -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             planned,
             done: 0.0,
         }
     }
 
-    /// Says what comes next.
-    pub fn say(&self, what: &str) {
-        let elapsed = self.begun.elapsed();
+    /// Prints a message with the elapsed and the remaining time.
+    pub fn report(&self, message: &str) {
+        let elapsed = self.started.elapsed();
         let left = remaining(elapsed, self.planned, self.done);
         eprintln!(
-            "[{:6.1} s, {} left] {what}",
+            "[{:6.1} s, {} left] {message}",
             elapsed.as_secs_f64(),
             clock(left)
         );
     }
 
-    /// A step that was expected to take so many seconds is done.
+    /// Records that a step with these expected seconds is finished.
     pub fn done(&mut self, seconds: f64) {
         self.done += seconds;
     }
 }
 
-/// The rest as planned, as much slower or faster as what is done was.
+/// The expected rest, scaled by the pace of the finished steps.
 fn remaining(elapsed: Duration, planned: f64, done: f64) -> Duration {
     let pace = if done > 0.0 {
         elapsed.as_secs_f64() / done
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_is_as_slow_as_what_is_done_was() {
+    fn the_remaining_time_follows_the_pace_so_far() {
         let left = |elapsed, planned, done| {
             remaining(Duration::from_secs(elapsed), planned, done).as_secs_f64()
         };
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_told_in_minutes_and_seconds() {
+    fn a_time_is_shown_in_minutes_and_seconds() {
         assert_eq!(clock(Duration::from_secs_f64(59.6)), "1:00");
         assert_eq!(clock(Duration::from_secs(605)), "10:05");
     }

@@ -1,7 +1,6 @@
-//! The measurement that the curve is held against: iperf TCP through 1 to 10 gateways on
-//! C4.8xlarge instances.
+//! The reference measurement: iperf TCP through 1 to 10 gateways on C4.8xlarge instances.
 
-use super::{Direction, Path};
+use super::plan::{Direction, Path};
 
 /// Mbit/s with 1, 2, ... 10 gateways.
 pub struct Reference(&'static [f64; 10]);
@@ -20,7 +19,7 @@ const INTERNET_BOTH: [f64; 10] = [
 ];
 
 impl Reference {
-    /// The row of a path and a direction.
+    /// The reference for a path and a direction.
     pub const fn row(path: Path, direction: Direction) -> Self {
         Self(match (path, direction) {
             (Path::Peering, Direction::OneWay) => &PEERING_ONE_WAY,
@@ -30,26 +29,26 @@ impl Reference {
         })
     }
 
-    /// What it moved through so many gateways.
+    /// Throughput with a number of gateways.
     pub fn mbit(&self, gateways: u8) -> Option<f64> {
         let index = usize::from(gateways).checked_sub(1)?;
         self.0.get(index).copied()
     }
 
-    /// Its limit of a gateway: what it moved through one.
+    /// The limit of a gateway: the throughput with one gateway.
     pub fn gateway_mbit(&self) -> f64 {
         self.0[0]
     }
 
-    /// Its limit of the VPC: the median of the last four points, where more gateways gave no more.
+    /// The limit of the VPC: the median of the last four points, where more gateways add nothing.
     pub fn vpc_mbit(&self) -> f64 {
         let mut plateau = [self.0[6], self.0[7], self.0[8], self.0[9]];
         plateau.sort_by(f64::total_cmp);
         (plateau[1] + plateau[2]) / 2.0
     }
 
-    /// What it moved, over min(n x gateway, VPC) by its own limits; above 1 where its single
-    /// gateway was slower than one of several.
+    /// Throughput over min(n x gateway, VPC) by the limits of the reference. It exceeds 1 where the
+    /// single gateway was slower than each of several.
     pub fn efficiency(&self, gateways: u8) -> Option<f64> {
         let ideal = self
             .vpc_mbit()
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn its_efficiency_is_held_to_its_own_limits() {
+    fn the_efficiency_refers_to_the_limits_of_the_reference() {
         let row = Reference::row(Path::Peering, Direction::OneWay);
         assert_eq!(row.efficiency(1), Some(1.0));
         assert_eq!(row.efficiency(10), Some(5427.0 / 5428.5));

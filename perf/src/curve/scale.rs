@@ -1,14 +1,13 @@
-//! How far the reference's limits are scaled down, so that this machine can carry their sum.
+//! The scale by which the reference's limits are divided, so that this machine can carry their sum.
 
 use super::document::Caps;
 use super::reference::Reference;
 
-/// The part of what the machine moves without limits that the VPC's limit may ask of it. The rest
-/// is for what each gateway more costs, and for other work.
+/// The VPC's limit is at most this part of the throughput without limits. The rest covers the cost of
+/// more gateways, and other load.
 const USED: f64 = 0.4;
 
-/// The limits that are asked for, the others by the same scale; `moved` is what the machine moves
-/// without limits.
+/// The requested limits, and the others by the same scale. `moved` measures the throughput without limits.
 pub fn caps(
     reference: &Reference,
     gateway: Option<f64>,
@@ -30,7 +29,7 @@ pub fn caps(
     })
 }
 
-/// A whole number, and 1 where the machine carries the reference's own limits.
+/// An integer; 1 if the machine carries the reference's own limits.
 fn fitting(wanted: f64, moved: f64) -> f64 {
     (wanted / (moved.max(1.0) * USED)).ceil().max(1.0)
 }
@@ -38,18 +37,21 @@ fn fitting(wanted: f64, moved: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::curve::{Direction, Path};
+    use crate::curve::plan::{Direction, Path};
 
     #[test]
-    fn the_scale_fits_the_machine_or_the_limit_that_is_asked_for() {
+    fn the_scale_follows_the_machine_or_a_requested_limit() {
         let row = Reference::row(Path::Peering, Direction::OneWay);
         let of = |gateway, vpc, moved| caps(&row, gateway, vpc, || Ok(moved)).unwrap();
         let fits = of(None, None, 1000.0);
         assert_eq!((fits.scale, fits.vpc_mbit), (14.0, 5428.5 / 14.0));
         assert_eq!(of(None, None, 1e6).scale, 1.0);
-        let asked = of(Some(121.4), None, 0.0);
-        assert_eq!((asked.scale, asked.gateway_mbit), (1214.0 / 121.4, 121.4));
-        assert_eq!(asked.vpc_mbit, 5428.5 / asked.scale);
+        let requested = of(Some(121.4), None, 0.0);
+        assert_eq!(
+            (requested.scale, requested.gateway_mbit),
+            (1214.0 / 121.4, 121.4)
+        );
+        assert_eq!(requested.vpc_mbit, 5428.5 / requested.scale);
         let both = of(Some(100.0), Some(200.0), 0.0);
         assert_eq!((both.gateway_mbit, both.vpc_mbit), (100.0, 200.0));
         assert_eq!(of(None, Some(5428.5), 0.0).gateway_mbit, 1214.0);

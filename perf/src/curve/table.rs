@@ -1,25 +1,25 @@
-//! The table in the terminal.
+//! The report on the terminal.
 
 use std::fmt::Write as _;
 
 use super::document::{Caps, Document, Plan, Point, Series};
 
-/// The whole, for people.
+/// The whole report.
 pub fn text(document: &Document) -> String {
-    let mut text = circumstances(document);
+    let mut text = machine_and_plan(document);
     // Writing to a String cannot fail.
     for series in &document.curves {
         let _ = write!(text, "{}", table(series));
     }
     for goal in &document.goals {
-        let word = if goal.held { "held" } else { "missed" };
-        let _ = writeln!(text, "{word}: {}: {}", goal.goal, goal.figure);
+        let verdict = if goal.held { "met" } else { "missed" };
+        let _ = writeln!(text, "{verdict}: {}: {}", goal.goal, goal.figure);
     }
     text
 }
 
-/// What was measured, where, and how.
-fn circumstances(document: &Document) -> String {
+/// The machine and the options.
+fn machine_and_plan(document: &Document) -> String {
     let Plan {
         direction,
         path,
@@ -36,7 +36,7 @@ fn circumstances(document: &Document) -> String {
     format!(
         "{}\n\
          direction {direction}, path {path}, placement {placement}, {cipher}; {repeat} x {duration} s after {warm_up} s; \
-         {streams} TCP connections and {udp_rate} packets/s ({udp_size}) each way\n",
+         {streams} TCP connections and {udp_rate} packets/s ({udp_size}) per direction\n",
         document.machine.under(document.load),
     )
 }
@@ -65,7 +65,7 @@ fn table(series: &Series) -> String {
     for point in series.points.iter().filter(|point| point.cut_off > 0) {
         let _ = writeln!(
             text,
-            "{:>3} cut off: iperf3 did not end in {} of {} runs",
+            "{:>3} cut off: the harness stopped iperf3 in {} of {} runs",
             point.gateways,
             point.cut_off,
             point.tcp_mbit.runs.len()
@@ -77,7 +77,7 @@ fn table(series: &Series) -> String {
     text + &times(series) + &drops(series)
 }
 
-/// What used the machine's time, in per cent.
+/// The machine's time by user, in percent.
 fn times(series: &Series) -> String {
     const USERS: [&str; 9] = [
         "gateways",
@@ -98,10 +98,10 @@ fn times(series: &Series) -> String {
     for point in &series.points {
         let _ = write!(text, "{:>3}", point.gateways);
         for user in USERS {
-            // A process has two parts, `user` and `system`; the kernel's own have one.
-            let its = |name: &str| name.split(' ').next() == Some(user);
-            let parts = point.time.iter().filter(|(name, _)| its(name));
-            // A sum of nothing is -0.0.
+            // A process has two parts, `user` and `system`. The kernel's parts have one name only.
+            let is_part = |name: &str| name.split(' ').next() == Some(user);
+            let parts = point.time.iter().filter(|(name, _)| is_part(name));
+            // `sum` of an empty iterator is -0.0.
             let part = parts.fold(0.0, |sum, (_, part)| sum + part);
             let _ = write!(text, "{:>12.1}", part * 100.0);
         }
@@ -124,7 +124,7 @@ fn drops(series: &Series) -> String {
 
 fn title(series: &Series) -> String {
     match &series.caps {
-        None => format!("{}: what this machine moves", series.mode),
+        None => format!("{}: the capacity of this machine", series.mode),
         Some(Caps {
             reference_gateway_mbit,
             reference_vpc_mbit,
@@ -132,8 +132,8 @@ fn title(series: &Series) -> String {
             gateway_mbit,
             vpc_mbit,
         }) => format!(
-            "{}: a gateway {gateway_mbit:.1} Mbit/s, the VPC {vpc_mbit:.1} Mbit/s: the reference's \
-             {reference_gateway_mbit} and {reference_vpc_mbit}, scaled down by {scale:.1}",
+            "{}: limits of {gateway_mbit:.1} Mbit/s per gateway and {vpc_mbit:.1} Mbit/s per VPC, the reference's \
+             {reference_gateway_mbit} and {reference_vpc_mbit} divided by {scale:.1}",
             series.mode
         ),
     }

@@ -1,4 +1,4 @@
-//! The backends' own calls, as their crates offer them: the floor on which ESP stands.
+//! Direct calls of the AEAD backends: the lower bound for ESP.
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -11,10 +11,9 @@ use causeway_esp::{Available, Backend, Cipher};
 use causeway_ipsec_mb as ipsec_mb;
 use chacha20poly1305::ChaCha20Poly1305;
 
-/// Bytes of the ICV.
 pub const ICV_LEN: usize = 16;
 
-/// A backend's own keyed cipher.
+/// A keyed cipher in the backend's own type.
 pub enum Bare {
     Aes128Gcm(Box<Aes128Gcm>),
     Aes256Gcm(Box<Aes256Gcm>),
@@ -26,7 +25,7 @@ pub enum Bare {
 impl Bare {
     pub fn new(cipher: Cipher, backend: Available) -> Result<Bare> {
         let key = [0x5a; 32];
-        let boxed = |_| anyhow!("a key of {cipher} has another length");
+        let boxed = |_| anyhow!("the key of {cipher} has the wrong length");
         Ok(match (backend.backend(), cipher) {
             (Backend::RustCrypto, Cipher::Aes128Gcm) => Bare::Aes128Gcm(Box::new(
                 KeyInit::new_from_slice(&key[..16]).map_err(boxed)?,
@@ -44,7 +43,7 @@ impl Bare {
                     Cipher::ChaCha20Poly1305 => (&CHACHA20_POLY1305, 32),
                 };
                 let key = UnboundKey::new(algorithm, &key[..len])
-                    .map_err(|_| anyhow!("a key of {cipher} has another length"))?;
+                    .map_err(|_| anyhow!("the key of {cipher} has the wrong length"))?;
                 Bare::AwsLc(LessSafeKey::new(key))
             }
             (Backend::IpsecMb, cipher) => {
@@ -59,7 +58,7 @@ impl Bare {
         })
     }
 
-    /// Encrypts into the front of `output`, with the ICV behind it. False if the backend refuses.
+    /// Encrypts into the front of `output`, followed by the ICV. Returns false if the backend fails.
     #[inline]
     pub fn seal(&self, nonce: [u8; 12], aad: &[u8; 12], input: &[u8], output: &mut [u8]) -> bool {
         macro_rules! seal {
@@ -92,7 +91,7 @@ impl Bare {
         }
     }
 
-    /// Decrypts `input`, ciphertext and ICV, into `output`. False if the ICV is not valid.
+    /// Decrypts `input`, ciphertext and ICV, into `output`. Returns false if the ICV is invalid.
     #[inline]
     pub fn open(&self, nonce: [u8; 12], aad: &[u8; 12], input: &[u8], output: &mut [u8]) -> bool {
         let (ciphertext, icv) = input.split_at(input.len() - ICV_LEN);

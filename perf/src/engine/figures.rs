@@ -1,4 +1,4 @@
-//! Samples by round, their medians, and comparisons within a round.
+//! Samples by round, their medians, and comparisons within rounds.
 
 use causeway_esp::{Backend, Cipher};
 use serde::Serialize;
@@ -6,38 +6,42 @@ use serde::Serialize;
 use super::workload::Workload;
 use crate::spread::median;
 
-/// Which way a packet goes.
+/// The direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
+    /// Inner to outer packet.
     Seal,
+    /// Outer to inner packet.
     Open,
 }
 
 impl Direction {
-    /// In this order: what is opened has to be sealed first.
+    /// Sealing comes first: it makes the packets that are opened.
     pub const BOTH: [Direction; 2] = [Direction::Seal, Direction::Open];
 }
 
-/// What is measured.
+/// The measured operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// From inner to outer packet or back.
+pub enum Operation {
+    /// Inner to outer packet or back, with headers, window and trailer.
     Esp,
     /// The AEAD alone.
     Aead,
 }
 
-/// What a figure is about; without a backend it is about the default choice.
-pub type Subject = (Cipher, Workload, Direction, What, Option<Backend>);
+/// The subject of a figure. Without a backend it is the default choice of backends.
+pub type Subject = (Cipher, Workload, Direction, Operation, Option<Backend>);
 
 /// Nanoseconds per packet of every subject, by round.
 #[derive(Default)]
 pub struct Figures(Vec<(Subject, Vec<f64>)>);
 
 impl Figures {
-    /// Notes a sample of a round, counted from 1.
+    /// Adds a sample of a round; rounds count from 1.
     pub fn add(&mut self, subject: Subject, round: u32, ns: f64) {
         let at = self.0.iter().position(|(known, _)| *known == subject);
         let at = at.unwrap_or_else(|| {
@@ -45,7 +49,11 @@ impl Figures {
             self.0.len() - 1
         });
         let samples = &mut self.0[at].1;
-        assert_eq!(samples.len() + 1, round as usize, "one sample a round");
+        assert_eq!(
+            samples.len() + 1,
+            round as usize,
+            "expected one sample per round"
+        );
         samples.push(ns);
     }
 
@@ -57,7 +65,7 @@ impl Figures {
             .map_or(&[], |(_, samples)| samples)
     }
 
-    /// The median of what `compare` makes of two subjects in each round.
+    /// The median over the rounds of `compare` applied to two subjects.
     pub fn within_rounds(
         &self,
         one: Subject,
@@ -68,9 +76,9 @@ impl Figures {
         median(pairs.map(|(&one, &other)| compare(one, other)).collect())
     }
 
-    /// The backend whose ESP is the fastest, of those that were measured.
+    /// The measured backend with the fastest ESP.
     pub fn best(&self, cipher: Cipher, workload: Workload, direction: Direction) -> Backend {
-        let subject = |backend| (cipher, workload, direction, What::Esp, Some(backend));
+        let subject = |backend| (cipher, workload, direction, Operation::Esp, Some(backend));
         let measured = |backend: &Backend| !self.samples(subject(*backend)).is_empty();
         Backend::ALL
             .into_iter()
@@ -83,7 +91,7 @@ impl Figures {
             .expect("a backend was measured")
     }
 
-    /// Everything, for print and JSON.
+    /// All figures, for the report and the document.
     pub fn cells(&self) -> Vec<Cell> {
         self.0
             .iter()
@@ -107,20 +115,28 @@ impl Figures {
     }
 }
 
-/// A figure.
+/// The figure of one subject.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EngineFigure"))]
 pub struct Cell {
+    /// The AEAD.
     pub cipher: &'static str,
-    /// Inner bytes, or `imix`.
+    /// Size of the inner packet in bytes, or `imix`.
     pub size: String,
+    /// The direction of the packets.
     pub direction: Direction,
-    pub what: What,
+    /// The measured operation.
+    pub what: Operation,
+    /// The name of the backend, or `auto` for the default choice.
     pub backend: &'static str,
-    /// Nanoseconds per packet: median, fastest and slowest round.
+    /// Nanoseconds per packet, median of the rounds.
     pub ns: f64,
+    /// Nanoseconds per packet, fastest round.
     pub ns_min: f64,
+    /// Nanoseconds per packet, slowest round.
     pub ns_max: f64,
-    /// Inner bits by the median.
+    /// Throughput in Gbit/s of inner bits, by the median.
     pub gbit_per_s: f64,
 }
 
@@ -130,12 +146,17 @@ mod tests {
 
     const fn subject(backend: Option<Backend>) -> Subject {
         let size = Workload::Size(64);
-        (Cipher::Aes128Gcm, size, Direction::Seal, What::Esp, backend)
+        (
+            Cipher::Aes128Gcm,
+            size,
+            Direction::Seal,
+            Operation::Esp,
+            backend,
+        )
     }
 
-    /// A round in which the machine was busy must not decide.
     #[test]
-    fn comparisons_stay_within_a_round() {
+    fn a_busy_round_does_not_change_a_comparison() {
         let (one, other) = (Some(Backend::RustCrypto), Some(Backend::AwsLc));
         let mut figures = Figures::default();
         for (round, busy) in (1..).zip([1.0, 5.0, 1.0]) {

@@ -1,32 +1,42 @@
-//! What the engine is meant to reach on any machine, as ratios and differences within one run.
+//! The goals of the engine, as ratios and differences within one run, so that they apply to any machine.
 
 use causeway_esp::Cipher;
 use serde::Serialize;
 
-use super::figures::{Direction, Figures, What};
+use super::figures::{Direction, Figures, Operation};
 use super::workload::Workload;
 
-/// The default choice is at most this much slower than the best backend present, in percent.
+/// Limit of the default choice over the best available backend, in percent.
 const DEFAULT_PERCENT: f64 = 5.0;
-/// ESP adds at most this much to the bare AEAD at 64 bytes, in nanoseconds.
+/// Limit of ESP over the bare AEAD at 64 bytes, in nanoseconds.
 const SMALL_NS: f64 = 20.0;
-/// ESP adds at most this much to the bare AEAD at 1408 bytes, in percent.
+/// Limit of ESP over the bare AEAD at 1408 bytes, in percent.
 const LARGE_PERCENT: f64 = 5.0;
 
-/// A goal and what was measured.
+/// A goal and its measured value.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EngineGoal"))]
 pub struct Goal {
+    /// The name of the goal.
     pub name: &'static str,
+    /// The AEAD.
     pub cipher: &'static str,
+    /// Size of the inner packet in bytes, or `imix`.
     pub size: String,
+    /// The direction of the packets.
     pub direction: Direction,
+    /// The unit of `measured` and `limit`: `percent` or `ns`.
     pub unit: &'static str,
+    /// The measured value.
     pub measured: f64,
+    /// The upper bound of `measured`.
     pub limit: f64,
+    /// Whether the goal is met.
     pub holds: bool,
 }
 
-/// Every goal for every cipher.
+/// Every goal, for every cipher, direction and size.
 pub fn all(figures: &Figures) -> Vec<Goal> {
     let mut goals = Vec::new();
     for cipher in Cipher::ALL {
@@ -53,9 +63,9 @@ pub fn all(figures: &Figures) -> Vec<Goal> {
                     "default-behind-best",
                     "percent",
                     DEFAULT_PERCENT,
-                    compared(of(What::Esp, None), of(What::Esp, best), percent),
+                    compared(of(Operation::Esp, None), of(Operation::Esp, best), percent),
                 );
-                let (esp, aead) = (of(What::Esp, best), of(What::Aead, best));
+                let (esp, aead) = (of(Operation::Esp, best), of(Operation::Aead, best));
                 match workload {
                     Workload::Size(64) => {
                         let ns = compared(esp, aead, |esp, aead| esp - aead);

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use causeway_esp::Backend;
 
-use super::Document;
-use super::figures::{Cell, Direction, What};
+use super::document::Document;
+use super::figures::{Cell, Direction, Operation};
 
 /// The whole report.
 pub fn text(document: &Document) -> String {
@@ -22,7 +22,7 @@ pub fn text(document: &Document) -> String {
 fn head(document: &Document) -> String {
     format!(
         "{}; core {}\n\
-         median of {} rounds over {} frames of {} bytes; ns of the thread's own time per packet, in brackets the fastest and the slowest round\n",
+         median of {} rounds over {} frames of {} bytes; ns of thread CPU time per packet, fastest and slowest round in brackets\n",
         document.machine.under(document.load),
         document.core,
         document.rounds,
@@ -32,7 +32,7 @@ fn head(document: &Document) -> String {
 }
 
 fn table(text: &mut String, cells: &[Cell], direction: Direction) {
-    // In the order of the first row, the default choice at the end.
+    // Backends in their own order, the default choice last.
     let mut columns: Vec<_> = cells
         .iter()
         .filter(|cell| (cell.direction, &cell.size) == (direction, &cells[0].size))
@@ -42,12 +42,16 @@ fn table(text: &mut String, cells: &[Cell], direction: Direction) {
         let place = Backend::ALL
             .iter()
             .position(|known| known.name() == backend);
-        (place.unwrap_or(usize::MAX), what == What::Esp)
+        (place.unwrap_or(usize::MAX), what == Operation::Esp)
     });
-    let (cipher, way) = (cells[0].cipher, format!("{direction:?}").to_lowercase());
-    let _ = write!(text, "\n{:<24}", format!("{cipher}, {way}"));
+    let (cipher, direction_name) = (cells[0].cipher, format!("{direction:?}").to_lowercase());
+    let _ = write!(text, "\n{:<24}", format!("{cipher}, {direction_name}"));
     for &(what, backend) in &columns {
-        let what = if what == What::Esp { "ESP" } else { "AEAD" };
+        let what = if what == Operation::Esp {
+            "ESP"
+        } else {
+            "AEAD"
+        };
         let _ = write!(text, "{:>22}", format!("{what} {backend}"));
     }
     let _ = writeln!(text, "{:>10}", "Gbit/s");
@@ -64,7 +68,7 @@ fn table(text: &mut String, cells: &[Cell], direction: Direction) {
             });
             let _ = write!(text, "{shown:>22}");
         }
-        let gbit = find(What::Esp, "auto").map_or(f64::NAN, |cell| cell.gbit_per_s);
+        let gbit = find(Operation::Esp, "auto").map_or(f64::NAN, |cell| cell.gbit_per_s);
         let _ = writeln!(text, "{gbit:>10.1}");
     }
 }
@@ -92,14 +96,14 @@ fn goals(text: &mut String, document: &Document) {
         let held = of_group().filter(|goal| goal.holds).count();
         let _ = writeln!(
             text,
-            "{name} at most {limit} {unit}: holds for {held} of {}",
+            "{name} at most {limit} {unit}: met by {held} of {}",
             of_group().count()
         );
         for goal in of_group() {
             if name == "default-behind-best" && goal.holds {
                 continue;
             }
-            let verdict = if goal.holds { "ok   " } else { "SHORT" };
+            let verdict = if goal.holds { "met   " } else { "missed" };
             let _ = writeln!(
                 text,
                 "  {verdict}  {} {} {} bytes: {:.1} {unit}",

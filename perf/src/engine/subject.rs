@@ -1,4 +1,4 @@
-//! What is measured: a pass of ESP or of the bare AEAD over all frames.
+//! The measured passes: ESP or the bare AEAD over all frames.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -19,14 +19,14 @@ use crate::machine::thread_time;
 const ESP_AT: usize = 20 + 8;
 /// Bytes from the outer IP header to the ciphertext.
 const CIPHERTEXT_AT: usize = ESP_AT + 8 + 8;
-/// The default width of a replay window, in packets.
+/// The default replay window, in packets.
 const WINDOW: u32 = 4096;
 
-/// One thing to measure, in both directions.
+/// A subject of the measurement, in both directions.
 pub enum Subject {
-    /// Both ends of a tunnel.
+    /// The SAs of both ends of a tunnel.
     Esp(Box<OutboundSa>, Box<InboundSa>),
-    /// The AEAD alone, with as many bytes as ESP gives it and at the same places.
+    /// The AEAD alone, over as many bytes as ESP passes to it, at the same places of the frames.
     Bare(Bare),
 }
 
@@ -57,10 +57,10 @@ impl Subject {
         Ok(Subject::Bare(Bare::new(cipher, backend)?))
     }
 
-    /// Seals every plaintext frame, or opens every sealed one.
+    /// Seals every plaintext frame, or opens every sealed frame, and returns the CPU time.
     ///
     /// # Errors
-    /// A packet that is refused.
+    /// A packet was refused.
     pub fn pass(&mut self, direction: Direction, frames: &mut Frames) -> Result<Duration> {
         let start = thread_time()?;
         let refused = match (self, direction) {
@@ -75,7 +75,7 @@ impl Subject {
     }
 }
 
-/// The frames as one burst, with how many packets were refused.
+/// All frames as one burst, and the count of refused packets.
 struct Pass<'a> {
     frames: &'a mut Frames,
     refused: usize,

@@ -1,30 +1,29 @@
-//! The frames and the packets in them.
+//! Frames and the packets in them.
 
 use std::fmt;
 
 use anyhow::{Result, ensure};
 
-/// Frames of a ring unless asked otherwise: 32 MiB, and 1 MiB of cache lines touched even by
-/// packets of 64 bytes.
+/// Default number of frames of a ring: 32 MiB. Even packets of 64 bytes touch 1 MiB of cache lines.
 pub const FRAMES: usize = 8192;
-/// Bytes of a frame.
+/// Length of a frame in bytes.
 pub const FRAME_LEN: usize = 4096;
-/// Where a packet starts in its frame: behind the headroom of XDP and the Ethernet header.
+/// Offset of the IP packet in its frame: after the headroom of XDP and the Ethernet header.
 pub const PACKET_AT: usize = 256 + 14;
 
 const IMIX: [usize; 12] = [64, 576, 64, 64, 576, 64, 1408, 64, 576, 64, 64, 576];
 
-/// Which inner packets are sent.
+/// The sizes of the inner packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
-    /// All of one size in bytes, IP header included.
+    /// One size in bytes, IP header included.
     Size(usize),
     /// 7 of 64 bytes, 4 of 576 and 1 of 1408 in turn: 347 bytes on average.
     Imix,
 }
 
 impl Workload {
-    /// Everything that is measured.
+    /// The workloads of `perf engine`.
     pub const ALL: [Workload; 8] = [
         Workload::Size(64),
         Workload::Size(128),
@@ -36,7 +35,7 @@ impl Workload {
         Workload::Imix,
     ];
 
-    /// Length of the n-th packet in bytes.
+    /// Length of packet `n` in bytes.
     pub fn len(self, n: usize) -> usize {
         match self {
             Workload::Size(len) => len,
@@ -44,7 +43,7 @@ impl Workload {
         }
     }
 
-    /// Inner bytes of a packet on average.
+    /// Average length of a packet in bytes.
     pub fn mean_len(self) -> f64 {
         let lens = (0..IMIX.len()).map(|n| self.len(n));
         lens.sum::<usize>() as f64 / IMIX.len() as f64
@@ -60,7 +59,7 @@ impl fmt::Display for Workload {
     }
 }
 
-/// Three rings of frames: plaintext, sealed, opened again.
+/// Three rings of frames: plaintext, sealed, and opened again.
 pub struct Frames {
     pub plain: Ring,
     pub sealed: Ring,
@@ -68,7 +67,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Rings of `count` frames without packets, all of their memory touched.
+    /// Rings of `count` empty frames. All memory is touched, so that no page fault is measured.
     pub fn new(count: usize) -> Frames {
         Frames {
             plain: Ring::new(count),
@@ -77,12 +76,12 @@ impl Frames {
         }
     }
 
-    /// Frames of a ring.
+    /// Number of frames of a ring.
     pub fn count(&self) -> usize {
         self.plain.lens.len()
     }
 
-    /// Writes the packets of a workload.
+    /// Writes the packets of a workload into the plaintext ring.
     pub fn fill(&mut self, workload: Workload) {
         for n in 0..self.count() {
             let len = workload.len(n);
@@ -94,21 +93,21 @@ impl Frames {
         }
     }
 
-    /// Asks whether what was opened is what was sealed.
+    /// Checks that the opened packets equal the plaintext packets.
     pub fn check(&mut self) -> Result<()> {
         for n in 0..self.count() {
             let len = self.plain.lens[n];
             ensure!(
                 self.opened.lens[n] >= len
                     && self.opened.packet(n)[..len] == self.plain.packet(n)[..len],
-                "packet {n} did not come back as it was"
+                "packet {n} differs after sealing and opening"
             );
         }
         Ok(())
     }
 }
 
-/// A ring of frames with the length of the packet in each.
+/// A ring of frames with the packet length of each.
 pub struct Ring {
     memory: Vec<u8>,
     pub lens: Vec<usize>,
@@ -122,7 +121,7 @@ impl Ring {
         }
     }
 
-    /// The frame from where its packet starts to its end.
+    /// Frame `n` from the start of its packet to the end of the frame.
     #[inline]
     pub fn packet(&mut self, n: usize) -> &mut [u8] {
         &mut self.memory[n * FRAME_LEN + PACKET_AT..(n + 1) * FRAME_LEN]

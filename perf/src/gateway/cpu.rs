@@ -1,4 +1,4 @@
-//! What a core did, and what a process used, as the kernel accounts it.
+//! The time of a core and of a process, from the kernel's accounting.
 
 use std::fs;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use serde::Serialize;
 #[derive(Clone, Copy)]
 pub struct Core([u64; 8]);
 
-/// Parts of a core's time in percent.
+/// The parts of a core's time, in percent.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Share {
-    /// In user space.
+    /// User space.
     pub user: f64,
-    /// In the kernel: system calls, interrupts and softirqs.
+    /// System calls, interrupts and softirqs.
     pub kernel: f64,
-    /// With nothing to do.
+    /// Idle.
     pub idle: f64,
     /// Taken by the hypervisor.
     pub steal: f64,
 }
 
 impl Core {
-    /// Now.
     pub fn read(core: usize) -> Result<Self> {
         let text = fs::read_to_string("/proc/stat")?;
         parse(&text, core).with_context(|| format!("/proc/stat has no cpu{core}"))
     }
 
-    /// What it did since `before`.
+    /// The parts of the time since `before`.
     pub fn since(self, before: Self) -> Share {
         let spent = |field: usize| (self.0[field] - before.0[field]) as f64;
         let all: f64 = (0..8).map(spent).sum();
@@ -60,7 +60,7 @@ fn parse(stat: &str, core: usize) -> Option<Core> {
     Some(Core(times))
 }
 
-/// The time that all threads of a process have had a core.
+/// The CPU time of all threads of a process.
 pub fn used(process: u32) -> Result<Duration> {
     let mut nanoseconds = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -70,7 +70,12 @@ pub fn used(process: u32) -> Result<Duration> {
             .split(' ')
             .next()
             .and_then(|word| word.parse::<u64>().ok());
-        nanoseconds += ran.with_context(|| format!("{} tells no time", path.display()))?;
+        nanoseconds += ran.with_context(|| {
+            format!(
+                "{} does not begin with a time in nanoseconds",
+                path.display()
+            )
+        })?;
     }
     Ok(Duration::from_nanos(nanoseconds))
 }
@@ -80,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_of_what_went_by() {
+    fn shares_are_parts_of_the_elapsed_time() {
         let stat = |user, idle| {
             let text = format!("cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 {user} 0 5 {idle} 0 0 5 0 0 0\n");
             parse(&text, 1).unwrap()

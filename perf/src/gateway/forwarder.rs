@@ -1,18 +1,19 @@
-//! The plain forwarder: the gateway's device and sockets, and nothing in between but the MAC addresses.
-//! A process of its own, as the gateway is.
+//! The plain forwarder: the gateway's device and sockets, with a swap of the MAC addresses as the only work.
+//! It runs as a process, as the gateway does.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use causeway_device::{AfXdp, Device, OpenOptions};
+use causeway_lab::output::print_line;
 
 use super::kernel::Kernel;
 use crate::machine;
 
-/// As many as a gateway's worker takes.
+/// The burst length of a gateway's worker.
 const BURST: usize = 64;
-/// As long as a gateway's worker.
+/// The longest sleep of a gateway's worker.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// Options of `gateway-forwarder`, which `gateway` starts.
@@ -22,21 +23,21 @@ pub struct Args {
     nic: String,
     #[arg(long)]
     core: usize,
-    /// The kernel's part
+    /// Object file of the load programs
     #[arg(long)]
     load: PathBuf,
 }
 
-/// Forwards until killed; says "ready" once it can.
+/// Forwards until killed. Prints "ready" when it can forward.
 pub fn run(args: &Args) -> Result<()> {
     machine::pin(Some(args.core))?;
     let mut kernel = Kernel::load(&args.load, 1)?;
     let mut devices = AfXdp::open(OpenOptions::new(&args.nic))?;
-    let mut device = devices.pop().context("a device for the one worker")?;
+    let mut device = devices.pop().context("AF_XDP opened no device")?;
     kernel.feed(&args.nic, &device)?;
-    println!("ready");
+    print_line("ready")?;
     let mut received = Vec::with_capacity(BURST);
-    // What the ring did not take waits here, as in a worker's backlog.
+    // Holds packets for which the transmit ring has no room, as a worker's backlog does.
     let mut leaving = Vec::with_capacity(2 * BURST);
     loop {
         let count = match leaving.len() {

@@ -1,28 +1,19 @@
-//! What one gateway over AF_XDP is meant to reach.
+//! The goals of one gateway over AF_XDP.
 
-use serde::Serialize;
+use super::measure::{Calls, Cell, Idle, RampStep};
+use crate::goal::Goal;
 
-use super::measure::{Calls, Cell, Idle, Rung};
-
-/// The peer's plain forwarder on the same kind of veth, Mpps, by inner size.
+/// Mpps of the reference's plain forwarder on a veth, by inner size.
 const PEER_FORWARD: [(&str, f64); 2] = [("64", 1.64), ("1400", 1.20)];
-/// The gateway over our plain forwarder in the same round, encrypting.
+/// Limit of the encrypting gateway over our plain forwarder in the same round, by inner size.
 const OVER_FORWARDER: [(&str, f64); 2] = [("64", 0.93), ("1400", 0.92)];
 const CALLS_PER_PACKET: f64 = 0.1;
 const IDLE_PERCENT: f64 = 1.0;
-/// What is delivered under the heaviest load, over the most that was delivered under any.
+/// Limit of the rate under the heaviest load over the highest rate under any load.
 const OVERLOAD: f64 = 0.95;
 
-/// A goal and whether it was held.
-#[derive(Serialize)]
-pub struct Goal {
-    pub goal: String,
-    pub held: bool,
-    pub figure: String,
-}
-
 /// Every goal.
-pub fn all(figures: &[Cell], calls: &[Calls], idle: &Idle, ramp: &[Rung]) -> Vec<Goal> {
+pub fn all(figures: &[Cell], calls: &[Calls], idle: &Idle, ramp: &[RampStep]) -> Vec<Goal> {
     let of = |what, size| {
         let mut cells = figures.iter();
         cells.find(move |cell| (cell.what, cell.size.as_str()) == (what, size))
@@ -39,7 +30,7 @@ pub fn all(figures: &[Cell], calls: &[Calls], idle: &Idle, ramp: &[Rung]) -> Vec
     for (size, least) in PEER_FORWARD {
         let mpps = of("forward", size).map_or(f64::NAN, |cell| cell.mpps.median);
         goals.push(Goal {
-            goal: format!("the plain forwarder at {size} B at least the peer's {least} Mpps"),
+            goal: format!("the plain forwarder at {size} B at least the reference's {least} Mpps"),
             held: mpps >= least,
             figure: format!("{mpps:.2} Mpps"),
         });
@@ -56,10 +47,10 @@ pub fn all(figures: &[Cell], calls: &[Calls], idle: &Idle, ramp: &[Rung]) -> Vec
         held: idle.core_percent < IDLE_PERCENT,
         figure: format!("{:.2} %", idle.core_percent),
     });
-    for rungs in ramp.chunk_by(|a, b| a.size == b.size) {
-        let peak = rungs.iter().map(|rung| rung.delivered_mpps);
+    for steps in ramp.chunk_by(|a, b| a.size == b.size) {
+        let peak = steps.iter().map(|step| step.delivered_mpps);
         let peak = peak.fold(0.0, f64::max);
-        let last = &rungs[rungs.len() - 1];
+        let last = &steps[steps.len() - 1];
         let kept = last.delivered_mpps / peak;
         goals.push(Goal {
             goal: format!(
@@ -68,7 +59,7 @@ pub fn all(figures: &[Cell], calls: &[Calls], idle: &Idle, ramp: &[Rung]) -> Vec
             ),
             held: kept >= OVERLOAD,
             figure: format!(
-                "{kept:.3} where {:.1} times the peak is offered",
+                "{kept:.3} with {:.1} times the peak offered",
                 last.offered_mpps / peak
             ),
         });

@@ -1,4 +1,4 @@
-//! What the measurement has in the kernel: `xdp-ebpf/program/src/load.rs`, loaded.
+//! The load programs of `xdp-ebpf/program/src/load.rs`: packet generator, sink and counters in the kernel.
 
 use std::path::Path;
 
@@ -9,51 +9,50 @@ use aya::programs::{ProgramError, RawTracePoint, TestRun, TestRunAttrs, TestRunO
 use aya::{Ebpf, EbpfLoader};
 use causeway_device::AfXdp;
 
-/// Words of a packet in the map: its length, then its octets.
+/// 64-bit words of a packet in the map: the length, then the bytes.
 const WORDS: usize = 192;
-/// The longest packet that finds room there, from the Ethernet header on.
+/// The longest packet that fits, Ethernet header included.
 pub const LONGEST: usize = (WORDS - 1) * 8;
 const SECOND: f64 = 1e9;
 
-/// The object's programs and maps. What is attached goes with the value.
+/// The object's programs and maps. Dropping the value detaches the programs.
 pub struct Kernel(Ebpf);
 
-/// What to offer.
+/// The packets to send.
 #[derive(Clone, Copy)]
 pub struct Flood {
-    /// Packets of the map, which are sent in turn.
+    /// Number of packets of the map, which are sent in turn.
     pub packets: u32,
-    /// Packets in all.
+    /// Number of packets to send in all.
     pub count: u32,
-    /// Packets a second, at most.
+    /// Maximum rate in packets per second.
     pub rate: u64,
-    /// Packets that arrive at a time.
+    /// Packets of one batch.
     pub batch: u32,
 }
 
-/// What a flood did.
 #[derive(Clone, Copy)]
-pub struct Flooded {
-    /// Packets a second: asked for, sent, and arrived at the sink.
+pub struct FloodResult {
+    /// Packets per second: sent, and received by the sink.
     pub offered: f64,
     pub delivered: f64,
-    /// Packets that arrived.
+    /// Number of packets that the sink received.
     pub arrived: u64,
 }
 
 impl Kernel {
-    /// Loads the object file with room for so many packets to send; nothing of it runs yet.
+    /// Loads the object file with room for `packets` packets. No program runs yet.
     pub fn load(object: &Path, packets: u32) -> Result<Self> {
         let octets = std::fs::read(object).with_context(|| {
             let object = object.display();
-            format!("cannot read {object}: `cargo xtask build` makes it")
+            format!("cannot read {object}; build it with `cargo xtask build`")
         })?;
         let mut loader = EbpfLoader::new();
         loader.map_max_entries("PACKETS", packets);
         Ok(Self(loader.load(&octets)?))
     }
 
-    /// Counts and drops what arrives at these NICs, in the network namespace of the calling thread.
+    /// Attaches the sink, which counts and drops packets, to NICs of the calling thread's network namespace.
     pub fn sink(&mut self, nics: &[&str]) -> Result<()> {
         let program: &mut Xdp = self.program("sink")?;
         program.load()?;
@@ -65,7 +64,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Puts a packet into its place among those to send.
+    /// Stores a packet at a place of the map of packets to send.
     pub fn put(&mut self, place: u32, packet: &[u8]) -> Result<()> {
         let mut words = [0; WORDS];
         words[0] = packet.len() as u64;
@@ -79,9 +78,9 @@ impl Kernel {
         Ok(())
     }
 
-    /// Has the kernel send packets out of a NIC of the calling thread's namespace. That costs neither a
-    /// socket buffer nor a system call, so it offers many times what a gateway takes.
-    pub fn flood(&mut self, nic: u32, flood: Flood) -> Result<Flooded> {
+    /// Sends packets from the kernel out of a NIC of the calling thread's namespace. This needs no socket
+    /// buffer and no system call per packet, so the rate is many times the capacity of a gateway.
+    pub fn flood(&mut self, nic: u32, flood: Flood) -> Result<FloodResult> {
         let Flood {
             packets,
             count,
@@ -107,10 +106,10 @@ impl Kernel {
             attrs: TestRunAttrs::new().xdp_live_frames(batch),
             ..TestRunOptions::new()
         })?;
-        self.flooded()
+        self.flood_result()
     }
 
-    fn flooded(&self) -> Result<Flooded> {
+    fn flood_result(&self) -> Result<FloodResult> {
         let flood: Array<_, [u64; 5]> = self.map("FLOOD")?.try_into()?;
         let [_, _, first, last, sent] = flood.get(&0, 0)?;
         let sunk: PerCpuArray<_, [u64; 5]> = self.map("SUNK")?.try_into()?;
@@ -119,16 +118,19 @@ impl Kernel {
         };
         let cpus = sunk.get(&0, 0)?;
         let timed = cpus.iter().filter(|cpu| cpu[4] > 0);
-        Ok(Flooded {
+        Ok(FloodResult {
             offered: per_second(sent, first, last),
             delivered: timed.map(|cpu| per_second(cpu[4], cpu[2], cpu[3])).sum(),
             arrived: cpus.iter().map(|cpu| cpu[0]).sum(),
         })
     }
 
-    /// Gives everything that arrives at a NIC to the device's socket on queue 0.
+    /// Redirects all packets of a NIC to the device's socket on queue 0.
     pub fn feed(&mut self, nic: &str, device: &AfXdp) -> Result<()> {
-        let (_, socket) = device.sockets().next().context("a socket")?;
+        let (_, socket) = device
+            .sockets()
+            .next()
+            .context("the device has no socket")?;
         let mut sockets: XskMap<_> = self.map_mut("SOCKETS")?.try_into()?;
         sockets.set(0, socket, 0)?;
         let program: &mut Xdp = self.program("to_socket")?;
@@ -139,7 +141,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts the system calls of a process from now on.
+    /// Starts to count the system calls of a process.
     pub fn count_calls(&mut self, process: u32) -> Result<()> {
         let mut of: Array<_, u32> = self.map_mut("PROCESS")?.try_into()?;
         of.set(0, process, 0)?;
@@ -151,7 +153,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// System calls counted so far.
+    /// The number of system calls since [`Kernel::count_calls`].
     pub fn calls(&self) -> Result<u64> {
         let calls: PerCpuArray<_, u64> = self.map("CALLS")?.try_into()?;
         Ok(calls.get(&0, 0)?.iter().sum())

@@ -1,4 +1,4 @@
-//! The measurements, each a number of turns.
+//! The measurements. Each consists of turns.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,84 +6,92 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Args;
+use super::args::Args;
 use super::cpu::{self, Core, Share};
-use super::hosts::{Hosts, Subject, Way};
+use super::hosts::{Direction, Hosts, Subject};
 use super::kernel::{Flood, Kernel};
 use crate::engine::workload::Workload;
 use crate::spread::Spread;
 
-/// Between turns, for what still stands in rings.
+/// Pause between turns, in which the rings drain.
 const PAUSE: Duration = Duration::from_millis(30);
-/// Before an idle process is looked at, and for how long.
+/// Pause before an idle process is measured, and length of that measurement.
 const SETTLE: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(3);
 
-/// Inner packets.
 const WORKLOADS: [Workload; 4] = [
     Workload::Size(64),
     Workload::Size(512),
     Workload::Size(1400),
     Workload::Imix,
 ];
-/// What is offered, over what was delivered when all that the load's core can make was offered: enough
-/// that the subject has no rest, and not so much that the machine's memory is the load's alone.
+/// The offered rate over the rate that the subject delivers at the maximum load. The subject is always busy,
+/// but the load does not use all memory bandwidth of the machine.
 const OFFERED: f64 = 1.3;
-/// The rates of the ramp, likewise.
+/// The offered rates of the ramp, over the same rate.
 const RAMP: [f64; 9] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, 10.0];
-/// More than any core can make.
-const ALL: f64 = 1e9;
-/// Packets a second that a turn lasts for, whatever is asked.
-const MOST: f64 = 4e6;
+/// A rate above the capacity of any core.
+const UNLIMITED: f64 = 1e9;
+/// Upper bound of the rate from which the number of packets of a turn is computed.
+const MAX_RATE: f64 = 4e6;
 
-/// What one subject did with one workload.
+/// The figures of one subject with one workload.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "GatewayFigure"))]
 pub struct Cell {
-    /// Octets of an inner packet, or `imix`.
+    /// Size of the inner packet in bytes, or `imix`.
     pub size: String,
-    /// `forward`, `encrypt` or `decrypt`; `encrypt-other` and `decrypt-other` of the other build.
+    /// `forward`, `encrypt` or `decrypt`; `encrypt-other` or `decrypt-other` for the other build.
     pub what: &'static str,
-    /// Packets that reached the sink.
+    /// Packets that reached the sink, in million packets per second.
     pub mpps: Spread,
-    /// Their inner bits.
+    /// Inner bits of these packets, in Gbit/s.
     pub gbit: Spread,
-    /// Packets offered.
+    /// Packets offered, in million packets per second.
     pub offered_mpps: Spread,
-    /// mpps over that of the plain forwarder in the same round.
+    /// `mpps` over that of the plain forwarder in the same round.
     pub over_forwarder: Spread,
-    /// Nanoseconds that the subject's threads have had a core for each of its packets that reached the sink,
-    /// softirqs that ran in their place included. Others' work on the core does not count.
+    /// CPU time of the subject's threads per packet that reached the sink, in nanoseconds. Softirqs that
+    /// interrupted these threads count; other processes do not.
     pub cpu_ns: Spread,
-    /// The subject's core in the median round.
+    /// Time of the subject's core in the median round.
     pub core: Share,
 }
 
-/// System calls of the gateway.
+/// The gateway's system calls with one workload.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calls {
+    /// Size of the inner packet in bytes, or `imix`.
     pub size: String,
+    /// `encrypt` or `decrypt`.
     pub what: &'static str,
-    /// Of all its threads, over the packets that reached the sink.
+    /// System calls of all threads over the packets that reached the sink.
     pub per_packet: f64,
 }
 
 /// The gateway without traffic.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Idle {
-    /// Time of all its threads over the time that went by, in percent.
+    /// CPU time of all threads over the elapsed time, in percent.
     pub core_percent: f64,
 }
 
-/// A rate that was offered to the gateway.
+/// One offered rate of the ramp.
 #[derive(Serialize)]
-pub struct Rung {
-    /// Octets of an inner packet.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RampStep {
+    /// Size of the inner packet in bytes.
     pub size: String,
+    /// Packets offered, in million packets per second.
     pub offered_mpps: f64,
+    /// Packets that reached the sink, in million packets per second.
     pub delivered_mpps: f64,
-    /// System calls of all its threads, over the packets that reached the sink.
+    /// System calls of all threads over the packets that reached the sink.
     pub calls_per_packet: f64,
-    /// The gateway's core.
+    /// Time of the gateway's core.
     pub core: Share,
 }
 
@@ -95,52 +103,53 @@ struct Sample {
     core: Share,
 }
 
-/// Every workload, every subject, in turn.
+/// Measures every subject with every workload, in turns.
 pub fn figures(args: &Args, hosts: &mut Hosts) -> Result<Vec<Cell>> {
     let turns = turns(args);
     let mut cells = Vec::new();
-    for workload in asked(args, WORKLOADS) {
+    for workload in selected(args, WORKLOADS) {
         eprintln!("measuring {workload}");
-        let (subject, way) = turns[0];
-        let rate = OFFERED * take(args, hosts, subject, way, workload, ALL)?.delivered;
+        let (subject, direction) = turns[0];
+        let rate =
+            OFFERED * run_turn(args, hosts, subject, direction, workload, UNLIMITED)?.delivered;
         let mut samples: Vec<Vec<Sample>> = turns.iter().map(|_| Vec::new()).collect();
         for round in 0..args.rounds as usize {
-            // Another one begins each time, so that none is always the one behind the same.
+            // Each round starts with another subject, so that none always follows the same one.
             for turn in (0..turns.len()).map(|turn| (turn + round) % turns.len()) {
-                let (subject, way) = turns[turn];
-                samples[turn].push(take(args, hosts, subject, way, workload, rate)?);
+                let (subject, direction) = turns[turn];
+                samples[turn].push(run_turn(args, hosts, subject, direction, workload, rate)?);
             }
         }
         let plain: Vec<f64> = samples[0].iter().map(|sample| sample.delivered).collect();
-        for (&(subject, way), samples) in turns.iter().zip(&samples) {
-            cells.push(cell(workload, name(subject, way), samples, &plain));
+        for (&(subject, direction), samples) in turns.iter().zip(&samples) {
+            cells.push(cell(workload, name(subject, direction), samples, &plain));
         }
     }
     Ok(cells)
 }
 
-fn asked<const N: usize>(args: &Args, all: [Workload; N]) -> impl Iterator<Item = Workload> {
-    let asked =
+fn selected<const N: usize>(args: &Args, all: [Workload; N]) -> impl Iterator<Item = Workload> {
+    let selected =
         |workload: &Workload| args.size.is_empty() || args.size.contains(&workload.to_string());
-    all.into_iter().filter(asked)
+    all.into_iter().filter(selected)
 }
 
-/// What takes turns: the plain forwarder first, then each gateway on both ways.
-fn turns(args: &Args) -> Vec<(Subject, Way)> {
+/// The turns of a round: the plain forwarder first, then each gateway in both directions.
+fn turns(args: &Args) -> Vec<(Subject, Direction)> {
     let ways = |subject| match subject {
-        Subject::Forwarder => vec![(subject, Way::Encrypt)],
-        _ => vec![(subject, Way::Encrypt), (subject, Way::Decrypt)],
+        Subject::Forwarder => vec![(subject, Direction::Encrypt)],
+        _ => vec![(subject, Direction::Encrypt), (subject, Direction::Decrypt)],
     };
     Subject::all(args).into_iter().flat_map(ways).collect()
 }
 
-fn name(subject: Subject, way: Way) -> &'static str {
-    match (subject, way) {
+fn name(subject: Subject, direction: Direction) -> &'static str {
+    match (subject, direction) {
         (Subject::Forwarder, _) => "forward",
-        (Subject::Gateway, Way::Encrypt) => "encrypt",
-        (Subject::Gateway, Way::Decrypt) => "decrypt",
-        (Subject::Other, Way::Encrypt) => "encrypt-other",
-        (Subject::Other, Way::Decrypt) => "decrypt-other",
+        (Subject::Gateway, Direction::Encrypt) => "encrypt",
+        (Subject::Gateway, Direction::Decrypt) => "decrypt",
+        (Subject::OtherBuild, Direction::Encrypt) => "encrypt-other",
+        (Subject::OtherBuild, Direction::Decrypt) => "decrypt-other",
     }
 }
 
@@ -162,20 +171,29 @@ fn cell(workload: Workload, what: &'static str, samples: &[Sample], plain: &[f64
     }
 }
 
-/// Offers ever more to the gateway, up to what the load's core can make.
-pub fn ramp(args: &Args, hosts: &mut Hosts) -> Result<Vec<Rung>> {
+/// Measures the gateway under increasing rates, up to the capacity of the load's core.
+pub fn ramp(args: &Args, hosts: &mut Hosts) -> Result<Vec<RampStep>> {
     let mut counter = Kernel::load(&args.load, 1)?;
     counter.count_calls(hosts.pid(Subject::Gateway)?)?;
-    let mut rungs = Vec::new();
-    for workload in asked(args, [Workload::Size(64), Workload::Size(1400)]) {
-        eprintln!("measuring {workload} with ever more offered");
-        let mut offer = |rate| take(args, hosts, Subject::Gateway, Way::Encrypt, workload, rate);
-        let whole = offer(ALL)?.delivered;
-        for step in RAMP {
+    let mut steps = Vec::new();
+    for workload in selected(args, [Workload::Size(64), Workload::Size(1400)]) {
+        eprintln!("measuring {workload} at increasing rates");
+        let mut run_at = |rate| {
+            run_turn(
+                args,
+                hosts,
+                Subject::Gateway,
+                Direction::Encrypt,
+                workload,
+                rate,
+            )
+        };
+        let peak = run_at(UNLIMITED)?.delivered;
+        for factor in RAMP {
             let before = counter.calls()?;
-            let sample = offer(whole * step)?;
+            let sample = run_at(peak * factor)?;
             let calls = counter.calls()? - before;
-            rungs.push(Rung {
+            steps.push(RampStep {
                 size: workload.to_string(),
                 offered_mpps: sample.offered / 1e6,
                 delivered_mpps: sample.delivered / 1e6,
@@ -184,22 +202,29 @@ pub fn ramp(args: &Args, hosts: &mut Hosts) -> Result<Vec<Rung>> {
             });
         }
     }
-    Ok(rungs)
+    Ok(steps)
 }
 
-/// Counts the system calls of the gateway: in turns of their own, since counting slows it down.
+/// Counts the gateway's system calls. Counting slows the gateway down, so these turns count for nothing else.
 pub fn calls(args: &Args, hosts: &mut Hosts) -> Result<Vec<Calls>> {
     eprintln!("counting system calls");
     let mut counter = Kernel::load(&args.load, 1)?;
     counter.count_calls(hosts.pid(Subject::Gateway)?)?;
     let mut calls = Vec::new();
-    for workload in asked(args, WORKLOADS) {
-        for way in [Way::Encrypt, Way::Decrypt] {
+    for workload in selected(args, WORKLOADS) {
+        for direction in [Direction::Encrypt, Direction::Decrypt] {
             let before = counter.calls()?;
-            let sample = take(args, hosts, Subject::Gateway, way, workload, ALL)?;
+            let sample = run_turn(
+                args,
+                hosts,
+                Subject::Gateway,
+                direction,
+                workload,
+                UNLIMITED,
+            )?;
             calls.push(Calls {
                 size: workload.to_string(),
-                what: name(Subject::Gateway, way),
+                what: name(Subject::Gateway, direction),
                 per_packet: (counter.calls()? - before) as f64 / sample.arrived as f64,
             });
         }
@@ -207,7 +232,7 @@ pub fn calls(args: &Args, hosts: &mut Hosts) -> Result<Vec<Calls>> {
     Ok(calls)
 }
 
-/// What the gateway costs while nothing comes.
+/// Measures the CPU time of the gateway without traffic.
 pub fn idle(hosts: &Hosts) -> Result<Idle> {
     thread::sleep(SETTLE);
     let (used, began) = (cpu::used(hosts.pid(Subject::Gateway)?)?, Instant::now());
@@ -218,21 +243,20 @@ pub fn idle(hosts: &Hosts) -> Result<Idle> {
     })
 }
 
-/// One turn, at `rate` packets a second or as many as can be made.
-fn take(
+/// Runs one turn at `rate` packets per second, or at the capacity of the load's core if that is lower.
+fn run_turn(
     args: &Args,
     hosts: &mut Hosts,
     subject: Subject,
-    way: Way,
+    direction: Direction,
     workload: Workload,
     rate: f64,
 ) -> Result<Sample> {
-    // A forwarder does not tell sealed packets from others.
-    let (packets, most) = hosts.put(subject, workload, way)?;
-    let count = rate.min(MOST) * args.window as f64 / 1000.0;
+    let (packets, max_count) = hosts.prepare(subject, workload, direction)?;
+    let count = rate.min(MAX_RATE) * args.window as f64 / 1000.0;
     let flood = Flood {
         packets,
-        count: (count as u32).min(most),
+        count: (count as u32).min(max_count),
         rate: rate as u64,
         batch: args.batch,
     };

@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use super::Document;
+use super::document::Document;
 
-/// The whole report. Writing to a String cannot fail.
+/// The whole report. Writing to a String cannot fail, so the results are ignored.
 pub fn text(document: &Document) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
         "{}\n\
-         {} on core {}, load on core {}; median of {} rounds of {} ms, in brackets the least and the most\n",
+         {} on core {}, load on core {}; median of {} rounds of {} ms, lowest and highest round in brackets\n",
         document.machine.under(document.load),
         document.cipher,
         document.core,
@@ -20,7 +20,7 @@ pub fn text(document: &Document) -> String {
     );
     let _ = writeln!(
         text,
-        "{:>5} {:13}{:>20}{:>8}{:>9}{:>20}{:>9}   core: user, kernel, idle, stolen",
+        "{:>5} {:13}{:>20}{:>8}{:>9}{:>20}{:>9}   core: user, kernel, idle, steal",
         "size", "", "Mpps", "Gbit/s", "offered", "over forwarder", "CPU ns"
     );
     for cell in &document.figures {
@@ -46,18 +46,18 @@ pub fn text(document: &Document) -> String {
         "\n{:>5} {:8}{:>9}{:>11}{:>14}   core: user, kernel, idle",
         "size", "encrypt", "offered", "delivered", "calls/packet"
     );
-    for rung in &document.ramp {
+    for step in &document.ramp {
         let _ = writeln!(
             text,
             "{:>5} {:8}{:>9.2}{:>11.2}{:>14.3}   {:.0}, {:.0}, {:.0} %",
-            rung.size,
+            step.size,
             "",
-            rung.offered_mpps,
-            rung.delivered_mpps,
-            rung.calls_per_packet,
-            rung.core.user,
-            rung.core.kernel,
-            rung.core.idle,
+            step.offered_mpps,
+            step.delivered_mpps,
+            step.calls_per_packet,
+            step.core.user,
+            step.core.kernel,
+            step.core.idle,
         );
     }
     let _ = writeln!(text, "\nsystem calls per packet");
@@ -75,14 +75,14 @@ pub fn text(document: &Document) -> String {
     );
     let reasons = [
         ("the worker", &document.drops),
-        ("the kernel before it", &document.kernel_drops),
+        ("the kernel before the worker", &document.kernel_drops),
     ];
-    for (who, reasons) in reasons {
-        let _ = writeln!(text, "dropped by {who}: {reasons:?}");
+    for (dropped_by, reasons) in reasons {
+        let _ = writeln!(text, "dropped by {dropped_by}: {reasons:?}");
     }
     text.push('\n');
     for goal in &document.goals {
-        let verdict = if goal.held { "held  " } else { "MISSED" };
+        let verdict = if goal.held { "met   " } else { "missed" };
         let _ = writeln!(text, "{verdict}  {}: {}", goal.goal, goal.figure);
     }
     text

@@ -1,7 +1,6 @@
-//! The gateway's tunnel: its configuration, and the peer's end, which the load plays.
+//! The gateway's tunnel: the gateway's configuration, and the peer's end, which the load simulates.
 
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -9,15 +8,14 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use causeway_esp::{Encapsulation, Ends, Key, OutboundConfig, OutboundSa, Outer, Sequence, Spi};
 
-use super::Args;
-use super::hosts::{GATEWAY, NIC};
+use super::addresses::{GATEWAY, NIC, PEER};
+use super::args::Args;
 
-const PEER: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 101);
-/// The SA towards the gateway.
+/// The SPI of the SA towards the gateway.
 const SPI: u32 = 0x2001;
 
-/// The gateway's configuration and keys. The SA towards it has a key that this process knows, which is
-/// of no use to anybody else.
+/// Writes the gateway's configuration and keys. This process has the key of the SA towards the gateway,
+/// because it seals that SA's packets; the key protects test packets only.
 pub fn configure(args: &Args, folder: &Path, key: &[u8]) -> Result<()> {
     let hex = |octets: &[u8]| {
         octets.iter().fold(String::new(), |mut text, octet| {
@@ -40,11 +38,11 @@ pub fn configure(args: &Args, folder: &Path, key: &[u8]) -> Result<()> {
         "inbound.key",
         format!("cipher = \"{cipher}\"\nkey = \"{}\"\n", hex(key)),
     )?;
-    let made = Command::new(&args.causeway)
+    let made = Command::new(&args.built.causeway)
         .args(["key", "new", "--cipher", cipher])
         .arg(folder.join("outbound.key"))
         .output()
-        .with_context(|| format!("cannot start {}", args.causeway.display()))?;
+        .with_context(|| format!("cannot start {}", args.built.causeway.display()))?;
     ensure!(
         made.status.success(),
         "`causeway key new` failed: {}",
@@ -70,7 +68,7 @@ pub fn configure(args: &Args, folder: &Path, key: &[u8]) -> Result<()> {
     )
 }
 
-/// The peer's end of the SA towards the gateway.
+/// The outbound SA of the peer towards the gateway.
 pub fn peer(args: &Args, key: &[u8]) -> Result<OutboundSa> {
     let ends = Ends::V4 {
         source: PEER,
@@ -79,7 +77,7 @@ pub fn peer(args: &Args, key: &[u8]) -> Result<OutboundSa> {
     let outer = Outer::new(ends, Encapsulation::Esp, 64);
     let mut sequence = Sequence::new(1);
     sequence.reserve_until(u64::MAX);
-    let spi = Spi::new(SPI).context("an SPI")?;
+    let spi = Spi::new(SPI).context("SPI 0 is reserved")?;
     let key = Key::new(args.cipher, key)?;
     Ok(OutboundSa::new(OutboundConfig::new(
         spi, key, outer, sequence,

@@ -1,4 +1,4 @@
-//! The bare AEAD beside the worker, and what reading the clock costs.
+//! The bare AEAD, measured in the same rounds as the worker, and the cost of reading the clock.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::engine::workload;
 use crate::machine::thread_time;
 use crate::spread::median;
 
-/// The bare AEAD of each backend, over frames of its own that lie as the workers' do.
+/// The bare AEAD of each backend, over frames that are placed as the worker's frames.
 pub struct Bare {
     subjects: Vec<Subject>,
     frames: workload::Frames,
-    pieces: usize,
-    /// The fastest for each direction.
+    repeats: usize,
+    /// Index of the fastest backend for each direction.
     best: [usize; 2],
 }
 
-/// Nanoseconds per packet of the fastest bare AEAD.
+/// Nanoseconds per packet of the fastest bare AEAD, by direction.
 pub struct Aead([f64; 2]);
 
 impl Aead {
@@ -33,7 +33,7 @@ impl Aead {
 
 impl Bare {
     pub fn new(group: &Group) -> Result<Bare> {
-        let first = group.points.first().context("a point")?;
+        let first = group.points.first().context("the group has no points")?;
         let count = match first.place {
             Place::L2 => BATCH,
             Place::Beyond => first.packets(),
@@ -46,12 +46,12 @@ impl Bare {
         Ok(Bare {
             subjects,
             frames,
-            pieces: PACKETS / count,
+            repeats: PACKETS / count,
             best: [0; 2],
         })
     }
 
-    /// A round of the fastest, which the `first` round of all finds.
+    /// Measures one round of the fastest backends. The `first` round measures all backends to find them.
     pub fn round(&mut self, first: bool) -> Result<Aead> {
         if first {
             let mut times = Vec::new();
@@ -70,7 +70,7 @@ impl Bare {
 
     fn measure(&mut self) -> Result<Aead> {
         let mut times = [Vec::new(), Vec::new()];
-        for _ in 0..self.pieces {
+        for _ in 0..self.repeats {
             for direction in Direction::BOTH {
                 let subject = &mut self.subjects[self.best[direction as usize]];
                 let time = subject
@@ -84,7 +84,7 @@ impl Bare {
     }
 }
 
-/// What reading the thread's clock costs, which is a system call: the median of many.
+/// The cost of reading the thread's clock, which is a system call: the median of many readings.
 pub fn clock() -> Result<Duration> {
     static COST: OnceLock<Duration> = OnceLock::new();
     if let Some(cost) = COST.get() {

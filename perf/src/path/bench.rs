@@ -1,4 +1,4 @@
-//! A point as it is measured: a worker, its ring, its load.
+//! The measurement of one point: a worker, its device in memory and its load.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::engine::figures::Direction;
 use crate::machine::thread_time;
 use crate::spread::median;
 
-/// A worker between the frames that it receives and those that it sends.
+/// A worker, its device and the packets that it receives.
 pub struct Bench<'a> {
     point: Point,
     worker: Worker<Ring<'a>>,
@@ -27,19 +27,19 @@ pub struct Bench<'a> {
     load: Load,
 }
 
-/// What a packet cost in a round.
+/// The cost of a packet in one round.
 #[derive(Clone, Copy)]
 pub struct Round {
     pub ns: f64,
-    /// In the order of [`Stage::ALL`], as the worker itself tells it: the mean of the bursts that it timed, with its
-    /// reading of the clock. Not a number for a stage that no packet met.
+    /// In the order of [`Stage::ALL`], from the worker's own profile: the mean of the timed bursts, clock readings
+    /// included. NaN for a stage that no packet passed.
     pub stages: [f64; Stage::ALL.len()],
 }
 
 impl<'a> Bench<'a> {
     pub fn new(point: Point, memory: &mut Parts<'a>) -> Result<Bench<'a>> {
         let (ring, ends) = Ring::new(memory, point.packets(), point.packets())
-            .context("a descriptor to wake the worker by")?;
+            .context("cannot create the eventfd that wakes the worker")?;
         let (worker, control) = Worker::new(load::config(point)?, ring)?;
         Ok(Bench {
             point,
@@ -54,11 +54,11 @@ impl<'a> Bench<'a> {
         self.point
     }
 
-    /// Nanoseconds per packet, of the whole and by stage.
+    /// Measures nanoseconds per packet, in all and by stage.
     pub fn round(&mut self) -> Result<Round> {
         let before = self.control.counters.profile().stages;
-        let pieces = (PACKETS / self.point.packets()).max(1);
-        let times = (0..pieces).map(|_| {
+        let repeats = (PACKETS / self.point.packets()).max(1);
+        let times = (0..repeats).map(|_| {
             self.refill(|_, _| {})?;
             Ok(self.run()?.as_nanos() as f64 / self.point.packets() as f64)
         });
@@ -72,7 +72,7 @@ impl<'a> Bench<'a> {
         Ok(Round { ns, stages })
     }
 
-    /// Holds what comes out against what went in, octet by octet.
+    /// Compares the packets that the worker sends with those that it received, byte by byte.
     pub fn check(&mut self) -> Result<()> {
         let mut expected = Vec::new();
         self.refill(|packet, tunnel| expected.push((tunnel, packet.to_vec())))?;
@@ -81,7 +81,7 @@ impl<'a> Bench<'a> {
         let mut ends = self.ends.borrow_mut();
         ends.keeps = false;
         let sent = ends.sent.iter().map(|frame| &frame.packet()[ETHERNET..]);
-        let mut came = match self.point.direction {
+        let mut sent_packets = match self.point.direction {
             Direction::Open => sent.map(<[u8]>::to_vec).collect(),
             Direction::Seal => {
                 expected
@@ -92,17 +92,20 @@ impl<'a> Bench<'a> {
         };
         let mut expected: Vec<_> = expected.into_iter().map(|(_, packet)| packet).collect();
         // Packets of different SAs may overtake each other.
-        for packets in [&mut expected, &mut came] {
+        for packets in [&mut expected, &mut sent_packets] {
             packets.sort_by_key(|packet| load::number(packet));
         }
-        ensure!(came == expected, "what came out is not what went in");
+        ensure!(
+            sent_packets == expected,
+            "the sent packets differ from the received packets"
+        );
         drop(ends);
-        // Brings the frames home.
+        // Returns the frames to the device.
         self.worker.round(Instant::now());
         Ok(())
     }
 
-    /// Lets new packets arrive.
+    /// Fills the receive queue with new packets.
     fn refill(&mut self, mut seen: impl FnMut(&[u8], usize)) -> Result<()> {
         let mut ends = self.ends.borrow_mut();
         let ends = &mut *ends;
@@ -115,12 +118,12 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Works them off, as the worker's own loop does.
+    /// Processes all packets with the calls of the worker's own loop.
     fn run(&mut self) -> Result<Duration> {
         let before = self.control.counters.totals();
         let start = thread_time()?;
         for _ in 0..self.point.packets().div_ceil(self.point.batch) {
-            self.worker.obey();
+            self.worker.process_commands();
             self.worker.round(Instant::now());
         }
         let time = thread_time()?.saturating_sub(start);
@@ -128,7 +131,7 @@ impl<'a> Bench<'a> {
         if after.sent - before.sent != self.point.packets() as u64 {
             let drops: Vec<_> = after.drops.iter().filter(|&(_, count)| count > 0).collect();
             bail!(
-                "expected {} packets to be sent, got {}; dropped: {drops:?}",
+                "expected the worker to send {} packets, but it sent {}; drops: {drops:?}",
                 self.point.packets(),
                 after.sent - before.sent
             );
@@ -137,7 +140,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// What the peers make of sealed packets.
+/// Opens sealed packets as the peers do.
 fn opened<'a>(point: Point, sent: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>> {
     let mut sas = HashMap::new();
     sent.map(|packet| {
@@ -149,7 +152,7 @@ fn opened<'a>(point: Point, sent: impl Iterator<Item = &'a [u8]>) -> Result<Vec<
         let mut out = vec![0; packet.len()];
         match sa.open(&packet[28..], packet[1], &mut out)? {
             Opened::Packet { len } => Ok(out[..len].to_vec()),
-            Opened::Dummy => bail!("a dummy packet"),
+            Opened::Dummy => bail!("unexpected dummy packet"),
         }
     })
     .collect()
@@ -161,9 +164,9 @@ mod tests {
     use crate::path::points::{Place, groups};
     use crate::path::ring::Memory;
 
-    /// Every kind of point, with the fewest packets: frames in L2.
+    /// Covers every kind of point. Frames in L2 keep the number of packets small.
     #[test]
-    fn what_comes_out_is_what_went_in_and_all_frames_come_home() -> Result<()> {
+    fn packets_are_intact_and_all_frames_return() -> Result<()> {
         let mut memory = Memory::default();
         for point in groups(false).into_iter().flat_map(|group| group.points) {
             if point.place != Place::L2 || point.sas > 100 {
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_is_damaged_on_the_way_is_seen() -> Result<()> {
+    fn a_damaged_packet_is_detected() -> Result<()> {
         let mut memory = Memory::default();
         for point in &groups(false)[0].points {
             let mut parts = memory.parts([point.frames()].into_iter());
@@ -191,7 +194,7 @@ mod tests {
             let last = bench.ends.borrow().ready[0].len as usize - 1;
             bench.ends.borrow_mut().ready[0].room[last] ^= 1;
             match point.direction {
-                // The worker cannot know better.
+                // The worker cannot detect a damaged plaintext packet.
                 Direction::Seal => drop(bench.run()?),
                 Direction::Open => {
                     let error = bench.run().expect_err("a forged packet").to_string();

@@ -1,4 +1,4 @@
-//! Samples by point and round, and what is made of them.
+//! Samples by point and round, and the figures computed from them.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use super::points::{Axis, Order, Place, Point};
 use crate::engine::figures::Direction;
 use crate::spread::median;
 
-/// The samples of every point, by round.
+/// The samples of every point.
 #[derive(Default)]
 pub struct Figures(Vec<Samples>);
 
 struct Samples {
     point: Point,
-    /// The worker, and the bare AEAD of the same round.
+    /// The worker and the bare AEAD, by round.
     rounds: Vec<(Round, f64)>,
 }
 
 impl Figures {
-    /// Begins with points, in the order in which they are to be shown.
+    /// Adds points in the order of the report.
     pub fn begin(&mut self, points: &[Point]) {
         let empty = |&point: &Point| Samples {
             point,
@@ -30,14 +30,14 @@ impl Figures {
         self.0.extend(points.iter().map(empty));
     }
 
-    /// Notes a round of a point, and the bare AEAD's nanoseconds per packet.
+    /// Adds a round of a point, with the nanoseconds per packet of the bare AEAD.
     pub fn add(&mut self, point: Point, worker: Round, aead: f64) {
         let known = self.0.iter_mut().find(|samples| samples.point == point);
-        let rounds = &mut known.expect("a point that was begun").rounds;
+        let rounds = &mut known.expect("the point was added by begin").rounds;
         rounds.push((worker, aead));
     }
 
-    /// A figure for each point, in the order in which they were begun.
+    /// One figure for each point, in the order of `begin`.
     pub fn cells(&self) -> Vec<Cell> {
         self.0.iter().map(Samples::cell).collect()
     }
@@ -78,33 +78,44 @@ impl Samples {
     }
 }
 
-/// A figure.
+/// The figure of one point.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PathFigure"))]
 pub struct Cell {
-    /// What its group changes.
+    /// The parameter that varies within the group of the point.
     pub axis: Axis,
+    /// The AEAD.
     pub cipher: &'static str,
-    /// Inner bytes, or `imix`.
+    /// Size of the inner packet in bytes, or `imix`.
     pub size: String,
+    /// The direction of the packets.
     pub direction: Direction,
-    /// Where they lie.
+    /// The location of the packets when the worker receives them.
     pub frames: Place,
+    /// Packets of a burst.
     pub batch: usize,
+    /// SAs of the direction, each in its own tunnel.
     pub sas: usize,
+    /// The order of packets of several SAs.
     pub order: Order,
+    /// Number of flows.
     pub flows: usize,
-    /// Nanoseconds per packet: median, fastest and slowest round.
+    /// Nanoseconds per packet of the worker, median of the rounds.
     pub ns: f64,
+    /// Nanoseconds per packet, fastest round.
     pub ns_min: f64,
+    /// Nanoseconds per packet, slowest round.
     pub ns_max: f64,
     /// Million packets per second, by the median.
     pub mpps: f64,
-    /// Inner bits, by the median.
+    /// Throughput in Gbit/s of inner bits, by the median.
     pub gbit_per_s: f64,
-    /// The fastest bare AEAD of the same rounds, over packets of the same size.
+    /// Nanoseconds per packet of the fastest bare AEAD in the same rounds, for the same packet size.
     pub aead_ns: f64,
-    /// All that is not the AEAD: the median difference within a round.
+    /// Nanoseconds per packet of the worker less those of the AEAD: the median of the differences within the rounds.
     pub other_ns: f64,
-    /// Nanoseconds per packet by stage, by the worker's own clock: medians of the rounds.
+    /// Nanoseconds per packet by stage: medians of the rounds. They come from the worker's own profile of one burst
+    /// in 31 and add up only roughly.
     pub stages: BTreeMap<&'static str, f64>,
 }

@@ -1,4 +1,4 @@
-//! What the worker is meant to reach.
+//! The goals of the worker.
 
 use serde::Serialize;
 
@@ -7,31 +7,38 @@ use super::peer;
 use super::points::{Axis, Place};
 use crate::engine::figures::Direction;
 
-/// All that is not the AEAD, in nanoseconds per packet, in L2 and bursts of 64.
+/// Limit of the worker without the AEAD, in nanoseconds per packet, with frames in L2 and bursts of 64.
 const OTHER_NS: f64 = 35.0;
-/// What many SAs or flows may cost more than one: so many per cent and so many nanoseconds.
+/// Limit for many SAs or flows over one: the sum of a part in percent and a part in nanoseconds.
 const FLAT_PERCENT: f64 = 10.0;
 const FLAT_NS: f64 = 3.0;
 
-/// In the order in which they are told.
+/// In the order of the report.
 const NAMES: [&str; 4] = [
     "ahead-of-peer",
     "all-but-the-aead",
-    "flat-in-sas",
-    "flat-in-flows",
+    "flatness-in-sas",
+    "flatness-in-flows",
 ];
 
-/// A goal and what was measured.
+/// A goal and its measured value.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PathGoal"))]
 pub struct Goal {
+    /// The name of the goal.
     pub name: &'static str,
-    /// What it was measured on.
+    /// The measured point.
     pub on: String,
+    /// The unit of `measured` and `limit`.
     pub unit: &'static str,
+    /// The measured value.
     pub measured: f64,
+    /// The bound of `measured`.
     pub limit: f64,
-    /// Whether `limit` is the least, not the most.
+    /// Whether `limit` is a lower bound. Otherwise it is an upper bound.
     pub at_least: bool,
+    /// Whether the goal is met.
     pub holds: bool,
 }
 
@@ -49,14 +56,19 @@ impl Goal {
     }
 }
 
-/// Every goal that the figures tell of.
+/// Every goal for which there are figures.
 pub fn all(cells: &[Cell]) -> Vec<Goal> {
     let peer = peer::rows(cells).into_iter().map(|row| Goal {
         at_least: true,
         holds: row.ratio >= 1.0,
         ..Goal::new(
             "ahead-of-peer",
-            format!("{} {} {}", row.cipher, row.size, way(row.direction)),
+            format!(
+                "{} {} {}",
+                row.cipher,
+                row.size,
+                direction_name(row.direction)
+            ),
             "of the peer's packets per second",
             row.ratio,
             1.0,
@@ -67,14 +79,14 @@ pub fn all(cells: &[Cell]) -> Vec<Goal> {
         .filter(|cell| (cell.axis, cell.frames) == (Axis::Table, Place::L2));
     let other =
         table.map(|cell| Goal::new("all-but-the-aead", on(cell), "ns", cell.other_ns, OTHER_NS));
-    let mut goals: Vec<Goal> = peer.chain(other).chain(flat(cells)).collect();
-    // Stable: within a goal they stay as they were measured.
+    let mut goals: Vec<Goal> = peer.chain(other).chain(flatness(cells)).collect();
+    // A stable sort keeps the order of measurement within a goal.
     goals.sort_by_key(|goal| NAMES.iter().position(|name| *name == goal.name));
     goals
 }
 
-/// Many against one of the same group.
-fn flat(cells: &[Cell]) -> impl Iterator<Item = Goal> {
+/// Compares many SAs or flows with one of the same group.
+fn flatness(cells: &[Cell]) -> impl Iterator<Item = Goal> {
     let many = cells.iter().filter(|cell| match cell.axis {
         Axis::Sas => cell.sas > 1,
         Axis::Flows => cell.flows > 1,
@@ -88,17 +100,22 @@ fn flat(cells: &[Cell]) -> impl Iterator<Item = Goal> {
         })?;
         let limit = one.ns * (1.0 + FLAT_PERCENT / 100.0) + FLAT_NS;
         let name = match cell.axis {
-            Axis::Sas => "flat-in-sas",
-            _ => "flat-in-flows",
+            Axis::Sas => "flatness-in-sas",
+            _ => "flatness-in-flows",
         };
         let on = format!("{}, {}", on(cell), cell.frames);
         Some(Goal::new(name, on, "ns", cell.ns, limit))
     })
 }
 
-/// What a figure is of.
+/// The name of a figure.
 pub fn on(cell: &Cell) -> String {
-    let base = format!("{} {} {}", cell.cipher, cell.size, way(cell.direction));
+    let base = format!(
+        "{} {} {}",
+        cell.cipher,
+        cell.size,
+        direction_name(cell.direction)
+    );
     match cell.axis {
         Axis::Table => base,
         Axis::Batch => format!("{base}, bursts of {}", cell.batch),
@@ -107,7 +124,7 @@ pub fn on(cell: &Cell) -> String {
     }
 }
 
-fn way(direction: Direction) -> &'static str {
+fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Seal => "seal",
         Direction::Open => "open",

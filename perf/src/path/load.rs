@@ -1,4 +1,4 @@
-//! The gateway and its packets: plaintext to seal, or really sealed packets with fresh numbers to open.
+//! The configuration of the worker, and its packets: plaintext to seal, or packets sealed with new sequence numbers to open.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -16,24 +16,23 @@ use super::points::{Order, Point};
 use super::ring::Frame;
 use crate::engine::figures::Direction;
 
-/// Octets of an Ethernet and of an IPv4 header.
+/// Header lengths in bytes.
 pub const ETHERNET: usize = 14;
 const IPV4: usize = 20;
-/// The gateway's MAC address, its router's, its own address and its peer's.
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
 const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 1, 1];
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 101);
 const MTU: usize = 1500;
-/// The default width of a replay window, in packets.
+/// The default replay window, in packets.
 const WINDOW: u32 = 4096;
 const TTL: u8 = 64;
 
-/// The peer gateway of a tunnel.
+/// The address of a tunnel's peer gateway.
 pub fn peer(tunnel: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::new(172, 16, 0, 1).to_bits() + tunnel as u32)
 }
 
-/// The first address of a tunnel's prefix, which has 24 bits.
+/// The first address of a tunnel's /24 prefix.
 fn far(tunnel: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::new(11, 0, 0, 0).to_bits() + ((tunnel as u32) << 8))
 }
@@ -45,10 +44,10 @@ fn key(cipher: Cipher, tunnel: usize) -> Result<Key> {
 }
 
 fn spi(tunnel: usize) -> Result<Spi> {
-    Spi::new(0x1000 + tunnel as u32).context("an SPI")
+    Spi::new(0x1000 + tunnel as u32).context("SPI 0 is reserved")
 }
 
-/// The SA that seals for a tunnel, at either end of it.
+/// The outbound SA of a tunnel, at either end.
 fn outbound(
     cipher: Cipher,
     tunnel: usize,
@@ -66,13 +65,13 @@ fn outbound(
     Ok(OutboundSa::new(config))
 }
 
-/// The SA that opens what [`outbound`] has sealed.
+/// The inbound SA that matches [`outbound`].
 pub fn inbound(cipher: Cipher, tunnel: usize) -> Result<InboundSa> {
     let config = InboundConfig::new(spi(tunnel)?, key(cipher, tunnel)?, WINDOW);
     Ok(InboundSa::new(config)?)
 }
 
-/// The gateway: a worker that sends everything to one router.
+/// The configuration of a worker whose packets all go to one router.
 pub fn config(point: Point) -> Result<WorkerConfig> {
     let net = |address, length| Ok::<_, anyhow::Error>(IpNet::V4(Ipv4Net::new(address, length)?));
     let tunnels = (0..point.sas).map(|tunnel| {
@@ -107,11 +106,11 @@ pub fn config(point: Point) -> Result<WorkerConfig> {
     })
 }
 
-/// Makes packets without end.
+/// Generates packets without end.
 pub struct Load {
     point: Point,
     count: usize,
-    /// By tunnel, where packets come sealed.
+    /// The peers' outbound SAs by tunnel; empty if packets arrive in plaintext.
     sas: Vec<OutboundSa>,
     inner: Vec<u8>,
 }
@@ -131,7 +130,7 @@ impl Load {
         })
     }
 
-    /// Writes the next packet into `frame`, and gives what it is inside and its tunnel.
+    /// Writes the next packet into `frame`. Returns the inner packet and its tunnel.
     pub fn fill<'a>(&'a mut self, frame: &'a mut Frame) -> Result<(&'a [u8], usize)> {
         let Point {
             order,
@@ -170,7 +169,7 @@ impl Load {
 /// A host and its port.
 type End = (Ipv4Addr, u16);
 
-/// The ends of a flow, here and behind a tunnel's peer.
+/// The endpoints of a flow: one on this side, one in the tunnel's prefix.
 fn flow(flow: usize, tunnel: usize) -> (End, End) {
     let (host, rest) = (flow % 254, flow / 254);
     let (net, port) = (rest % 254, rest / 254);
@@ -179,7 +178,7 @@ fn flow(flow: usize, tunnel: usize) -> (End, End) {
     ((near, 1024 + port as u16), (Ipv4Addr::from_bits(far), 443))
 }
 
-/// Writes IPv4 and UDP headers; what lies behind them is the payload.
+/// Writes the IPv4 and UDP headers. The rest of the packet is the payload.
 fn write(packet: &mut [u8], source: End, destination: End, n: usize, len: usize) {
     packet[..4].copy_from_slice(&[0x45, 0, (len >> 8) as u8, len as u8]);
     packet[4..6].copy_from_slice(&(n as u16).to_be_bytes());
@@ -202,13 +201,13 @@ fn checksum(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&(!sum as u16).to_be_bytes());
 }
 
-/// A plaintext packet as it has to come out of the tunnel: the gateway that seals takes one from its TTL.
+/// Changes a plaintext packet as the sealing gateway does: its TTL decreases by one.
 pub fn forwarded(packet: &mut [u8]) {
     packet[8] -= 1;
     checksum(packet);
 }
 
-/// The number that [`Load::fill`] gave a packet, as far as its header holds it.
+/// The lower 16 bits of the number that [`Load::fill`] gave a packet.
 pub fn number(packet: &[u8]) -> u16 {
     u16::from_be_bytes([packet[4], packet[5]])
 }

@@ -1,5 +1,5 @@
-//! The peer to beat: DPDK's ipsec-secgw with intel-ipsec-mb over memory rings, one core of this class (2.3 GHz TSC,
-//! AVX-512 with VAES), inner sizes.
+//! The reference figures to exceed: DPDK's ipsec-secgw with intel-ipsec-mb over memory rings, on one core (2.3 GHz TSC,
+//! AVX-512 with VAES). Sizes are of inner packets.
 
 use causeway_esp::Cipher;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use super::figures::Cell;
 use super::points::{Axis, Place};
 use crate::engine::figures::Direction;
 
-/// Million packets per second at 64, 512 and 1400 bytes.
+/// Mpps at 64, 512 and 1400 bytes.
 const PEER: [(Cipher, Direction, [f64; 3]); 4] = [
     (Cipher::Aes128Gcm, Direction::Seal, [10.0, 6.6, 4.3]),
     (Cipher::Aes256Gcm, Direction::Seal, [9.9, 6.6, 3.8]),
@@ -17,19 +17,26 @@ const PEER: [(Cipher, Direction, [f64; 3]); 4] = [
 ];
 const SIZES: [&str; 3] = ["64", "512", "1400"];
 
-/// Ours beside the peer's.
+/// A figure of Causeway, and the figure of DPDK ipsec-secgw for the same packets.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "PeerFigure"))]
 pub struct Row {
+    /// The AEAD.
     pub cipher: &'static str,
+    /// Size of the inner packet in bytes.
     pub size: &'static str,
+    /// The direction of the packets.
     pub direction: Direction,
+    /// Million packets per second of ipsec-secgw, as given.
     pub peer_mpps: f64,
+    /// Million packets per second of Causeway.
     pub mpps: f64,
-    /// Ours over the peer's.
+    /// `mpps` over `peer_mpps`.
     pub ratio: f64,
 }
 
-/// A row for each figure of the peer's that was measured here, with frames in L2 as the peer's are.
+/// One row for each peer figure that was measured here, with frames in L2 as in the peer's measurement.
 pub fn rows(cells: &[Cell]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (cipher, direction, figures) in PEER {

@@ -1,4 +1,4 @@
-//! What is measured: points, in groups that are compared with each other round by round.
+//! The measured points, in groups whose points are compared within each round.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::engine::figures::Direction;
 use crate::engine::workload::Workload;
 
-/// Packets that each point has in a round, at least.
+/// The minimum number of packets per point and round.
 pub const PACKETS: usize = 16384;
-/// Packets of a burst unless the burst is what is changed.
+/// Packets of a burst, except where the burst length varies.
 pub const BATCH: usize = 64;
 const BATCHES: [usize; 5] = [1, 4, 16, 64, 256];
 const SAS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
@@ -23,13 +23,14 @@ pub const SIZES: [Workload; 4] = [
     Workload::Imix,
 ];
 
-/// Where the packets lie when the worker gets them.
+/// The location of the packets when the worker receives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// In the L2 cache: as many frames as a burst has packets, at least 64, and as many to write to.
+    /// In the L2 cache: one frame for each packet of a burst, at least 64, and as many to transmit.
     L2,
-    /// Beyond it: 8192 frames of 4096 bytes, and as many to write to.
+    /// Beyond the L2 cache: 8192 frames of 4096 bytes, and as many to transmit.
     Beyond,
 }
 
@@ -42,17 +43,18 @@ impl fmt::Display for Place {
     }
 }
 
-/// How the packets of several SAs follow each other.
+/// The order of packets of several SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// A burst of each.
+    /// One burst of each SA in turn.
     Bursts,
-    /// A packet of each.
+    /// One packet of each SA in turn.
     Turns,
 }
 
-/// One thing to measure.
+/// One measured combination of parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     pub cipher: Cipher,
@@ -60,27 +62,31 @@ pub struct Point {
     pub place: Place,
     pub direction: Direction,
     pub batch: usize,
-    /// SAs of the direction, each of a tunnel of its own.
+    /// SAs of the direction, each in its own tunnel.
     pub sas: usize,
     pub order: Order,
     pub flows: usize,
-    /// What its group changes.
+    /// The parameter that varies within the group.
     pub axis: Axis,
 }
 
-/// What differs within a group.
+/// The parameter that varies within a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Axis {
-    /// Nothing but the direction.
+    /// Only the direction.
     Table,
+    /// The length of a burst.
     Batch,
+    /// The number of SAs.
     Sas,
+    /// The number of flows.
     Flows,
 }
 
 impl Point {
-    /// Frames that packets arrive in.
+    /// Number of frames to receive.
     pub fn packets(&self) -> usize {
         match self.place {
             Place::L2 => self.batch.max(BATCH),
@@ -88,19 +94,19 @@ impl Point {
         }
     }
 
-    /// Frames of both sides.
+    /// Number of frames to receive and transmit.
     pub fn frames(&self) -> usize {
         2 * self.packets()
     }
 }
 
-/// Points that take turns.
+/// Points that take turns within each round.
 pub struct Group {
     pub name: String,
     pub points: Vec<Point>,
 }
 
-/// All groups: the table, then what changes one thing, for one cipher and size or for all.
+/// All groups: the table, then the groups that vary one parameter, for one cipher and size or for all.
 pub fn groups(full: bool) -> Vec<Group> {
     let mut groups = Vec::new();
     for place in [Place::L2, Place::Beyond] {
@@ -156,7 +162,7 @@ fn axes(base: Point) -> impl Iterator<Item = Group> {
     .into_iter()
 }
 
-/// The points in both directions.
+/// A group with each point in both directions.
 fn group(base: Point, what: &str, points: impl IntoIterator<Item = Point>) -> Group {
     let both = |point: Point| Direction::BOTH.map(|direction| Point { direction, ..point });
     Group {

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use causeway_gateway::Stage;
 
-use super::Document;
+use super::document::Document;
 use super::figures::Cell;
 use super::goals::{Goal, on};
 
-/// Of a goal that more points than this have, only those that miss it are told one by one.
+/// A goal with more points than this lists only the points that miss it.
 const MANY: usize = 40;
 
 /// The whole report.
@@ -23,7 +23,7 @@ pub fn text(document: &Document) -> String {
     text
 }
 
-/// Whether two figures stand in one table.
+/// Whether two figures belong to one table.
 fn alike(one: &Cell, other: &Cell) -> bool {
     (one.axis, one.frames, one.cipher, one.order)
         == (other.axis, other.frames, other.cipher, other.order)
@@ -32,7 +32,7 @@ fn alike(one: &Cell, other: &Cell) -> bool {
 fn head(document: &Document) -> String {
     format!(
         "{}; core {}\n\
-         median of {} rounds; ns of the thread's own time per packet, in brackets the fastest and the slowest round\n",
+         median of {} rounds; ns of thread CPU time per packet, fastest and slowest round in brackets\n",
         document.machine.under(document.load),
         document.core,
         document.rounds,
@@ -86,14 +86,14 @@ fn peer(text: &mut String, document: &Document) {
     }
     let _ = writeln!(
         text,
-        "\nbeside DPDK's ipsec-secgw with intel-ipsec-mb over memory rings, Mpps\n{:<40}{:>8}{:>8}{:>8}",
-        "", "peer", "ours", "ratio"
+        "\ncompared with DPDK's ipsec-secgw with intel-ipsec-mb over memory rings, Mpps\n{:<40}{:>8}{:>10}{:>8}",
+        "", "peer", "Causeway", "ratio"
     );
     for row in &document.peer {
         let on = format!("{} {} {:?}", row.cipher, row.size, row.direction).to_lowercase();
         let _ = writeln!(
             text,
-            "{on:<40}{:>8.1}{:>8.2}{:>8.2}",
+            "{on:<40}{:>8.1}{:>10.2}{:>8.2}",
             row.peer_mpps, row.mpps, row.ratio
         );
     }
@@ -103,15 +103,10 @@ fn goals(text: &mut String, document: &Document) {
     let _ = writeln!(text, "\ngoals");
     for goals in document.goals.chunk_by(|a, b| a.name == b.name) {
         let held = goals.iter().filter(|goal| goal.holds).count();
-        let _ = writeln!(
-            text,
-            "{}: holds for {held} of {}",
-            goals[0].name,
-            goals.len()
-        );
-        let told = |goal: &&Goal| goals.len() <= MANY || !goal.holds;
-        for goal in goals.iter().filter(told) {
-            let verdict = if goal.holds { "held  " } else { "missed" };
+        let _ = writeln!(text, "{}: met by {held} of {}", goals[0].name, goals.len());
+        let listed = |goal: &&Goal| goals.len() <= MANY || !goal.holds;
+        for goal in goals.iter().filter(listed) {
+            let verdict = if goal.holds { "met   " } else { "missed" };
             let bound = if goal.at_least { "at least" } else { "at most" };
             let _ = writeln!(
                 text,

@@ -1,24 +1,24 @@
-//! A device that copies nothing: frames whose content is ready are handed over, as by DPDK's rings in memory.
+//! A device in memory that copies nothing: it passes frames with their content, as DPDK's memory rings do.
 
 use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use causeway_device::{Device, Intake, Level, Occupancy, Waker};
+use causeway_device::{Device, Diagnostics, Level, Occupancy, RxCursor, Waker};
 
-/// Octets of a frame, as AF_XDP's are by default; frames begin on pages.
+/// Bytes of a frame, AF_XDP's default. Frames begin at page boundaries.
 const FRAME_LEN: usize = 4096;
-/// Where a packet starts in its frame: behind the headroom of XDP.
+/// Offset of a packet in its frame: the headroom of XDP.
 const HEADROOM: usize = 256;
 const ROOM: usize = FRAME_LEN - HEADROOM;
 
-/// Frames of all devices of a group.
+/// The memory of the frames of all devices of a group.
 #[derive(Default)]
 pub struct Memory(Vec<u8>);
 
 impl Memory {
-    /// Cuts off one part for each count of frames, one after the other.
+    /// Reserves memory for each count of frames, in consecutive parts.
     pub fn parts(&mut self, counts: impl Iterator<Item = usize>) -> Parts<'_> {
         let needed = counts.sum::<usize>() * FRAME_LEN + FRAME_LEN;
         if self.0.len() < needed {
@@ -29,7 +29,7 @@ impl Memory {
     }
 }
 
-/// Memory that is not given away yet.
+/// Memory that is not assigned to a device yet.
 pub struct Parts<'a>(&'a mut [u8]);
 
 impl<'a> Parts<'a> {
@@ -48,41 +48,39 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A packet buffer, in 16 bytes: a pointer, as the peer's is, with the packet's length beside it.
+/// A packet buffer in 16 bytes: a pointer, as in DPDK, and the length of the packet.
 pub struct Frame<'a> {
     pub room: &'a mut [u8; ROOM],
     pub len: u32,
-    /// Whether it is one to receive into: a word, so that a frame has no padding, which would be copied octet by octet.
+    /// 1 for a receive frame. An integer instead of a flag avoids padding, which would be copied byte by byte.
     received: u32,
 }
 
 impl Frame<'_> {
-    /// The packet in it.
     pub fn packet(&self) -> &[u8] {
         &self.room[..self.len as usize]
     }
 }
 
-/// What the harness and the device hand to each other.
+/// The queues shared by the harness and the device.
 #[derive(Default)]
 pub struct Ends<'a> {
-    /// Packets that arrive, the last one first.
+    /// Packets to receive, in reverse order.
     pub ready: Vec<Frame<'a>>,
-    /// Frames whose packets were worked off, in the order of their arrival.
+    /// Released receive frames, in the order of release.
     pub done: Vec<Frame<'a>>,
-    /// Packets that were transmitted.
+    /// Transmitted packets.
     pub sent: Vec<Frame<'a>>,
-    /// Whether they stay there to be looked at, instead of coming home at once.
+    /// Whether transmitted packets stay in `sent` for inspection instead of being reclaimed at once.
     pub keeps: bool,
 }
 
-/// The worker's side. What it does for each packet it does in lists of its own; what it shares with the harness is
-/// looked at once a burst.
+/// The worker's side. Per-packet calls use private lists; the shared queues are accessed once per burst.
 pub struct Ring<'a> {
     ends: Rc<RefCell<Ends<'a>>>,
     released: Vec<Frame<'a>>,
-    /// Those to transmit, the next one last. When they run out, those that came home meanwhile take their place: each
-    /// is written as seldom as can be.
+    /// Frames to allocate, the next one last. When the list runs out, the reclaimed frames replace it, which avoids
+    /// copying each frame at reclaim.
     free: Vec<Frame<'a>>,
     home: Vec<Frame<'a>>,
     read: u64,
@@ -91,7 +89,7 @@ pub struct Ring<'a> {
 }
 
 impl<'a> Ring<'a> {
-    /// A device that receives from `inward` frames and has `outward` to transmit, and the harness's side of it.
+    /// A device with `inward` receive frames and `outward` transmit frames, and the harness's side of it.
     pub fn new(
         memory: &mut Parts<'a>,
         inward: usize,
@@ -122,7 +120,7 @@ impl<'a> Ring<'a> {
 
 impl Ring<'_> {
     #[cold]
-    fn turn(&mut self) {
+    fn refill_free(&mut self) {
         self.home.reverse();
         self.home.append(&mut self.free);
         mem::swap(&mut self.free, &mut self.home);
@@ -143,14 +141,14 @@ impl<'a> Device for Ring<'a> {
 
     fn allocate(&mut self) -> Option<Frame<'a>> {
         if self.free.is_empty() {
-            self.turn();
+            self.refill_free();
         }
         self.free.pop()
     }
 
     fn allocate_burst(&mut self, into: &mut Vec<Frame<'a>>, count: usize) {
         if self.free.len() < count {
-            self.turn();
+            self.refill_free();
         }
         let missing = count.saturating_sub(into.len());
         let rest = self.free.len().saturating_sub(missing);
@@ -175,7 +173,7 @@ impl<'a> Device for Ring<'a> {
         count
     }
 
-    fn forsake(&mut self) {}
+    fn invalidate_pending(&mut self) {}
 
     fn release(&mut self, frame: Frame<'a>) {
         if frame.received == 1 {
@@ -207,6 +205,21 @@ impl<'a> Device for Ring<'a> {
         self.waker.clone()
     }
 
+    fn rx_cursor(&mut self, ring: usize) -> Option<RxCursor> {
+        (ring == 0).then(|| RxCursor {
+            read: self.read,
+            unread: self.ends.borrow().ready.len(),
+            unseen: 0,
+        })
+    }
+
+    fn drain(&mut self, _timeout: Duration) -> bool {
+        self.maintain();
+        self.frames_home() == self.frames
+    }
+}
+
+impl Diagnostics for Ring<'_> {
     fn occupancy(&mut self) -> Occupancy {
         let ends = self.ends.borrow();
         let level = |entries| Level {
@@ -220,14 +233,6 @@ impl<'a> Device for Ring<'a> {
         }
     }
 
-    fn intake(&mut self, ring: usize) -> Option<Intake> {
-        (ring == 0).then(|| Intake {
-            read: self.read,
-            unread: self.ends.borrow().ready.len(),
-            unseen: 0,
-        })
-    }
-
     fn frames_total(&self) -> usize {
         self.frames
     }
@@ -235,10 +240,5 @@ impl<'a> Device for Ring<'a> {
     fn frames_home(&self) -> usize {
         let ends = self.ends.borrow();
         self.free.len() + self.home.len() + ends.ready.len() + ends.done.len()
-    }
-
-    fn drain(&mut self, _timeout: Duration) -> bool {
-        self.maintain();
-        self.frames_home() == self.frames
     }
 }

@@ -1,40 +1,44 @@
-//! How evenly the hash spreads flows over buckets, and a table's buckets over gateways.
+//! The spread of flows over buckets by the hash, and over gateways by the bucket table.
 //!
-//! Deterministic: the sets of flows and the key are fixed, so the figures are the same on any machine.
+//! The sets of flows and the key are fixed, so the figures are the same on any machine.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use anyhow::Result;
+use causeway_lab::output::print_line;
 use causeway_rescale::{Table, Weight};
 use causeway_steering::{Address, BUCKETS, FlowKey, SteerHash};
 use serde::Serialize;
 
-/// Flows of a set: sixteen for each bucket.
+/// Flows of a set: 16 per bucket.
 const FLOWS: u32 = 16 * BUCKETS;
 const TCP: u8 = 6;
 
-/// How one set of flows spreads.
+/// The spread of one set of flows.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FlowSpread"))]
 pub struct Spread {
-    /// The set.
+    /// The name of the set.
     pub what: String,
-    /// How many flows.
+    /// Flows of the set.
     pub flows: u32,
-    /// Chi-square of the buckets against equal shares; a fair hash gives about 4095, the degrees of
+    /// Chi-square of the buckets against equal shares. A fair hash gives about 4095, the degrees of
     /// freedom.
     pub chi_square: f64,
-    /// By how much the largest bucket is larger than the mean, in percent.
+    /// Excess of the largest bucket over the mean, in percent.
     pub largest_bucket_percent: f64,
-    /// By how much the largest gateway's share of flows is larger than the mean, in percent: for
-    /// clusters of 2 to 10 gateways.
+    /// Excess of the largest gateway's share of flows over the mean, in percent, for clusters of 2 to
+    /// 10 gateways.
     pub largest_gateway_percent: Vec<f64>,
 }
 
-/// The n-th address of a side.
+/// Address `n` of one side.
 type Side = fn(u32) -> Address;
-/// The n-th flow of a set, in which `client` and `server` make addresses of one family.
+/// Flow `n` of a set. `client` and `server` give addresses of one family.
 type Flow = fn(n: u32, client: Side, server: Side) -> FlowKey;
 
-/// What hosts do, and what somebody might do who wants to load one gateway but has not got the key.
+/// Typical flows of hosts, and flows of an attacker without the key who wants to load one gateway.
 const SETS: [(&str, Flow); 7] = [
     ("one client, every port", |n, client, server| {
         tcp((client(10), n as u16), (server(7), 443))
@@ -67,7 +71,7 @@ const SETS: [(&str, Flow); 7] = [
     }),
 ];
 
-/// Spreads every set, in both families.
+/// The spread of every set in both families.
 pub fn measure() -> Vec<Spread> {
     let hash = SteerHash::new(*b"the spread's key");
     let clusters: Vec<Vec<usize>> = (2..=10).map(cluster).collect();
@@ -97,10 +101,10 @@ fn tcp(a: (Address, u16), b: (Address, u16)) -> FlowKey {
     FlowKey::new(TCP, a, b)
 }
 
-/// For each bucket the gateway that carries it, in a cluster of so many equal ones.
+/// The gateway of each bucket in a cluster of equal gateways.
 fn cluster(gateways: usize) -> Vec<usize> {
     let members = (0..gateways).map(|n| (n.to_string(), Weight::ONE));
-    let table = Table::new(members).expect("a cluster has members");
+    let table = Table::new(members).expect("the cluster is not empty");
     let buckets = table.buckets().iter();
     buckets.map(|ordinal| ordinal.0.into()).collect()
 }
@@ -134,43 +138,45 @@ fn spread(what: String, buckets: impl Iterator<Item = u32>, clusters: &[Vec<usiz
     }
 }
 
-/// Prints a line for each set.
-pub fn print(spreads: &[Spread]) {
-    println!(
+/// Prints one line per set.
+pub fn print(spreads: &[Spread]) -> Result<()> {
+    print_line(format_args!(
         "\n{:<52} {:>10} {:>9}  gateway's excess over the mean, 2 to 10 gateways, %",
         format!("spread of {FLOWS} flows"),
         "chi-square",
         "bucket, %"
-    );
+    ))?;
     for spread in spreads {
         let gateways = spread.largest_gateway_percent.iter();
         let gateways: Vec<_> = gateways.map(|percent| format!("{percent:.1}")).collect();
-        println!(
+        print_line(format_args!(
             "{:<52} {:>10.0} {:>9.0}  {}",
             spread.what,
             spread.chi_square,
             spread.largest_bucket_percent,
             gateways.join(" ")
-        );
+        ))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// One in ten million: so rarely a fair hash leaves a bound, whatever the set.
+    /// A fair hash exceeds a bound with a probability of one in ten million, with any set.
     const DEVIATIONS: f64 = 5.2;
     const RARE: f64 = 1e-7;
 
-    /// The quantile of chi-square that lies so many deviations of a normal from the middle: Wilson and
-    /// Hilferty's cube, exact to some tenths of a percent for thousands of degrees of freedom.
+    /// The quantile of chi-square at `deviations` of a normal distribution, by the approximation of Wilson
+    /// and Hilferty. It is exact to some tenths of a percent for thousands of degrees of freedom.
     fn chi_square_quantile(degrees: f64, deviations: f64) -> f64 {
         let part = 2.0 / (9.0 * degrees);
         degrees * (1.0 - part + deviations * part.sqrt()).powi(3)
     }
 
-    /// The least number that none of the buckets reaches but rarely, if each is Poisson of this mean.
+    /// The smallest number that any bucket reaches with a probability below [`RARE`], if each bucket is Poisson
+    /// distributed with this mean.
     fn largest_of_poisson(mean: f64, buckets: u32) -> u32 {
         let mut term = (-mean).exp();
         let mut below = 0.0;
@@ -181,7 +187,7 @@ mod tests {
             below += term;
             term *= mean / f64::from(n + 1);
         }
-        unreachable!("a distribution ends")
+        unreachable!("the probabilities of a distribution sum up to 1")
     }
 
     fn fair(spread: &Spread) -> Result<(), String> {
@@ -203,7 +209,7 @@ mod tests {
             ));
         }
         for (gateways, percent) in (2..).zip(&spread.largest_gateway_percent) {
-            // A share is binomial; and where the buckets do not divide evenly, one has a bucket more.
+            // A share is binomial. Where the buckets do not divide evenly, one gateway has a bucket more.
             let gateways = f64::from(gateways);
             let deviation = ((gateways - 1.0) / f64::from(spread.flows)).sqrt();
             let bound = 100.0 * (DEVIATIONS * deviation + gateways / f64::from(BUCKETS));
@@ -224,9 +230,9 @@ mod tests {
         }
     }
 
-    /// What the bounds are worth: the sets are made so that simple hashes fail on them.
+    /// Shows that the bounds can fail: simple hashes exceed them on every set.
     #[test]
-    fn hashes_that_are_none_are_found_out() {
+    fn simple_hashes_fail_the_bounds() {
         let clusters: Vec<_> = (2..=10).map(cluster).collect();
         type Hash = fn(&FlowKey) -> u32;
         let simple: [(&str, Hash); 2] = [
@@ -254,9 +260,9 @@ mod tests {
         }
     }
 
-    /// Against tables: 99.9 % of chi-square with 100 degrees of freedom lie below 149.449.
+    /// Compares with published tables: the 99.9 % quantile of chi-square with 100 degrees of freedom is 149.449.
     #[test]
-    fn the_bounds_are_those_of_the_tables() {
+    fn the_quantiles_match_published_tables() {
         assert!((chi_square_quantile(100.0, 3.0902) - 149.449).abs() < 0.1);
         // P(Poisson(1) >= 10) is 1.11e-7, of >= 11 1.00e-8.
         assert_eq!(largest_of_poisson(1.0, 1), 11);

@@ -1,16 +1,17 @@
-//! Whether packets cross from VPC 1 to VPC 2; and who dropped them, where they do not.
+//! Checks that packets cross from VPC 1 to VPC 2, and reports the drop counters if they do not.
 
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use causeway_lab::measure::probe::{self, Probe};
-use causeway_lab::{Lab, Reasons, Site};
+use causeway_lab::status::Reasons;
+use causeway_lab::{Lab, Site};
 
-/// Probes the way from VPC 1 to VPC 2, once neighbours are resolved.
+/// Sends a probe from VPC 1 to VPC 2, after a first one that resolves all neighbours.
 ///
 /// # Errors
-/// Where the probe cannot be sent.
-pub fn crosses(lab: &Lab) -> Result<Probe> {
+/// The probe cannot be sent.
+pub fn run_probe(lab: &Lab) -> Result<Probe> {
     let few = probe::Plan {
         packets_per_flow: 20,
         rate: 5_000,
@@ -21,12 +22,12 @@ pub fn crosses(lab: &Lab) -> Result<Probe> {
     probe()
 }
 
-/// Holds the lab to it that the probe crosses.
+/// Checks that the probe crosses.
 ///
 /// # Errors
-/// What the probe found and every role has counted, where it does not cross.
+/// The probe does not cross. The error has its figures and the drop counters of every role.
 pub fn must_cross(lab: &Lab) -> Result<()> {
-    let fact = crosses(lab)?.fact("probe");
+    let fact = run_probe(lab)?.fact("probe");
     ensure!(
         fact.holds,
         "the probe does not cross: {}{}",
@@ -36,12 +37,12 @@ pub fn must_cross(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Holds the lab to it that the probe does not cross; `why` says why it should not.
+/// Checks that the probe does not cross, for the reason `why`.
 ///
 /// # Errors
-/// What the probe found, where it crosses.
+/// The probe crosses.
 pub fn must_not_cross(lab: &Lab, why: &str) -> Result<()> {
-    let fact = crosses(lab)?.fact("probe");
+    let fact = run_probe(lab)?.fact("probe");
     ensure!(
         !fact.holds,
         "the probe crosses, although {why}: {}",
@@ -50,19 +51,14 @@ pub fn must_not_cross(lab: &Lab, why: &str) -> Result<()> {
     Ok(())
 }
 
-/// What every role has lost since its start, a line for each counter's owner.
+/// The drop counters of every role since its start, one line for each program, worker and socket.
 fn losses(lab: &Lab) -> String {
     let mut lines = String::new();
     for site in lab.role_sites() {
         match lab.status(site) {
             Ok(status) => {
                 line(&mut lines, site, "dropped", &status.steering.drops);
-                line(
-                    &mut lines,
-                    site,
-                    "left to the kernel",
-                    &status.steering.punts,
-                );
+                line(&mut lines, site, "punted", &status.steering.punts);
                 for worker in &status.workers {
                     line(&mut lines, site, "worker dropped", &worker.drops);
                     line(&mut lines, site, "socket dropped", &worker.kernel_drops);
@@ -78,7 +74,7 @@ fn losses(lab: &Lab) -> String {
 
 fn line(lines: &mut String, site: Site, what: &str, reasons: &Reasons) {
     if !reasons.is_empty() {
-        // Writing to a string does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(lines, "\n{site} {what}: {reasons:?}");
     }
 }

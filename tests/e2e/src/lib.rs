@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: a lab with the binary that `cargo xtask build` made.
+//! Helpers of the end-to-end tests: labs that run the binary of `cargo xtask build`.
 
 mod crossing;
 
@@ -9,61 +9,61 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_lab::measure::laws;
+use causeway_lab::measure::invariants;
 use causeway_lab::{Lab, Options, Process, Site};
 
-pub use crossing::{crosses, must_cross, must_not_cross};
+pub use crossing::{must_cross, must_not_cross, run_probe};
 
-/// No wait for a lab's roles is longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit of [`wait_until`].
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Labs share the machine's cores: one at a time in a test binary, or they measure each other.
-static TURN: Mutex<()> = Mutex::new(());
+/// Only one lab of a test binary runs at a time, because labs on the same cores would disturb each other.
+static ONE_LAB: Mutex<()> = Mutex::new(());
 
-/// A lab whose turn it is.
-pub struct Turn {
-    // Dropped in this order: the next lab starts when this one is gone.
+/// The only running lab of this test binary.
+pub struct ExclusiveLab {
+    // Fields are dropped in this order, so that the next lab starts after the removal of this one.
     lab: Lab,
-    _turn: MutexGuard<'static, ()>,
+    _only: MutexGuard<'static, ()>,
 }
 
-impl Deref for Turn {
+impl Deref for ExclusiveLab {
     type Target = Lab;
     fn deref(&self) -> &Lab {
         &self.lab
     }
 }
 
-impl DerefMut for Turn {
+impl DerefMut for ExclusiveLab {
     fn deref_mut(&mut self) -> &mut Lab {
         &mut self.lab
     }
 }
 
-/// Waits for this test's turn and lays a lab out.
+/// Waits until no other lab runs, then builds a lab without running roles.
 ///
 /// # Errors
-/// Where the lab cannot be laid out.
-pub fn laid_out(options: Options) -> Result<Turn> {
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+/// The lab cannot be built.
+pub fn build_lab(options: Options) -> Result<ExclusiveLab> {
+    let only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::new(options)?;
-    Ok(Turn { lab, _turn: turn })
+    Ok(ExclusiveLab { lab, _only: only })
 }
 
-/// As [`laid_out`], with all roles running.
+/// Builds a lab and starts all roles.
 ///
 /// # Errors
-/// Where a role does not start.
-pub fn running(options: Options) -> Result<Turn> {
-    let mut lab = laid_out(options)?;
+/// The lab cannot be built, or a role does not start.
+pub fn start_lab(options: Options) -> Result<ExclusiveLab> {
+    let mut lab = build_lab(options)?;
     lab.start_roles()?;
     Ok(lab)
 }
 
-/// The lab's defaults over the built binary and kernel program.
+/// The default options, with the built binary and kernel program.
 ///
 /// # Errors
-/// Where one of them is not built.
+/// One of them is not built.
 pub fn options() -> Result<Options> {
     let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
     let built = |file: &str| {
@@ -77,54 +77,68 @@ pub fn options() -> Result<Options> {
     ))
 }
 
-/// Runs a command on a machine of the lab and returns what it printed.
+/// The default options with another number of gateways on each side.
 ///
 /// # Errors
-/// Where it fails.
+/// As [`options`].
+pub fn with_gateways(gateways: u8) -> Result<Options> {
+    Ok(Options {
+        gateways,
+        ..options()?
+    })
+}
+
+/// Runs a command on a machine of the lab and returns its output.
+///
+/// # Errors
+/// The command fails.
 pub fn output(lab: &Lab, site: Site, program: &str, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(program);
     command.args(arguments);
     let process: Process = lab.spawn(site, program, &command)?;
-    process.finish(Duration::from_secs(10))
+    process.wait_for_output(Duration::from_secs(10))
 }
 
-/// Stops all roles and holds their last words to the laws.
+/// Stops all roles and checks the invariants of their final status.
 ///
 /// # Errors
-/// A law that is broken.
-pub fn ends_in_order(lab: &mut Lab) -> Result<()> {
-    let finals = lab.stop_roles();
+/// A role does not stop cleanly, or an invariant is violated.
+pub fn stop_cleanly(lab: &mut Lab) -> Result<()> {
+    let exits = lab.stop_roles();
     for fact in [
-        laws::clean_end(&finals),
-        laws::counters(&finals),
-        laws::frames_home(&finals),
+        invariants::clean_end(&exits),
+        invariants::counters(&exits),
+        invariants::frames_home(&exits),
     ] {
         ensure!(fact.holds, "{fact:?}");
     }
     Ok(())
 }
 
-/// What `causeway local` says at a VPC's demux, and whether it did what it was told.
+/// Runs `causeway local` for a VPC's demux. Returns whether it succeeded, and its output.
 ///
 /// # Errors
-/// Where it cannot be started.
-pub fn local(lab: &Lab, vpc: u8, words: &[&str]) -> Result<(bool, String)> {
+/// The command cannot be started.
+pub fn local(lab: &Lab, vpc: u8, arguments: &[&str]) -> Result<(bool, String)> {
     let socket = lab.folder().join(format!("v{vpc}-demux/control.sock"));
     let mut command = Command::new(&lab.options().causeway);
-    command.args(["local", "--socket"]).arg(socket).args(words);
+    command
+        .args(["local", "--socket"])
+        .arg(socket)
+        .args(arguments);
     let output = command.output()?;
-    let said = [output.stdout, output.stderr].concat();
-    Ok((output.status.success(), String::from_utf8(said)?))
+    let printed = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8(printed)?))
 }
 
-/// Waits until something is so.
+/// Polls a condition until it is true.
 ///
 /// # Errors
-/// It does not become so.
-pub fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so()? {
-        ensure!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+/// The condition is not true within the time limit.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
@@ -133,7 +147,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> 
 /// Whether an XDP program is attached to the NIC of a machine.
 ///
 /// # Errors
-/// Where `ip` fails.
+/// `ip` fails.
 pub fn has_xdp(lab: &Lab, site: Site) -> Result<bool> {
     let links = output(lab, site, "ip", &["-details", "link", "show"])?;
     ensure!(links.contains("link/ether"), "`ip link` printed: {links}");

@@ -4,31 +4,31 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{crosses, laid_out, local, options, until};
+use causeway_e2e_tests::{build_lab, local, run_probe, wait_until, with_gateways};
+use causeway_lab::measure::direction::Directions;
 use causeway_lab::measure::flood::{self, Plan, SMALL};
-use causeway_lab::measure::iperf::Way;
 use causeway_lab::measure::window::Window;
-use causeway_lab::{Family, Lab, Options, Site};
+use causeway_lab::{Family, Lab, Site};
 
-/// Few enough for two cores, and some flows whose buckets are never idle.
+/// A load for two cores, with some flows whose buckets are never idle.
 const FLOOD: Plan = Plan {
     flows: 64,
     busy_flows: 4,
     rate: 1_000,
     size: SMALL,
-    way: Way::Both,
+    directions: Directions::Both,
 };
-/// Longer than a flood, in nanoseconds.
+/// A time window longer than a flood, in nanoseconds.
 const LONG: u64 = 600_000_000_000;
 
-/// What `causeway local gateway list` prints.
+/// The output of `causeway local gateway list`.
 fn list(lab: &Lab, vpc: u8) -> Result<String> {
-    let (done, said) = local(lab, vpc, &["gateway", "list"])?;
-    ensure!(done, "{said}");
-    Ok(said)
+    let (done, printed) = local(lab, vpc, &["gateway", "list"])?;
+    ensure!(done, "{printed}");
+    Ok(printed)
 }
 
-/// One demux, two peerings with the same gateways: a peering for each family.
+/// Configures two peerings with the same gateways on one demux: one peering for each family.
 fn peering_for_each_family(lab: &Lab) -> Result<()> {
     let causeway = &lab.options().causeway;
     let home = |site: Site| lab.folder().join(site.to_string());
@@ -77,34 +77,31 @@ fn peering_for_each_family(lab: &Lab) -> Result<()> {
 }
 
 #[test]
-fn a_gateway_of_two_clusters_leaves_one_of_them() -> Result<()> {
-    let mut lab = laid_out(Options {
-        gateways: 2,
-        ..options()?
-    })?;
+fn a_gateway_in_two_clusters_leaves_only_one() -> Result<()> {
+    let mut lab = build_lab(with_gateways(2)?)?;
     lab.configure()?;
     peering_for_each_family(&lab)?;
     lab.start_roles()?;
-    // Both peerings of each demux have heard their peer, through both gateways.
+    // Both peerings of each demux reach their peer through both gateways.
     for vpc in [1, 2] {
-        until("all pairs are up", || {
+        wait_until("all pairs are up", || {
             Ok(list(&lab, vpc)?.matches("  up  ").count() == 4)
         })?;
     }
-    crosses(&lab)?;
+    run_probe(&lab)?;
     let drain = |vpc, peering: &[&str]| {
-        let words = ["gateway", "drain", "--gateway", "gateway-1"];
-        local(&lab, vpc, &[&words, peering].concat())
+        let arguments = ["gateway", "drain", "--gateway", "gateway-1"];
+        local(&lab, vpc, &[&arguments, peering].concat())
     };
-    let (done, said) = drain(1, &[])?;
-    ensure!(!done && said.contains("--peering"), "{said}");
-    let ((), records) = flood::around(&lab, FLOOD, Instant::now(), || {
+    let (done, printed) = drain(1, &[])?;
+    ensure!(!done && printed.contains("--peering"), "{printed}");
+    let ((), records) = flood::during(&lab, FLOOD, Instant::now(), || {
         for (vpc, peering) in [(1, "vpc-2"), (2, "vpc-1")] {
-            let (done, said) = drain(vpc, &["--peering", peering])?;
-            ensure!(done && said.contains("2048 buckets moved"), "{said}");
+            let (done, printed) = drain(vpc, &["--peering", peering])?;
+            ensure!(done && printed.contains("2048 buckets moved"), "{printed}");
         }
-        // What is sent now goes by the new tables.
-        crosses(&lab).map(drop)
+        // These packets use the new tables.
+        run_probe(&lab).map(drop)
     })?;
     for record in &records {
         let all = Window::of(record, &(0..LONG));
@@ -112,14 +109,14 @@ fn a_gateway_of_two_clusters_leaves_one_of_them() -> Result<()> {
         ensure!(all.sent > 100 && wrong == [0; 3], "{all:?}");
     }
     for (vpc, peering) in [(1, "vpc-2"), (2, "vpc-1")] {
-        let said = list(&lab, vpc)?;
-        let (drained, whole) = said.split_once("\n\n").context("one peering")?;
+        let printed = list(&lab, vpc)?;
+        let (drained, whole) = printed.split_once("\n\n").context("one peering")?;
         ensure!(
             drained.starts_with(peering) && drained.contains("4096"),
-            "{said}"
+            "{printed}"
         );
-        ensure!(whole.starts_with("ipv6: epoch 0"), "{said}");
-        ensure!(whole.matches("2048").count() == 2, "{said}");
+        ensure!(whole.starts_with("ipv6: epoch 0"), "{printed}");
+        ensure!(whole.matches("2048").count() == 2, "{printed}");
     }
     Ok(())
 }

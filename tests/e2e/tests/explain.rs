@@ -1,21 +1,20 @@
-//! What `causeway explain` says of a flow is what its packets do, and what the peer's demux does with
-//! their answers.
+//! `causeway explain` predicts the gateway of a flow's packets, and the gateway of the replies at the peer's demux.
 
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{options, running};
-use causeway_lab::{Family, Lab, Options, Site};
+use causeway_e2e_tests::{options, start_lab};
+use causeway_lab::{Family, Lab, Site};
 use serde_json::Value;
 
 const FLOWS: u16 = 6;
 const PACKETS: u64 = 20;
 const PORT: u16 = 9009;
 
-/// What a demux says of a flow.
-fn explained(lab: &Lab, vpc: u8, flow: &str) -> Result<Value> {
+/// The trace that a demux returns for a flow.
+fn explain(lab: &Lab, vpc: u8, flow: &str) -> Result<Value> {
     let socket = lab
         .folder()
         .join(format!("{}/control.sock", Site::demux(vpc)));
@@ -28,44 +27,41 @@ fn explained(lab: &Lab, vpc: u8, flow: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// What went to each gateway, by name.
+/// The packets steered to each gateway, by name.
 fn counts(lab: &Lab, vpc: u8) -> Result<Vec<(String, u64)>> {
     let gateways = lab.status(Site::demux(vpc))?.steering.gateways;
     let counts = gateways.into_iter().map(|each| (each.name, each.packets));
     Ok(counts.collect())
 }
 
-fn step<'a>(story: &'a Value, name: &str) -> Result<&'a Value> {
-    let steps = story["steps"].as_array().context("no steps")?;
+fn step<'a>(trace: &'a Value, name: &str) -> Result<&'a Value> {
+    let steps = trace["steps"].as_array().context("no steps")?;
     let step = steps.iter().find(|step| step["step"] == name);
-    step.with_context(|| format!("no {name} in {story}"))
+    step.with_context(|| format!("no {name} in {trace}"))
 }
 
 #[test]
-fn packets_go_where_it_was_said() -> Result<()> {
-    let lab = running(Options {
-        gateways: 3,
-        ..options()?
-    })?;
+fn packets_go_to_the_explained_gateway() -> Result<()> {
+    let lab = start_lab(options()?)?;
     let [near, far] = [1, 2].map(|vpc| Site::host(vpc, 1).address(Family::Ipv4));
     let mut gateways = std::collections::BTreeSet::new();
     for port in (20_000..).take(FLOWS.into()) {
         let flow = format!("{near}:{port} > {far}:{PORT} udp");
-        let told = explained(&lab, 1, &flow)?;
-        let named = told["end"]["sent"]["gateway"].as_str();
-        let named = named.with_context(|| format!("not sent: {told}"))?;
-        // The peer's own demux says of the answer what this one says that it will.
+        let trace = explain(&lab, 1, &flow)?;
+        let named = trace["end"]["sent"]["gateway"].as_str();
+        let named = named.with_context(|| format!("not sent: {trace}"))?;
+        // The trace of this demux predicts the trace of the reply at the peer's demux.
         let answer = format!("{far}:{PORT} > {near}:{port} udp");
-        let there = explained(&lab, 2, &answer)?;
-        for what in ["/bucket", "/gateway", "/table/digest"] {
-            let [said, done] = [&told["answer"], &there].map(|story| {
-                let name = if what == "/bucket" { "bucket" } else { "entry" };
-                step(story, name).map(|step| step.pointer(what).cloned())
+        let there = explain(&lab, 2, &answer)?;
+        for key in ["/bucket", "/gateway", "/table/digest"] {
+            let [predicted, actual] = [&trace["answer"], &there].map(|trace| {
+                let name = if key == "/bucket" { "bucket" } else { "entry" };
+                step(trace, name).map(|step| step.pointer(key).cloned())
             });
-            let (said, done) = (said?, done?);
+            let (predicted, actual) = (predicted?, actual?);
             ensure!(
-                said.is_some() && said == done,
-                "{said:?}, and there {done:?}"
+                predicted.is_some() && predicted == actual,
+                "{key}: predicted {predicted:?}, the peer has {actual:?}"
             );
         }
 
@@ -73,7 +69,7 @@ fn packets_go_where_it_was_said() -> Result<()> {
         lab.inside(Site::host(1, 1), || {
             let socket = UdpSocket::bind(("0.0.0.0", port))?;
             for _ in 0..PACKETS {
-                // Nobody listens there, as the far kernel may say meanwhile: not an error here.
+                // The port has no listener, so `send_to` may return an ICMP error.
                 let _ = socket.send_to(&[0; 100], (far, PORT));
             }
             Ok(())
@@ -91,7 +87,10 @@ fn packets_go_where_it_was_said() -> Result<()> {
             }
         };
         let names: Vec<&str> = grown.iter().map(|(name, _)| name.as_str()).collect();
-        ensure!(names == [named], "{flow}: told {named}, counted {grown:?}");
+        ensure!(
+            names == [named],
+            "{flow}: explained as {named}, counted at {grown:?}"
+        );
         gateways.insert(named.to_owned());
     }
     ensure!(gateways.len() > 1, "{FLOWS} flows all went to {gateways:?}");

@@ -1,15 +1,16 @@
-//! What a crash, a restart and a wrong start leave behind.
+//! Crashes, restarts and failed starts.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{
-    crosses, ends_in_order, has_xdp, laid_out, must_cross, must_not_cross, options, running,
+    build_lab, has_xdp, must_cross, must_not_cross, run_probe, start_lab, stop_cleanly,
+    with_gateways,
 };
 use causeway_lab::{Family, Inner, Lab, Options, Placement, Site};
 
-/// What `ip` says inside a machine of the lab.
+/// Runs `ip` inside a machine of the lab and returns its output.
 fn ip(lab: &Lab, site: Site, line: &str) -> Result<String> {
     let output = Command::new("ip")
         .args(["-n", &lab.namespace(site)])
@@ -20,36 +21,35 @@ fn ip(lab: &Lab, site: Site, line: &str) -> Result<String> {
 }
 
 #[test]
-fn a_killed_process_leaves_nothing_attached_and_starts_again() -> Result<()> {
-    let mut lab = running(Options {
-        gateways: 2,
-        ..options()?
-    })?;
+fn a_killed_process_leaves_no_program_attached_and_starts_again() -> Result<()> {
+    let mut lab = start_lab(with_gateways(2)?)?;
     for role in [Site::demux(1), Site::gateway(1, 1), Site::gateway(2, 2)] {
-        ensure!(has_xdp(&lab, role)?, "{role} runs without its program");
+        ensure!(has_xdp(&lab, role)?, "{role} runs without an XDP program");
         lab.kill_role(role)?;
-        ensure!(!has_xdp(&lab, role)?, "{role} left its program behind");
+        ensure!(
+            !has_xdp(&lab, role)?,
+            "{role} has left its XDP program attached"
+        );
     }
     lab.start_roles()?;
-    // Both gateways of each side carry again: the senders' numbers went on from the disk, so
-    // that the peers' windows took them.
+    // Both gateways of each VPC carry packets again: the sequence numbers continue after the reserved ones on disk, so
+    // that the replay windows accept them.
     must_cross(&lab)
 }
 
-/// The kernel forgets neighbours and routes of a NIC that goes down; sockets and program stay.
+/// A NIC that goes down loses its neighbours and routes, but keeps sockets and XDP program.
 #[test]
-fn a_nic_that_was_down_carries_again() -> Result<()> {
+fn packets_cross_again_after_a_nic_was_down() -> Result<()> {
     for outer in [Family::Ipv4, Family::Ipv6] {
-        carries_again(outer).with_context(|| format!("tunnels over {outer}"))?;
+        take_nics_down(outer).with_context(|| format!("tunnels over {outer}"))?;
     }
     Ok(())
 }
 
-fn carries_again(outer: Family) -> Result<()> {
-    let mut lab = running(Options {
-        gateways: 1,
+fn take_nics_down(outer: Family) -> Result<()> {
+    let mut lab = start_lab(Options {
         outer,
-        ..options()?
+        ..with_gateways(1)?
     })?;
     must_cross(&lab)?;
     for site in [Site::demux(1), Site::gateway(1, 1)] {
@@ -58,7 +58,7 @@ fn carries_again(outer: Family) -> Result<()> {
         ip(&lab, site, "link set cwlab0 down")?;
         must_not_cross(&lab, &format!("the NIC of {site} is down"))?;
         ip(&lab, site, "link set cwlab0 up")?;
-        // What the kernel does not bring back itself.
+        // The kernel does not restore these routes.
         for route in routes.lines() {
             ip(
                 &lab,
@@ -69,30 +69,29 @@ fn carries_again(outer: Family) -> Result<()> {
         std::thread::sleep(Duration::from_secs(1));
         must_cross(&lab).with_context(|| format!("after {site}"))?;
     }
-    ends_in_order(&mut lab)
+    stop_cleanly(&mut lab)
 }
 
-/// A host was replaced while its gateway was away: the kernel still has the old MAC address, and
-/// nothing but a question will tell it.
+/// A host was replaced while its gateway did not run. The kernel still has the old MAC address, and only a neighbour lookup
+/// can correct it.
 #[test]
-fn a_host_that_was_replaced_is_found_again() -> Result<()> {
+fn a_replaced_host_is_found_again() -> Result<()> {
     for (inner, family) in [(Inner::Ipv4, Family::Ipv4), (Inner::Ipv6, Family::Ipv6)] {
-        replaced(inner, family).with_context(|| format!("over {family}"))?;
+        replace_host(inner, family).with_context(|| format!("over {family}"))?;
     }
     Ok(())
 }
 
-fn replaced(inner: Inner, family: Family) -> Result<()> {
-    let mut lab = laid_out(Options {
-        gateways: 1,
+fn replace_host(inner: Inner, family: Family) -> Result<()> {
+    let mut lab = build_lab(Options {
         inner,
-        ..options()?
+        ..with_gateways(1)?
     })?;
     let (demux_address, host_address) = (
         Site::demux(2).address(family),
         Site::host(2, 1).address(family),
     );
-    // A host that asks for its demux would give itself away to the whole subnet.
+    // A neighbour lookup by the host would show its MAC address to the whole subnet.
     let link = ip(&lab, Site::demux(2), "-br link show cwlab0")?;
     let demux = link.split_whitespace().nth(2).context("no MAC address")?;
     let silent = format!("neigh replace {demux_address} lladdr {demux} dev cwlab0 nud permanent");
@@ -101,10 +100,10 @@ fn replaced(inner: Inner, family: Family) -> Result<()> {
         format!("neigh replace {host_address} lladdr 02:00:00:00:09:09 dev cwlab0 nud stale");
     ip(&lab, Site::gateway(2, 1), &entry)?;
     lab.start_roles()?;
-    must_not_cross(&lab, "the host's old address leads nowhere")?;
-    // The kernel doubts an entry for 5 s and then asks three times, a second apart.
+    must_not_cross(&lab, "the host's old MAC address is not in use")?;
+    // The kernel keeps a stale entry for 5 s and then sends three lookups, one per second.
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !crosses(&lab)?.fact("probe").holds {
+    while !run_probe(&lab)?.fact("probe").holds {
         ensure!(Instant::now() < deadline, "the host is not found again");
     }
     Ok(())
@@ -112,21 +111,17 @@ fn replaced(inner: Inner, family: Family) -> Result<()> {
 
 #[test]
 fn nothing_crosses_without_the_demux() -> Result<()> {
-    let mut lab = running(Options {
-        gateways: 1,
-        ..options()?
-    })?;
+    let mut lab = start_lab(with_gateways(1)?)?;
     must_cross(&lab)?;
     lab.kill_role(Site::demux(1))?;
     must_not_cross(&lab, "there is no demux")
 }
 
 #[test]
-fn a_role_says_what_keeps_it_from_starting() -> Result<()> {
-    let mut lab = laid_out(Options {
-        gateways: 1,
+fn a_role_reports_why_it_does_not_start() -> Result<()> {
+    let mut lab = build_lab(Options {
         placement: Placement::Local,
-        ..options()?
+        ..with_gateways(1)?
     })?;
     lab.configure()?;
     let role = Site::demux(1);
@@ -144,14 +139,14 @@ fn a_role_says_what_keeps_it_from_starting() -> Result<()> {
         let mut process = lab.spawn(role, "wrong", &command)?;
         let status = process
             .wait(Duration::from_secs(10))?
-            .context("it started")?;
-        ensure!(!status.success(), "it ended without an error");
+            .context("the role started")?;
+        ensure!(!status.success(), "the role ended without an error");
         process.stderr()
     };
     let object = lab.options().xdp_object.display().to_string();
 
-    let absent = start(&text, "/nowhere/causeway-xdp.o")?;
-    ensure!(absent.contains("cargo xtask build"), "{absent}");
+    let no_object = start(&text, "/nowhere/causeway-xdp.o")?;
+    ensure!(no_object.contains("cargo xtask build"), "{no_object}");
     let nic = start(
         &text.replace("name = \"cwlab0\"\nmode", "name = \"eth9\"\nmode"),
         &object,

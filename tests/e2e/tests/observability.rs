@@ -1,12 +1,13 @@
-//! What operators see: metrics that agree with the status, and the kernel program's own words.
+//! Status, metrics and log: their agreement, their keys, and the absence of secrets.
 
 use std::net::UdpSocket;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use causeway_e2e_tests::{options, running};
-use causeway_lab::measure::probe;
-use causeway_lab::{Family, Inner, Lab, Options, Site, Status};
+use causeway_e2e_tests::{run_probe, start_lab, with_gateways};
+use causeway_lab::status::{Status, Steering, Worker};
+use causeway_lab::{Family, Inner, Lab, Options, Site};
+use serde_json::{Value, json};
 
 fn sample(metrics: &str, series: &str) -> Result<u64> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series));
@@ -14,35 +15,52 @@ fn sample(metrics: &str, series: &str) -> Result<u64> {
     Ok(value.trim().parse()?)
 }
 
-/// Status and metrics between which no counter moved: markers and ARP come whenever they like, so
-/// only a status that is the same before and after tells what the metrics were read from.
-fn at_one_moment(lab: &Lab, site: Site) -> Result<(Status, String)> {
+/// Reads `other` between two reads of the status, until no packet was counted between the two.
+///
+/// Markers and ARP arrive at any time. Equal packet counters before and after show that `other` has them too.
+fn at_one_moment<T>(lab: &Lab, site: Site, other: impl Fn() -> Result<T>) -> Result<(Status, T)> {
     let mut before = lab.status(site)?;
     for _ in 0..100 {
-        let metrics = lab.metrics(site)?;
+        let read = other()?;
         let after = lab.status(site)?;
-        if before == after {
-            return Ok((after, metrics));
+        if packets(&before) == packets(&after) {
+            return Ok((after, read));
         }
         before = after;
     }
-    bail!("the counters of {site} do not rest: {before:?}")
+    bail!("the packet counters of {site} never stay equal: {before:?}")
+}
+
+/// The packet counters of the XDP program and of each worker.
+fn packets(status: &Status) -> (&Steering, Vec<[u64; 6]>) {
+    let workers = status.workers.iter().map(|worker| {
+        let Worker {
+            received,
+            sent,
+            originated,
+            waiting,
+            sealed,
+            opened,
+            ..
+        } = worker;
+        [
+            *received,
+            *sent,
+            *originated,
+            *waiting,
+            sealed.packets,
+            opened.packets,
+        ]
+    });
+    (&status.steering, workers.collect())
 }
 
 #[test]
-fn metrics_say_what_the_status_says() -> Result<()> {
-    let lab = running(Options {
-        gateways: 1,
-        ..options()?
-    })?;
-    probe::run(
-        &lab,
-        Site::host(1, 1),
-        Site::host(2, 1),
-        &probe::Plan::default(),
-    )?;
+fn metrics_agree_with_the_status() -> Result<()> {
+    let lab = start_lab(with_gateways(1)?)?;
+    run_probe(&lab)?;
     let gateway = Site::gateway(1, 1);
-    let (status, metrics) = at_one_moment(&lab, gateway)?;
+    let (status, metrics) = at_one_moment(&lab, gateway, || lab.metrics(gateway))?;
     let worker = &status.workers[0];
     ensure!(worker.sealed.packets > 0, "nothing was sealed: {worker:?}");
     let labels = "{gateway=\"gateway-1\",worker=\"0\"}";
@@ -67,20 +85,84 @@ fn metrics_say_what_the_status_says() -> Result<()> {
     Ok(())
 }
 
+/// Programs outside of this repository read the status by its JSON keys. This test does so too, without the shared types.
+#[test]
+fn the_status_document_keeps_its_keys() -> Result<()> {
+    let lab = start_lab(with_gateways(1)?)?;
+    run_probe(&lab)?;
+    let raw = |site| -> Result<Value> { Ok(serde_json::from_str(&lab.get(site, "/status")?)?) };
+    let gateway = Site::gateway(1, 1);
+    let (status, document) = at_one_moment(&lab, gateway, || raw(gateway))?;
+    let worker = &status.workers[0];
+    let keys = [
+        ("/role", json!("gateway")),
+        ("/ready", json!(true)),
+        ("/drained", json!(false)),
+        ("/nic/name", json!(status.nic.name)),
+        ("/nic/xdp_mode", json!(status.nic.xdp_mode.name())),
+        ("/nic/mtu", json!(1500)),
+        ("/steering/received", json!(status.steering.received)),
+        ("/steering/to_worker", json!(status.steering.to_worker)),
+        ("/steering/to_gateway", json!(0)),
+        ("/steering/drops", json!(status.steering.drops)),
+        ("/steering/punts", json!(status.steering.punts)),
+        ("/workers/0/gateway", json!("gateway-1")),
+        ("/workers/0/worker", json!(0)),
+        ("/workers/0/core", json!(worker.core)),
+        ("/workers/0/copy_mode", json!(worker.copy_mode.name())),
+        ("/workers/0/received", json!(worker.received)),
+        ("/workers/0/sent", json!(worker.sent)),
+        ("/workers/0/originated", json!(worker.originated)),
+        ("/workers/0/waiting", json!(worker.waiting)),
+        ("/workers/0/sealed/packets", json!(worker.sealed.packets)),
+        ("/workers/0/sealed/bytes", json!(worker.sealed.bytes)),
+        ("/workers/0/opened/packets", json!(worker.opened.packets)),
+        ("/workers/0/drops", json!(worker.drops)),
+        ("/workers/0/kernel_drops", json!(worker.kernel_drops)),
+        ("/workers/0/tunnels/0/peering", json!("vpc-2")),
+        ("/workers/0/tunnels/0/path_mtu", json!(1500)),
+        ("/workers/0/sa_changes/installed", json!(0)),
+        ("/workers/0/frames/total", json!(worker.frames.total)),
+    ];
+    has(&document, &keys)?;
+    let demux = Site::demux(1);
+    let (status, document) = at_one_moment(&lab, demux, || raw(demux))?;
+    let steered = &status.steering.gateways[0];
+    let keys = [
+        ("/role", json!("demux")),
+        ("/steering/gateways/0/name", json!("gateway-1")),
+        ("/steering/gateways/0/packets", json!(steered.packets)),
+        ("/steering/gateways/0/bytes", json!(steered.bytes)),
+        ("/tables/0/epoch", json!(0)),
+        ("/tables/0/pairs/0/gateway", json!("gateway-1")),
+        ("/tables/0/pairs/0/buckets", json!(4096)),
+    ];
+    has(&document, &keys)
+}
+
+/// Checks values of a JSON document by their JSON pointers.
+fn has(document: &Value, keys: &[(&str, Value)]) -> Result<()> {
+    for (key, expected) in keys {
+        let found = document.pointer(key);
+        ensure!(
+            found == Some(expected),
+            "{key}: expected {expected}, got {found:?} in {document}"
+        );
+    }
+    Ok(())
+}
+
 /// Standard: unknown-spi, audit-log
 #[test]
 fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Result<()> {
     const PACKETS: u64 = 200;
-    let lab = running(Options {
-        gateways: 1,
-        ..options()?
-    })?;
+    let lab = start_lab(with_gateways(1)?)?;
     let gateway = Site::gateway(1, 1);
     lab.inside(Site::host(1, 1), || {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         let esp = [&0xdead_beef_u32.to_be_bytes()[..], &[0; 60]].concat();
         for _ in 0..PACKETS {
-            // The kernel that gets the packets answers that nobody listens: not an error here.
+            // The port has no listener, so `send_to` may return an ICMP error.
             let _ = socket.send_to(&esp, (gateway.address(Family::Ipv4), 4500));
         }
         Ok(())
@@ -93,7 +175,7 @@ fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Re
         .get("unknown-spi")
         .copied()
         .unwrap_or(0);
-    // Loopback of the lab may lose a few to a full ring; none may come twice.
+    // A full ring may lose a few packets, but none may be counted twice.
     ensure!(
         (1..=PACKETS).contains(&punted),
         "{punted} punted: {status:?}"
@@ -107,21 +189,15 @@ fn esp_with_an_unknown_spi_is_counted_and_logged_but_not_for_each_packet() -> Re
     Ok(())
 }
 
-/// Keys are nowhere in what a role tells; addresses only in its log.
+/// Status, metrics and log contain no key. Status and metrics contain no address.
 /// Standard: no-secrets
 #[test]
-fn nothing_secret_is_told() -> Result<()> {
-    let lab = running(Options {
-        gateways: 1,
+fn no_output_contains_secrets() -> Result<()> {
+    let lab = start_lab(Options {
         inner: Inner::Both,
-        ..options()?
+        ..with_gateways(1)?
     })?;
-    probe::run(
-        &lab,
-        Site::host(1, 1),
-        Site::host(2, 1),
-        &probe::Plan::default(),
-    )?;
+    run_probe(&lab)?;
     let mut secrets = Vec::new();
     for entry in std::fs::read_dir(
         lab.config_file(Site::gateway(1, 1))
@@ -158,12 +234,12 @@ fn nothing_secret_is_told() -> Result<()> {
         ("the log", &log),
     ] {
         let lower = text.to_lowercase();
-        // Also a part of one: a key and its salt are told apart nowhere.
-        let told = secrets.iter().find(|key| lower.contains(&key[..16]));
-        ensure!(told.is_none(), "{place} tells a key");
+        // The first digits of a key must not appear either.
+        let found = secrets.iter().find(|key| lower.contains(&key[..16]));
+        ensure!(found.is_none(), "{place} contains a key");
         if place != "the log" {
-            let told = addresses.iter().find(|&address| text.contains(address));
-            ensure!(told.is_none(), "{place} tells {told:?}");
+            let found = addresses.iter().find(|&address| text.contains(address));
+            ensure!(found.is_none(), "{place} contains {found:?}");
         }
     }
     Ok(())

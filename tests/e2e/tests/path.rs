@@ -1,4 +1,4 @@
-//! A path to the peer that takes less than the NICs do (RFC 4301 section 8.2).
+//! A path to the peer with a smaller MTU than the NICs (RFC 4301 section 8.2).
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,17 +6,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{laid_out, options, output};
+use causeway_e2e_tests::{build_lab, options, output};
 use causeway_lab::{Family, Lab, Options, Site};
 
 /// The MTU of the network between the two VPCs; every NIC has 1500.
 const TRUNK_MTU: u32 = 1400;
-/// How long a gateway believes what it learned, in seconds.
+/// The lifetime of a learned path MTU, in seconds.
 const AGE: u32 = 3;
 const PORT: u16 = 7000;
 const OCTETS: usize = 1 << 20;
 
-/// Carries a stream from VPC 1 to VPC 2.
+/// Sends a TCP stream from VPC 1 to VPC 2.
 fn stream(lab: &Lab) -> Result<()> {
     let (from, to) = (Site::host(1, 1), Site::host(2, 1));
     let listener = lab.inside(to, || {
@@ -37,37 +37,37 @@ fn stream(lab: &Lab) -> Result<()> {
         .join()
         .ok()
         .context("the receiver panicked")?
-        .context("the stream does not get through")?;
+        .context("the stream does not arrive")?;
     ensure!(arrived == OCTETS, "{arrived} of {OCTETS} octets arrived");
     Ok(())
 }
 
-/// What remains of 1400 octets for the inner packet in UDP: 20 + 8 + 8 + 8 + 2 + 16 less, in fours.
+/// The inner MTU of a path of 1400 octets in UDP: 20 + 8 + 8 + 8 + 2 + 16 less; inner packet and trailer fill words of 4.
 ///
 /// Standard: pmtu-outer
 #[test]
-fn a_narrow_path_is_learned_and_forgotten() -> Result<()> {
-    crosses(Family::Ipv4, "mtu 1338")
+fn a_smaller_path_mtu_is_learned_and_expires() -> Result<()> {
+    check_path_mtu(Family::Ipv4, "mtu 1338")
 }
 
-/// The same with 40 octets of IPv6 around it.
+/// The same with an outer IPv6 header of 40 octets.
 ///
 /// Standard: pmtu-outer
 #[test]
-fn a_narrow_path_of_ipv6_is_too() -> Result<()> {
-    crosses(Family::Ipv6, "mtu 1318")
+fn a_smaller_path_mtu_over_ipv6_is_learned_and_expires() -> Result<()> {
+    check_path_mtu(Family::Ipv6, "mtu 1318")
 }
 
-fn crosses(outer: Family, inner_mtu: &str) -> Result<()> {
-    let mut lab = laid_out(Options {
+fn check_path_mtu(outer: Family, inner_mtu: &str) -> Result<()> {
+    let mut lab = build_lab(Options {
         gateways: 1,
         outer,
         ..options()?
     })?;
     for vpc in [1, 2] {
         let mtu = TRUNK_MTU.to_string();
-        let narrow = ["link", "set", "cwlab-trunk", "mtu", &mtu];
-        output(&lab, Site::switch(vpc), "ip", &narrow)?;
+        let command = ["link", "set", "cwlab-trunk", "mtu", &mtu];
+        output(&lab, Site::switch(vpc), "ip", &command)?;
     }
     lab.configure()?;
     let gateway = Site::gateway(1, 1);
@@ -77,13 +77,16 @@ fn crosses(outer: Family, inner_mtu: &str) -> Result<()> {
     std::fs::write(&file, text.replacen("clamp-mss", &age, 1))?;
     lab.start_roles()?;
 
-    let path_mtu = |lab: &Lab| -> Result<u32> {
+    let path_mtu = |lab: &Lab| -> Result<u64> {
         let status = lab.status(gateway)?;
         Ok(status.workers[0].tunnels[0].path_mtu)
     };
-    ensure!(path_mtu(&lab)? == 1500, "learned before anything was sent");
+    ensure!(
+        path_mtu(&lab)? == 1500,
+        "a path MTU was learned before the first packet"
+    );
     stream(&lab)?;
-    // The gateway learned from the network in between, and told its own sender in time.
+    // The gateway has learned the path MTU, and the sender has learned the inner MTU from the gateway.
     let far = Site::host(2, 1).address(Family::Ipv4).to_string();
     let route = output(&lab, Site::host(1, 1), "ip", &["route", "get", &far])?;
     ensure!(
@@ -92,13 +95,13 @@ fn crosses(outer: Family, inner_mtu: &str) -> Result<()> {
     );
     let deadline = Instant::now() + Duration::from_secs(60);
     while path_mtu(&lab)? != 1500 {
-        ensure!(Instant::now() < deadline, "the path's MTU does not age");
+        ensure!(Instant::now() < deadline, "the path MTU does not expire");
         thread::sleep(Duration::from_millis(100));
     }
     let log = std::fs::read_to_string(lab.folder().join(format!("{gateway}.err")))?;
     ensure!(
         log.contains("mtu=1400") && log.contains("mtu=1500"),
-        "nothing was logged: {log}"
+        "the path MTU was not logged: {log}"
     );
     Ok(())
 }

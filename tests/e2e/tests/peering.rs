@@ -1,13 +1,14 @@
-//! Whole peerings: every fact of `cargo xtask run`, in both placements, for every cipher,
-//! encapsulation, and pair of an inner and an outer family.
+//! Complete peerings: every fact of `cargo xtask run`, in both placements, for every cipher, encapsulation and combination
+//! of inner and outer family.
 
 use anyhow::Result;
-use causeway_e2e_tests::{options, running};
+use causeway_e2e_tests::{options, start_lab};
 use causeway_lab::measure::survey::{self, Plan, Survey};
+use causeway_lab::status::XdpMode;
 use causeway_lab::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};
 
 fn survey(options: Options) -> Result<Survey> {
-    let mut lab = running(options)?;
+    let mut lab = start_lab(options)?;
     let plan = Plan {
         duration: 1,
         ..Plan::default()
@@ -26,8 +27,8 @@ fn holds(options: Options) -> Result<Survey> {
 #[test]
 fn both_families_through_three_remote_gateways_in_udp() -> Result<()> {
     let survey = holds(options()?)?;
-    for nic in survey.in_force.values() {
-        assert_eq!(nic.xdp_mode, "driver", "{nic:?}");
+    for nic in survey.nics.values() {
+        assert_eq!(nic.xdp_mode, XdpMode::Driver, "{nic:?}");
     }
     Ok(())
 }
@@ -119,14 +120,14 @@ fn both_families_in_ipv6_in_plain_esp_with_clamped_mss() -> Result<()> {
 }
 
 #[test]
-fn skb_mode_where_the_driver_is_not_wanted() -> Result<()> {
+fn skb_mode_by_configuration() -> Result<()> {
     let survey = holds(Options {
         gateways: 1,
         nic_mode: NicMode::Skb,
         ..options()?
     })?;
-    for nic in survey.in_force.values() {
-        assert_eq!(nic.xdp_mode, "skb", "{nic:?}");
+    for nic in survey.nics.values() {
+        assert_eq!(nic.xdp_mode, XdpMode::Skb, "{nic:?}");
     }
     Ok(())
 }

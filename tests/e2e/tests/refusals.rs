@@ -1,20 +1,21 @@
-//! A change that another one meets, and that a crash cuts short before anything has moved.
+//! A change that is refused during another one, and a change that a crash interrupts before a bucket has moved.
 
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{laid_out, local, options, until};
-use causeway_lab::{Change, Options, Site};
+use causeway_e2e_tests::{build_lab, local, options, wait_until};
+use causeway_lab::status::PeerTable;
+use causeway_lab::{Change, Options, Site, buckets};
 use rustix::process::Signal;
 
 #[test]
 fn a_second_change_is_refused_and_a_crash_rolls_the_first_back() -> Result<()> {
-    let mut lab = laid_out(Options {
+    let mut lab = build_lab(Options {
         gateways: 3,
         standby: 1,
         ..options()?
     })?;
-    // Without its peer the third gateway's joining stays under way.
+    // Without its peer the third gateway cannot join, so the change stays pending.
     let missing = Site::gateway(2, 3);
     for role in lab.role_sites() {
         if role != missing {
@@ -22,18 +23,18 @@ fn a_second_change_is_refused_and_a_crash_rolls_the_first_back() -> Result<()> {
         }
     }
     for vpc in [1, 2] {
-        until("the demux has heard the peer's", || {
-            Ok(lab.table(vpc)?.peer == "same")
+        wait_until("both tables are known to be equal", || {
+            Ok(lab.table(vpc)?.peer == PeerTable::Same)
         })?;
     }
     let demux = Site::demux(1);
     let (answer, second) = thread::scope(|scope| {
         let first = scope.spawn(|| lab.change(1, Change::Add(3)));
-        let second = until("the change is under way", || {
+        let second = wait_until("the change is pending", || {
             Ok(lab.table(1)?.changing_to == Some(1))
         })
         .and_then(|()| {
-            let words = [
+            let arguments = [
                 "gateway",
                 "weight",
                 "--gateway",
@@ -41,30 +42,33 @@ fn a_second_change_is_refused_and_a_crash_rolls_the_first_back() -> Result<()> {
                 "--weight",
                 "2",
             ];
-            local(&lab, 1, &words)
+            local(&lab, 1, &arguments)
         });
         lab.signal_role(demux, Signal::KILL)?;
-        let first = first.join().ok().context("the asking thread panicked")?;
+        let first = first
+            .join()
+            .ok()
+            .context("the requesting thread panicked")?;
         Ok::<_, anyhow::Error>((first, second?))
     })?;
-    let (done, said) = second;
-    let told = said.contains("a change to epoch 1 is under way");
-    ensure!(!done && told, "{said}");
-    ensure!(answer.is_err(), "it was made: {answer:?}");
+    let (done, printed) = second;
+    let refused = printed.contains("a change to epoch 1 is under way");
+    ensure!(!done && refused, "{printed}");
+    ensure!(answer.is_err(), "the change succeeded: {answer:?}");
 
     lab.kill_role(demux)?;
     lab.start_role(demux)?;
     let log = lab.folder().join("v1-demux.err");
-    until("the log says what became of the change", || {
+    wait_until("the log has the outcome of the change", || {
         Ok(std::fs::read_to_string(&log)?.contains("rolled back"))
     })?;
     let table = lab.table(1)?;
-    ensure!(table.epoch == 0 && table.buckets(3) == 0, "{table:?}");
+    ensure!(table.epoch == 0 && buckets(&table, 3) == 0, "{table:?}");
 
-    // Nothing is in the way of the next one.
+    // The next change succeeds.
     lab.start_role(missing)?;
-    until("the demux has heard the peer's again", || {
-        Ok(lab.table(1)?.peer == "same")
+    wait_until("both tables are known to be equal again", || {
+        Ok(lab.table(1)?.peer == PeerTable::Same)
     })?;
     lab.change_both(Change::Add(3))?;
     Ok(())

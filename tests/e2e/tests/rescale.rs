@@ -1,58 +1,59 @@
-//! Clusters that change while packets cross.
+//! Cluster changes under load.
 
 use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{crosses, laid_out, must_cross, options, running};
+use causeway_e2e_tests::{build_lab, must_cross, options, run_probe, start_lab, with_gateways};
+use causeway_lab::measure::direction::Directions;
 use causeway_lab::measure::flood::{self, Plan, SMALL};
-use causeway_lab::measure::iperf::Way;
 use causeway_lab::measure::window::Window;
-use causeway_lab::{Change, Lab, Options, Outcome, Placement, Site, Table};
+use causeway_lab::status::{PairState, PeerTable, Table};
+use causeway_lab::{Change, Lab, Options, Outcome, Placement, Site, buckets};
 use rustix::process::Signal;
 
-/// Half of the packets are of flows that pause for no longer than 8 ms, half of flows that pause for
-/// a quarter of a second.
-const THIN: Plan = Plan {
+/// Half of the packets belong to flows with pauses of at most 8 ms, half to flows with pauses of a quarter of a second.
+const LOAD: Plan = Plan {
     flows: 200,
     busy_flows: 8,
     rate: 1_000,
     size: SMALL,
-    way: Way::Both,
+    directions: Directions::Both,
 };
 
-/// Floods while `work` is done; tells what became of the packets of each direction from then on.
+/// Floods while `work` runs. Returns the window of each direction that `work` chooses.
 fn flooded<T>(
     lab: &Lab,
     work: impl FnOnce(&dyn Fn() -> u64) -> Result<(T, Range<u64>)>,
 ) -> Result<(T, [Window; 2])> {
-    crosses(lab)?;
+    run_probe(lab)?;
     let begun = Instant::now();
     let now = || begun.elapsed().as_nanos() as u64;
-    let ((done, window), records) = flood::around(lab, THIN, begun, || {
+    let ((done, window), records) = flood::during(lab, LOAD, begun, || {
         settle(lab)?;
         work(&now)
     })?;
     Ok((done, records.map(|record| Window::of(&record, &window))))
 }
 
-/// Waits until both demuxes have heard each other and all their pairs.
+/// Waits until both tables are known to be equal and all pairs are up.
 fn settle(lab: &Lab) -> Result<()> {
-    until(lab, |table| {
-        let up = |pair: &causeway_lab::Pair| pair.state == "up" || pair.state == "drained";
-        table.peer == "same" && table.pairs.iter().all(up)
+    wait_until(lab, |table| {
+        let mut states = table.pairs.iter().map(|pair| pair.state);
+        table.peer == PeerTable::Same
+            && states.all(|state| matches!(state, PairState::Up | PairState::Drained))
     })
 }
 
-/// Waits until it holds of both tables.
-fn until(lab: &Lab, holds: impl Fn(&Table) -> bool) -> Result<()> {
-    until_in(lab, 1, &holds)?;
-    until_in(lab, 2, &holds)
+/// Waits until the condition is true for both tables.
+fn wait_until(lab: &Lab, holds: impl Fn(&Table) -> bool) -> Result<()> {
+    wait_until_in(lab, 1, &holds)?;
+    wait_until_in(lab, 2, &holds)
 }
 
-/// Waits until it holds of a VPC's table.
-fn until_in(lab: &Lab, vpc: u8, holds: impl Fn(&Table) -> bool) -> Result<()> {
+/// Waits until the condition is true for the table of a VPC.
+fn wait_until_in(lab: &Lab, vpc: u8, holds: impl Fn(&Table) -> bool) -> Result<()> {
     let begun = Instant::now();
     loop {
         let table = lab.table(vpc)?;
@@ -64,8 +65,8 @@ fn until_in(lab: &Lab, vpc: u8, holds: impl Fn(&Table) -> bool) -> Result<()> {
     }
 }
 
-fn planned(options: Options) -> Result<()> {
-    let lab = running(Options {
+fn planned_changes(options: Options) -> Result<()> {
+    let lab = start_lab(Options {
         gateways: 3,
         standby: 1,
         ..options
@@ -93,7 +94,7 @@ fn planned(options: Options) -> Result<()> {
         } in outcomes
         {
             ensure!(moved_idle + moved_by_barrier == minimum, "{change:?}");
-            // Removing a gateway that has been drained moves nothing.
+            // Removing a drained gateway moves no bucket.
             ensure!((minimum > 0) == (change != Change::Remove(1)), "{change:?}");
             ensure!(dropped == 0, "{change:?}");
         }
@@ -105,48 +106,48 @@ fn planned(options: Options) -> Result<()> {
     }
     let tables = [lab.table(1)?, lab.table(2)?];
     ensure!(tables[0].digest == tables[1].digest, "{tables:?}");
-    // Two thirds of the buckets to the weight of two.
-    ensure!([2731, 2730].contains(&tables[0].buckets(3)), "{tables:?}");
+    // The gateway with weight two of three has two thirds of the buckets.
+    ensure!([2731, 2730].contains(&buckets(&tables[0], 3)), "{tables:?}");
     Ok(())
 }
 
 #[test]
-fn remote_gateways_come_and_go_unnoticed() -> Result<()> {
-    planned(options()?)
+fn remote_gateways_join_and_leave_without_loss() -> Result<()> {
+    planned_changes(options()?)
 }
 
 #[test]
-fn local_gateways_come_and_go_unnoticed() -> Result<()> {
-    planned(Options {
+fn local_gateways_join_and_leave_without_loss() -> Result<()> {
+    planned_changes(Options {
         placement: Placement::Local,
         ..options()?
     })
 }
 
-/// The pair of a killed gateway gives its buckets to the other, and gets them back when it returns.
+/// The buckets of a killed gateway move to the other pair, and return after its restart.
 #[test]
 fn a_killed_gateway_is_replaced_within_a_second() -> Result<()> {
-    let lab = running(Options {
-        gateways: 2,
-        ..options()?
-    })?;
+    let lab = start_lab(with_gateways(2)?)?;
     let dead = Site::gateway(1, 2);
     let (_, windows) = flooded(&lab, |now| {
         let start = now();
         lab.signal_role(dead, Signal::KILL)?;
-        until(&lab, |table| table.buckets(2) == 0)?;
-        // Long enough for a flow that is not replaced to be silent for more than a second.
+        wait_until(&lab, |table| buckets(table, 2) == 0)?;
+        // A flow that does not move is silent for more than a second.
         thread::sleep(Duration::from_millis(1500));
         Ok(((), start..now()))
     })?;
     for window in &windows {
         ensure!(window.reordered + window.duplicated == 0, "{window:?}");
-        ensure!(window.lost > 0, "nothing was lost: nobody died? {window:?}");
+        ensure!(
+            window.lost > 0,
+            "nothing was lost, so no gateway was killed: {window:?}"
+        );
         ensure!(window.silence_ms < 1000.0, "{window:?}");
     }
 
-    let _revived = lab.revive(dead)?;
-    until(&lab, |table| table.buckets(2) > 0)?;
+    let _restarted = lab.restart(dead)?;
+    wait_until(&lab, |table| buckets(table, 2) > 0)?;
     let (_, windows) = flooded(&lab, |now| {
         let start = now();
         thread::sleep(Duration::from_millis(300));
@@ -154,33 +155,30 @@ fn a_killed_gateway_is_replaced_within_a_second() -> Result<()> {
     })?;
     for window in windows {
         let wrong = [window.lost, window.reordered, window.duplicated];
-        ensure!(wrong == [0; 3], "after the return: {window:?}");
+        ensure!(wrong == [0; 3], "after the restart: {window:?}");
     }
     Ok(())
 }
 
-/// A process that stood still has packets in its rings whose flows have gone on elsewhere.
+/// A stopped process has packets in its rings whose flows use another gateway meanwhile.
 #[test]
-fn a_gateway_that_stood_still_delivers_nothing_late() -> Result<()> {
+fn a_stalled_gateway_delivers_no_late_packet() -> Result<()> {
     for vpc in [1, 2] {
-        let lab = running(Options {
-            gateways: 2,
-            ..options()?
-        })?;
-        let zombie = Site::gateway(vpc, 2);
+        let lab = start_lab(with_gateways(2)?)?;
+        let stalled = Site::gateway(vpc, 2);
         let (drops, windows) = flooded(&lab, |now| {
             let start = now();
-            lab.signal_role(zombie, Signal::STOP)?;
-            until(&lab, |table| table.buckets(2) == 0)?;
+            lab.signal_role(stalled, Signal::STOP)?;
+            wait_until(&lab, |table| buckets(table, 2) == 0)?;
             thread::sleep(Duration::from_secs(1));
-            lab.signal_role(zombie, Signal::CONT)?;
-            until(&lab, |table| table.buckets(2) > 0)?;
-            let worker = lab.status(zombie)?.workers.pop().context("no worker")?;
+            lab.signal_role(stalled, Signal::CONT)?;
+            wait_until(&lab, |table| buckets(table, 2) > 0)?;
+            let worker = lab.status(stalled)?.workers.pop().context("no worker")?;
             Ok((worker.drops, start..now()))
         })?;
         ensure!(
-            drops.contains_key("stood-still"),
-            "its rings were empty? {drops:?}"
+            drops.contains_key("worker-stalled"),
+            "the rings were empty: {drops:?}"
         );
         for window in windows {
             ensure!(window.reordered + window.duplicated == 0, "{window:?}");
@@ -192,7 +190,7 @@ fn a_gateway_that_stood_still_delivers_nothing_late() -> Result<()> {
 
 #[test]
 fn a_gateway_without_its_peer_does_not_join() -> Result<()> {
-    let mut lab = laid_out(Options {
+    let mut lab = build_lab(Options {
         gateways: 2,
         standby: 1,
         ..options()?
@@ -204,46 +202,52 @@ fn a_gateway_without_its_peer_does_not_join() -> Result<()> {
         }
     }
     settle(&lab)?;
-    let refused = lab.change(1, Change::Add(2)).err().context("it joined")?;
+    let refused = lab
+        .change(1, Change::Add(2))
+        .err()
+        .context("the gateway joined")?;
     let refused = format!("{refused:#}");
     ensure!(refused.contains("gateway-2"), "{refused}");
     let table = lab.table(1)?;
-    ensure!(table.buckets(2) == 0 && table.epoch == 0, "{table:?}");
+    ensure!(buckets(&table, 2) == 0 && table.epoch == 0, "{table:?}");
     lab.start_role(missing)?;
     lab.change_both(Change::Add(2))?;
-    ensure!(lab.table(2)?.buckets(2) == 2048, "{:?}", lab.table(2)?);
+    ensure!(buckets(&lab.table(2)?, 2) == 2048, "{:?}", lab.table(2)?);
     Ok(())
 }
 
-/// Buckets had moved when the demux died, so that the change is in force when it starts again.
+/// Buckets had moved when the demux was killed, so the change is in force after its restart.
 #[test]
-fn a_demux_that_dies_within_a_change_resumes_it() -> Result<()> {
-    let mut lab = laid_out(Options {
+fn a_demux_killed_during_a_change_resumes_it() -> Result<()> {
+    let mut lab = build_lab(Options {
         gateways: 2,
         standby: 1,
         ..options()?
     })?;
     lab.configure()?;
     let demux = Site::demux(1);
-    // 2048 barriers one after the other: nobody can miss the middle.
+    // 2048 barriers one after the other give time for the kill.
     let slow = "[rescale]\nidle-time = 0\nbatch = 1\n";
     edit(&lab, demux, "[rescale]\n", slow)?;
     lab.start_roles()?;
     settle(&lab)?;
     let answer = thread::scope(|scope| {
         let change = scope.spawn(|| lab.change(1, Change::Add(2)));
-        until_in(&lab, 1, |table| table.buckets(1) < 4096)?;
+        wait_until_in(&lab, 1, |table| buckets(table, 1) < 4096)?;
         lab.signal_role(demux, Signal::KILL)?;
         let answer = change.join();
         Ok::<_, anyhow::Error>(answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
-    ensure!(answer.is_err(), "it was done at once: {answer:?}");
+    ensure!(
+        answer.is_err(),
+        "the change ended before the kill: {answer:?}"
+    );
     lab.kill_role(demux)?;
     lab.start_role(demux)?;
-    // The other VPC follows, as if nothing had been.
-    until_in(&lab, 2, |table| table.peer == "ahead")?;
+    // The other VPC can make the same change.
+    wait_until_in(&lab, 2, |table| table.peer == PeerTable::Ahead)?;
     let table = lab.table(1)?;
-    ensure!(table.epoch == 1 && table.buckets(2) == 2048, "{table:?}");
+    ensure!(table.epoch == 1 && buckets(&table, 2) == 2048, "{table:?}");
     let log = std::fs::read_to_string(lab.folder().join("v1-demux.err"))?;
     ensure!(log.contains("resumed"), "{log}");
     lab.change(2, Change::Add(2))?;
@@ -251,21 +255,20 @@ fn a_demux_that_dies_within_a_change_resumes_it() -> Result<()> {
     must_cross(&lab)
 }
 
-/// Somebody gave one VPC's demux another share for a gateway, behind the other's back.
+/// The demux of one VPC has another weight for a gateway.
 #[test]
-fn tables_that_differ_are_told_and_no_change_is_made() -> Result<()> {
-    let mut lab = laid_out(Options {
-        gateways: 2,
-        ..options()?
-    })?;
+fn different_tables_are_reported_and_changes_are_refused() -> Result<()> {
+    let mut lab = build_lab(with_gateways(2)?)?;
     lab.configure()?;
-    weigh(&lab, 2, 3)?;
+    set_weight(&lab, 2, 3)?;
     lab.start_roles()?;
-    until(&lab, |table| table.peer == "differs" && table.differed > 0)?;
+    wait_until(&lab, |table| {
+        table.peer == PeerTable::Differs && table.differed > 0
+    })?;
     let refused = lab
         .change(1, Change::Drain(1))
         .err()
-        .context("it drained")?;
+        .context("the gateway drained")?;
     ensure!(format!("{refused:#}").contains("differ"), "{refused:#}");
     let metrics = lab.metrics(Site::demux(1))?;
     ensure!(
@@ -276,20 +279,17 @@ fn tables_that_differ_are_told_and_no_change_is_made() -> Result<()> {
 }
 
 #[test]
-fn weights_show_in_the_shares() -> Result<()> {
-    let mut lab = laid_out(Options {
-        gateways: 2,
-        ..options()?
-    })?;
+fn shares_follow_the_weights() -> Result<()> {
+    let mut lab = build_lab(with_gateways(2)?)?;
     lab.configure()?;
     for vpc in [1, 2] {
-        weigh(&lab, vpc, 3)?;
+        set_weight(&lab, vpc, 3)?;
     }
     lab.start_roles()?;
     settle(&lab)?;
     let table = lab.table(1)?;
     ensure!(
-        (table.buckets(1), table.buckets(2)) == (3072, 1024),
+        (buckets(&table, 1), buckets(&table, 2)) == (3072, 1024),
         "{table:?}"
     );
     flooded(&lab, |now| {
@@ -305,13 +305,13 @@ fn weights_show_in_the_shares() -> Result<()> {
 }
 
 /// Writes a weight for gateway 1 into the configuration of a VPC's demux.
-fn weigh(lab: &Lab, vpc: u8, weight: u8) -> Result<()> {
+fn set_weight(lab: &Lab, vpc: u8, weight: u8) -> Result<()> {
     let name = "[[gateway]]\nname = \"gateway-1\"\n";
-    let heavier = format!("{name}weight = {weight}\n");
-    edit(lab, Site::demux(vpc), name, &heavier)
+    let weighted = format!("{name}weight = {weight}\n");
+    edit(lab, Site::demux(vpc), name, &weighted)
 }
 
-/// Puts a text in the place of another in a role's configuration.
+/// Replaces a text in a role's configuration.
 fn edit(lab: &Lab, role: Site, old: &str, new: &str) -> Result<()> {
     let file = lab.config_file(role);
     let text = std::fs::read_to_string(&file)?;

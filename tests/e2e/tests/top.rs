@@ -1,15 +1,15 @@
-//! `causeway top` over a whole peering that carries traffic.
+//! `causeway top` on a complete peering under load.
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{options, running};
+use causeway_e2e_tests::{start_lab, with_gateways};
 use causeway_lab::measure::probe;
-use causeway_lab::{Lab, Options, Site};
+use causeway_lab::{Lab, Site};
 
-/// Looks twice at these roles, over their control sockets.
+/// Runs `causeway top` once for these roles, over their control sockets.
 fn top(lab: &Lab, roles: &[Site]) -> Result<Output> {
     let mut command = Command::new(&lab.options().causeway);
     command.args(["top", "--once", "--interval", "1"]);
@@ -20,8 +20,8 @@ fn top(lab: &Lab, roles: &[Site]) -> Result<Output> {
     Ok(command.output()?)
 }
 
-/// The cells of the rows under a title that begins with these words, by the names of the columns. No cell of
-/// those that are asked for has two spaces in it.
+/// The cells of a table's rows by column name. `title` is the start of the table's title. Cells must not contain two spaces
+/// in a row.
 fn rows<'a>(text: &'a str, title: &str) -> Result<Vec<Vec<(&'a str, &'a str)>>> {
     let mut lines = text
         .lines()
@@ -47,11 +47,8 @@ fn cell<'a>(row: &[(&str, &'a str)], column: &str) -> Result<&'a str> {
 }
 
 #[test]
-fn all_roles_are_seen_at_work_and_a_missing_one_is_told() -> Result<()> {
-    let mut lab = running(Options {
-        gateways: 2,
-        ..options()?
-    })?;
+fn all_roles_are_shown_and_a_missing_one_is_reported() -> Result<()> {
+    let mut lab = start_lab(with_gateways(2)?)?;
     let roles = lab.role_sites();
     let done = AtomicBool::new(false);
     let plan = probe::Plan {
@@ -75,12 +72,12 @@ fn all_roles_are_seen_at_work_and_a_missing_one_is_told() -> Result<()> {
     let text = String::from_utf8(output.stdout)?;
     ensure!(output.status.success(), "{text}");
 
-    let seen = rows(&text, "ROLES")?;
-    ensure!(seen.len() == roles.len(), "{text}");
-    for row in &seen {
+    let roles_shown = rows(&text, "ROLES")?;
+    ensure!(roles_shown.len() == roles.len(), "{text}");
+    for row in &roles_shown {
         ensure!(cell(row, "STATE")? == "ready", "{text}");
     }
-    // Both demuxes stand behind the gateways, which were started first.
+    // Both demuxes follow the four gateways, in the order of the start.
     for demux in [5, 6] {
         let pairs = rows(&text, &format!("GATEWAYS of {demux}"))?;
         ensure!(pairs.len() == 2, "{text}");
@@ -102,14 +99,14 @@ fn all_roles_are_seen_at_work_and_a_missing_one_is_told() -> Result<()> {
     let stages = rows(&text, "STAGES")?;
     ensure!(stages.len() == 4, "{text}");
     for worker in &stages {
-        for figure in ["ALL", "receive", "forward", "transmit", "BURST"] {
+        for figure in ["ALL", "receive", "classify", "transmit", "BURST"] {
             let figure = cell(worker, figure)?;
             ensure!(!["0", "-"].contains(&figure), "{worker:?}\n{text}");
         }
     }
 
-    let gone = roles[0];
-    lab.stop_role(gone)?;
+    let stopped = roles[0];
+    lab.stop_role(stopped)?;
     let output = top(&lab, &roles)?;
     let text = String::from_utf8(output.stdout)?;
     ensure!(output.status.code() == Some(1), "{text}");

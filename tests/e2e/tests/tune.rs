@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use causeway_e2e_tests::{laid_out, options};
+use causeway_e2e_tests::{build_lab, options};
 use causeway_lab::{Lab, Site};
 use serde_json::Value;
 
@@ -25,26 +25,28 @@ fn shell(lab: &Lab, site: Site, line: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// `causeway tune` for the role of a machine. What is this machine's own is out of its sight: its
-/// cores and huge pages behind empty directories, and the one of its sysctls that a namespace shows behind a file.
-fn tune(lab: &Lab, site: Site, what: &str) -> Result<(bool, Value)> {
+/// Runs `causeway tune` for the role of a machine, and returns whether it succeeded and its report.
+///
+/// Mounts hide the settings of the host itself: empty directories hide cores and huge pages, a file hides a sysctl that is
+/// visible in the namespace.
+fn tune(lab: &Lab, site: Site, action: &str) -> Result<(bool, Value)> {
     let zero = lab.folder().join("zero");
     std::fs::write(&zero, "0\n")?;
     let line = format!(
         "mount -t tmpfs none /sys/devices/system && mount -t tmpfs none /sys/kernel/mm && \
          mount --bind {} /proc/sys/kernel/bpf_stats_enabled && \
-         exec {} tune {what} --json --config {}",
+         exec {} tune {action} --json --config {}",
         zero.display(),
         lab.options().causeway.display(),
         lab.config_file(site).display()
     );
     let output = inside(lab, site, &["sh", "-c", &line])?;
-    let said = serde_json::from_slice(&output.stdout);
-    let said = said.with_context(|| format!("{what}: {output:?}"))?;
-    Ok((output.status.success(), said))
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.with_context(|| format!("{action}: {output:?}"))?;
+    Ok((output.status.success(), report))
 }
 
-/// Of the findings with something to change, the names of those that `--apply` may change.
+/// The names of the findings that `--apply` would change.
 fn safe(report: &Value) -> Vec<&str> {
     let findings = report["findings"].as_array().into_iter().flatten();
     findings
@@ -54,8 +56,8 @@ fn safe(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn what_is_wrong_with_a_nic_is_mended_once_and_can_be_taken_back() -> Result<()> {
-    let mut lab = laid_out(options()?)?;
+fn wrong_settings_of_a_nic_are_corrected_once_and_can_be_undone() -> Result<()> {
+    let mut lab = build_lab(options()?)?;
     lab.configure()?;
     let gateway = Site::gateway(1, 1);
     shell(
@@ -65,8 +67,8 @@ fn what_is_wrong_with_a_nic_is_mended_once_and_can_be_taken_back() -> Result<()>
     )?;
 
     let (good, report) = tune(&lab, gateway, "--check")?;
-    let wrong = ["napi-defer-hard-irqs", "gro-flush-timeout"];
-    ensure!(!good && safe(&report) == wrong, "{report:#}");
+    let expected = ["napi-defer-hard-irqs", "gro-flush-timeout"];
+    ensure!(!good && safe(&report) == expected, "{report:#}");
 
     let (good, report) = tune(&lab, gateway, "--apply")?;
     let applied = report["applied"].as_array().context("nothing applied")?;
@@ -86,7 +88,7 @@ fn what_is_wrong_with_a_nic_is_mended_once_and_can_be_taken_back() -> Result<()>
         shell(
             &lab,
             gateway,
-            change["undo"].as_str().context("no way back")?,
+            change["undo"].as_str().context("no undo command")?,
         )?;
     }
     ensure!(shell(&lab, gateway, &format!("cat {DEFER} {FLUSH}"))? == "2\n20000\n");

@@ -1,4 +1,4 @@
-//! Opening what a peer with the key may send: any plaintext at all, under any numbers.
+//! Opening packets of a peer with the key: arbitrary plaintext under arbitrary sequence numbers.
 
 use causeway_esp::{Cipher, InboundConfig, InboundSa, OpenError, Opened};
 
@@ -6,14 +6,14 @@ use crate::esp::{forge_with_iv, forge_without_esn, key, spi};
 use crate::input::Input;
 use crate::open::untouched_or_zeroed;
 
-/// The number that the window has seen.
+/// The sequence number of the first packet, which the replay window has seen.
 const FIRST: u64 = 1 << 20;
 
-/// Octets: outer TOS, how the IV is chosen and whether there is ESN, a number, a change, then the
-/// plaintext with its trailer.
+/// Input: outer TOS, a byte that selects the IV and extended sequence numbers, the sequence number, a bit to flip, then
+/// the plaintext with its trailer.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
-    let (tos, kind, number, turned) = (input.octet(), input.octet(), input.long(), input.word());
+    let (tos, kind, number, flipped) = (input.octet(), input.octet(), input.long(), input.word());
     let plaintext = input.0;
     let esn = kind & 2 == 0;
     let number = if esn { number } else { number & 0xffff_ffff };
@@ -21,7 +21,7 @@ pub(crate) fn run(input: &[u8]) {
         true => forge_with_iv(number, iv, plaintext),
         false => forge_without_esn(number as u32, iv, plaintext),
     };
-    // A window that has seen a first number, so that there is a left of it.
+    // The window has seen a first number, so that smaller numbers can be too old.
     let config = InboundConfig::new(spi(), key(Cipher::Aes128Gcm), 64);
     let receiver = InboundSa::new(InboundConfig { esn, ..config });
     let mut receiver = receiver.expect("a window");
@@ -32,8 +32,8 @@ pub(crate) fn run(input: &[u8]) {
     let iv = if kind & 1 == 0 { number } else { !number };
     let esp = forge(number, iv, plaintext);
     let mut bad = esp.clone();
-    let at = usize::from(turned >> 3) % bad.len();
-    bad[at] ^= 1 << (turned & 7);
+    let at = usize::from(flipped >> 3) % bad.len();
+    bad[at] ^= 1 << (flipped & 7);
     let mut out = vec![0xcc; esp.len()];
     assert!(receiver.open(&bad, tos, &mut out).is_err());
     assert!(untouched_or_zeroed(&out), "released plaintext");
@@ -42,21 +42,20 @@ pub(crate) fn run(input: &[u8]) {
         Ok(Opened::Packet { len }) => check_packet(&plaintext[..len], &out[..len], tos),
         Ok(Opened::Dummy) => assert_eq!(plaintext.last(), Some(&59)),
         Err(OpenError::TooShort) => return,
-        // What is left of the window, and so far right that it cannot be told from that, depends on
-        // the number alone.
-        Err(error @ (OpenError::Old | OpenError::BadIcv | OpenError::Replayed)) => {
+        // Whether a number is too old, or so far ahead that it looks too old, depends on the number alone.
+        Err(error @ (OpenError::TooOld | OpenError::BadIcv | OpenError::Replayed)) => {
             let new = FIRST < number && number < FIRST + (1 << 31);
             assert!(!new, "{error:?} for {number:#x}");
             return;
         }
         Err(_) => {}
     }
-    // Whatever it held, it was authentic, and its number is used.
+    // The packet was authentic, so its number is used up regardless of its content.
     let again = receiver.open(&esp, tos, &mut out);
     assert_eq!(again, Err(OpenError::Replayed), "opened twice");
 }
 
-/// What came out is what went in, but for ECN and, in IPv4, the checksum over it.
+/// The opened packet equals the inner packet except for ECN and the IPv4 header checksum.
 fn check_packet(inner: &[u8], out: &[u8], outer_tos: u8) {
     let word = |at: usize| usize::from(u16::from_be_bytes([inner[at], inner[at + 1]]));
     let tos = |packet: &[u8]| match packet[0] >> 4 {
@@ -65,10 +64,10 @@ fn check_packet(inner: &[u8], out: &[u8], outer_tos: u8) {
     };
     let (old, new) = (tos(inner), tos(out));
     assert_eq!(inner[0] >> 4, out[0] >> 4);
-    assert_eq!(old >> 2, new >> 2, "the DSCP stays");
+    assert_eq!(old >> 2, new >> 2, "the DSCP is unchanged");
     assert!(
         old & 3 == 0 || outer_tos & 3 != 3 || new & 3 == 3,
-        "congestion experienced survives"
+        "congestion experienced is kept"
     );
     if inner[0] >> 4 == 4 {
         assert_eq!(word(2), inner.len());
@@ -78,7 +77,7 @@ fn check_packet(inner: &[u8], out: &[u8], outer_tos: u8) {
     } else {
         assert_eq!(inner[0] >> 4, 6);
         assert_eq!(40 + word(4), inner.len());
-        assert_eq!(inner[1] & 0xf, out[1] & 0xf, "the flow label stays");
+        assert_eq!(inner[1] & 0xf, out[1] & 0xf, "the flow label is unchanged");
         assert_eq!(inner[2..], out[2..]);
     }
 }

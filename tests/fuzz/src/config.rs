@@ -1,29 +1,27 @@
-//! The configuration file: any text gets an answer of one line for each fault, and no key is shown.
+//! The configuration file: arbitrary text gets one line for each problem, and no message shows a key.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use causeway::config::Config;
-use causeway::sequence::begin;
+use causeway_config::Config;
+use causeway_keys::sequence::begin;
+use tempfile::tempdir;
 
-use crate::directory::Directory;
-
-/// The key of every file here.
-pub(crate) const KEY: &str = "5a5b58595e5f5c5d52535051565754554a4b4849";
+/// The key in all key files.
+const KEY: &str = "5a5b58595e5f5c5d52535051565754554a4b4849";
 
 pub(crate) fn run(input: &[u8]) {
-    let directory = Directory::new();
+    let directory = tempdir().unwrap();
     for name in ["a.key", "b.key"] {
-        let key = format!("cipher = \"aes-128-gcm\"\nkey = \"{KEY}\"\n");
-        write(&directory.file(name), key.as_bytes());
-        begin(&directory.file(name)).expect("a reservation");
+        write(&directory.path().join(name), key_file().as_bytes());
+        begin(&directory.path().join(name)).expect("a reservation");
     }
     write(
-        &directory.file("steering.key"),
+        &directory.path().join("steering.key"),
         b"000102030405060708090a0b0c0d0e0f\n",
     );
-    let path = directory.file("causeway.toml");
+    let path = directory.path().join("causeway.toml");
     write(&path, input);
     let shown = match Config::load(&path) {
         Ok(config) => format!("{config:?}"),
@@ -31,7 +29,10 @@ pub(crate) fn run(input: &[u8]) {
             assert!(!error.problems().is_empty());
             for problem in error.problems() {
                 let line = problem.to_string();
-                assert!(line.contains("causeway.toml:"), "names no file: {line}");
+                assert!(
+                    line.contains("causeway.toml:"),
+                    "does not name the file: {line}"
+                );
                 assert!(!line.contains(['\n', '\r']), "more than a line: {line:?}");
             }
             error.to_string()
@@ -41,8 +42,13 @@ pub(crate) fn run(input: &[u8]) {
     assert!(key_in_input || !shown.contains(KEY), "shows a key: {shown}");
 }
 
-/// Writes a file that its owner alone can read.
+/// The content of a key file with [`KEY`].
+pub(crate) fn key_file() -> String {
+    format!("cipher = \"aes-128-gcm\"\nkey = \"{KEY}\"\n")
+}
+
+/// Writes a file that only its owner can read.
 pub(crate) fn write(path: &Path, content: &[u8]) {
-    fs::write(path, content).expect("a file in the fuzzer's own directory");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the mode of an own file");
+    fs::write(path, content).expect("a file in a temporary directory");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the mode of a new file");
 }

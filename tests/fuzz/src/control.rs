@@ -1,4 +1,4 @@
-//! The control socket of a role: any octets get one answer a line, and only whole requests are obeyed.
+//! The control socket of a role: each line of arbitrary input gets one answer, and only complete requests are processed.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -8,28 +8,28 @@ use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use causeway::control::{Answer, Request, Socket};
+use causeway_api::control::{Answer, Request};
+use causeway_node::control_socket::Socket;
+use tempfile::tempdir;
 
-use crate::directory::Directory;
-
-/// A socket that tells each request back. It lives as long as the process.
+/// A socket that answers each request with the request. It exists until the process ends.
 fn socket() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let (ready, listens) = channel();
         thread::spawn(move || {
-            let directory = Directory::new();
-            let path = directory.file("control.sock");
+            let directory = tempdir().unwrap();
+            let path = directory.path().join("control.sock");
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             runtime.expect("a runtime").block_on(async {
-                let socket = Socket::bind(&path).expect("a socket in an own directory");
-                ready.send(path.clone()).expect("somebody waits for it");
+                let socket = Socket::bind(&path).expect("a socket in a new directory");
+                ready.send(path.clone()).expect("the main thread waits");
                 socket.serve(|request| Answer::Done(text(&request))).await
             })
         });
-        listens.recv().expect("it listens")
+        listens.recv().expect("the socket listens")
     })
 }
 
@@ -37,25 +37,28 @@ fn text(request: &Request) -> String {
     serde_json::to_string(request).expect("a request is JSON")
 }
 
-/// Octets: what is said on one connection.
+/// Input: the bytes sent on one connection.
 pub(crate) fn run(input: &[u8]) {
-    let mut stream = UnixStream::connect(socket()).expect("a place among the connections");
-    // Whoever says nonsense is cut off after the answer, and may still be speaking.
+    let mut stream = UnixStream::connect(socket()).expect("a free connection");
+    // The server closes the connection after an invalid line, possibly before it has read everything.
     let _ = stream.write_all(input);
     let _ = stream.shutdown(Shutdown::Write);
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said).expect("an end");
-    let said = String::from_utf8(said).expect("answers are text");
+    let mut received = Vec::new();
+    stream
+        .read_to_end(&mut received)
+        .expect("the end of the answers");
+    let received = String::from_utf8(received).expect("answers are text");
 
     let lines = input.split_inclusive(|&octet| octet == b'\n');
-    let mut answers = said.lines();
+    let mut answers = received.lines();
     for line in lines {
         let answer = answers.next().expect("an answer to each line");
         let answer: Answer = serde_json::from_str(answer).expect("an answer is JSON, in one line");
         match (answer, serde_json::from_slice::<Request>(line)) {
-            (Answer::Done(told), Ok(request)) => {
-                assert!(line.ends_with(b"\n"), "obeyed half a line");
-                let again: Request = serde_json::from_str(&told).expect("what was told");
+            (Answer::Done(echo), Ok(request)) => {
+                assert!(line.ends_with(b"\n"), "processed an incomplete line");
+                let again: Request =
+                    serde_json::from_str(&echo).expect("the request in the answer");
                 assert_eq!(again, request);
             }
             (Answer::Refused(why), parsed) => {
@@ -64,5 +67,5 @@ pub(crate) fn run(input: &[u8]) {
             (answer, parsed) => panic!("{answer:?} to {parsed:?}"),
         }
     }
-    assert_eq!(answers.next(), None, "an answer to nothing");
+    assert_eq!(answers.next(), None, "an answer without a request");
 }

@@ -1,39 +1,41 @@
-//! `causeway explain`: words, captures and frames, and the story told of each packet.
+//! `causeway explain`: flows in text form, captures and frames, and the trace of each packet.
 
 use std::io::Cursor;
 use std::path::Path;
 
 use causeway::explain::capture::Capture;
-use causeway::explain::subject::Subject;
-use causeway::explain::{End, Names, Packet, Question, tell};
+use causeway::explain::input::Input;
+use causeway_api::explain::Query;
+use causeway_api::packet::Packet;
 use causeway_demux::Steering;
+use causeway_node::explain::{Names, answer, end, trace};
 use causeway_steering::decide;
 
 use crate::steering::tables;
 
-/// The first octet chooses: words, a capture, or a frame.
+/// Input: a byte that selects text, a capture or a frame, then the content.
 pub(crate) fn run(input: &[u8]) {
     thread_local!(static TABLES: Steering = tables());
-    let Some((&what, octets)) = input.split_first() else {
+    let Some((&kind, bytes)) = input.split_first() else {
         return;
     };
-    TABLES.with(|tables| match what % 3 {
-        0 => words(&String::from_utf8_lossy(octets), tables),
-        1 => capture(octets, tables),
-        _ => told(Packet::Frame(octets.to_vec()), tables),
+    TABLES.with(|tables| match kind % 3 {
+        0 => text(&String::from_utf8_lossy(bytes), tables),
+        1 => capture(bytes, tables),
+        _ => check(Packet::Frame(bytes.to_vec()), tables),
     });
 }
 
-fn words(words: &str, tables: &Steering) {
-    match words.parse() {
-        Ok(Subject::Packet(packet)) => told(packet, tables),
-        Ok(Subject::Flow(flow)) => {
+fn text(text: &str, tables: &Steering) {
+    match text.parse() {
+        Ok(Input::Packet(packet)) => check(packet, tables),
+        Ok(Input::Flow(flow)) => {
             let again = flow.to_string().parse();
-            assert_eq!(again, Ok(Subject::Flow(flow)), "{flow}");
-            told(Packet::Ip(flow.packet()), tables);
-            told(Packet::Ip(flow.answer().packet()), tables);
+            assert_eq!(again, Ok(Input::Flow(flow)), "{flow}");
+            check(Packet::Ip(flow.packet()), tables);
+            check(Packet::Ip(flow.reply().packet()), tables);
         }
-        Ok(Subject::Capture(_)) => {}
+        Ok(Input::Capture(_)) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
@@ -48,25 +50,25 @@ fn capture(file: &[u8], tables: &Steering) {
         assert_eq!(captured.number, number);
         assert!(captured.captured <= captured.length);
         if let Ok(packet) = captured.packet {
-            told(packet, tables);
+            check(packet, tables);
         }
     }
 }
 
-/// The story ends as the verdict does.
-fn told(packet: Packet, tables: &Steering) {
+/// The trace ends with the verdict of steering.
+fn check(packet: Packet, tables: &Steering) {
     let names = Names::default();
     let frame = packet.frame(tables.mac);
-    let story = tell(&frame, tables, &names);
-    let ended = End::of(decide(&frame[..], tables), &names);
-    assert_eq!((story.end.clone(), story.counter.clone()), ended);
-    assert!(!story.to_string().is_empty() && !story.subject().is_empty());
+    let trace = trace(&frame, tables, &names);
+    let ended = end(decide(&frame[..], tables), &names);
+    assert_eq!((trace.end.clone(), trace.counter.clone()), ended);
+    assert!(!trace.to_string().is_empty() && !trace.subject().is_empty());
     for at_peer in [false, true] {
-        let question = Question {
+        let query = Query {
             packet: packet.clone(),
             queue: 0,
             at_peer,
         };
-        question.answer(tables, &names);
+        answer(&query, tables, &names);
     }
 }

@@ -1,6 +1,6 @@
-//! Choices from the front of an input. What has run out reads as zero.
+//! Reads values from the front of an input. After the end of the input, all values are zero.
 
-/// The rest of an input.
+/// The unread rest of an input.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -20,7 +20,7 @@ impl<'a> Input<'a> {
         (0..4).fold(0, |long, _| long << 16 | u64::from(self.word()))
     }
 
-    /// At most `length` octets.
+    /// The next `length` bytes, or fewer at the end of the input.
     pub(crate) fn octets(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;

@@ -1,9 +1,8 @@
-//! Everything that reads octets from outside, as plain functions that end by asserting laws.
+//! The fuzz targets: one function for each parser of external input, which asserts laws on the results.
 //!
-//! `cargo test -p causeway-fuzz` replays the kept corpus and bounded mutations of it on the stable
-//! toolchain; `cargo xtask fuzz` runs the same functions under libFuzzer, guided by coverage.
-//! How inputs are laid out is each target's own matter: a few octets that choose, then the octets
-//! that are read.
+//! `cargo test -p causeway-fuzz` replays the kept corpus and bounded mutations of it on the stable toolchain.
+//! `cargo xtask fuzz` runs the same functions under libFuzzer, guided by coverage. Each target defines the layout of
+//! its inputs: usually a few bytes that select options, then the bytes to parse.
 
 mod authentic;
 mod config;
@@ -20,10 +19,7 @@ mod top;
 mod wire;
 mod worker;
 
-// The fixtures of the rooms' own tests; each is used in part.
-#[allow(dead_code)]
-#[path = "../../../userspace/causeway/tests/support/mod.rs"]
-mod directory;
+// The fixtures of other crates' tests. Each of them is used in part.
 #[path = "../../../userspace/esp/tests/common/mod.rs"]
 mod esp;
 #[allow(dead_code)]
@@ -33,16 +29,16 @@ mod packet;
 #[path = "../../../userspace/gateway/tests/worker/side.rs"]
 mod side;
 
-/// A function over arbitrary octets that panics where a law is broken.
+/// A function over arbitrary bytes that panics if a law is violated.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, and that of its folder in `tests/fuzz/corpus`.
+    /// The name of the target and of its directory in `tests/fuzz/corpus`.
     pub name: &'static str,
-    /// The function.
+    /// The function to call with each input.
     pub run: fn(&[u8]),
 }
 
-/// All targets.
+/// All fuzz targets.
 pub const TARGETS: [Target; 13] = [
     Target {
         name: "steering",

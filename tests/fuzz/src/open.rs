@@ -1,4 +1,4 @@
-//! Opening what an outsider sends: any octets, and authentic packets changed on their way.
+//! Opening packets of an attacker without the key: arbitrary bytes, and authentic packets that were modified.
 
 use causeway_esp::{
     Cipher, InboundConfig, InboundSa, OpenError, OutboundConfig, OutboundSa, Outer, Tfc,
@@ -7,7 +7,7 @@ use causeway_esp::{
 use crate::esp::{ENDS_V4, RAW, esp, key, packet, packet6, sending, spi};
 use crate::input::Input;
 
-/// Octets: the SA and how the packet is made, where it is changed, what with.
+/// Input: a byte for the SA and the kind of modification, then its position and content.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let kind = input.octet();
@@ -23,10 +23,10 @@ pub(crate) fn run(input: &[u8]) {
     let length = sender.seal(&mut frame, 100, &mut outer);
     let good = esp(&outer[..length.expect("a packet that fits")]).to_vec();
     let bad = match kind % 4 {
-        // Noise, as such or behind the header of the SA.
+        // Random bytes, alone or behind the SPI of the SA.
         0 => input.0.to_vec(),
         1 => [&good[..4], input.0].concat(),
-        // One stretch of an authentic packet becomes something else.
+        // A range of an authentic packet is modified.
         2 => {
             let mut bad = good.clone();
             let at = usize::from(input.octet()) % bad.len();
@@ -35,7 +35,7 @@ pub(crate) fn run(input: &[u8]) {
             }
             bad
         }
-        // It grows or shrinks.
+        // An authentic packet is truncated, extended or both.
         _ => {
             let keep = usize::from(input.octet()) % (good.len() + 1);
             [&good[..keep], input.0].concat()
@@ -46,25 +46,25 @@ pub(crate) fn run(input: &[u8]) {
     }
     let mut out = vec![0xcc; bad.len()];
     let error = match receiver.open(&bad, kind >> 6, &mut out) {
-        Ok(opened) => panic!("opened what nobody sealed: {opened:?}"),
+        Ok(opened) => panic!("opened a packet that was not sealed: {opened:?}"),
         Err(error) => error,
     };
     assert!(
         matches!(
             error,
-            OpenError::TooShort | OpenError::Replayed | OpenError::Old | OpenError::BadIcv
+            OpenError::TooShort | OpenError::Replayed | OpenError::TooOld | OpenError::BadIcv
         ),
-        "{error:?} tells of content that is not authentic"
+        "{error:?} depends on content that is not authentic"
     );
     assert!(untouched_or_zeroed(&out), "released plaintext");
-    // The SA is as it was: the packet itself still opens, once.
+    // The SA is unchanged: the original packet still opens, exactly once.
     let mut out = vec![0; good.len()];
     assert!(receiver.open(&good, 0, &mut out).is_ok());
     assert_eq!(out[..100], inner);
     assert_eq!(receiver.open(&good, 0, &mut out), Err(OpenError::Replayed));
 }
 
-/// Both ends of an SA: its cipher, whether it has ESN, and whether it hides lengths.
+/// Both ends of an SA. `kind` selects the cipher, extended sequence numbers and padding.
 fn pair(kind: u8) -> (OutboundSa, InboundSa) {
     let cipher = Cipher::ALL[usize::from(kind >> 2 & 3) % 3];
     let esn = kind & 16 == 0;
@@ -84,7 +84,7 @@ fn pair(kind: u8) -> (OutboundSa, InboundSa) {
     (sender, receiver.expect("a window"))
 }
 
-/// What an output that held 0xcc may be when a packet was not authentic.
+/// Whether an output that was filled with 0xcc contains no plaintext of a packet that is not authentic.
 pub(crate) fn untouched_or_zeroed(out: &[u8]) -> bool {
     out.iter().all(|&octet| octet == 0xcc || octet == 0)
 }

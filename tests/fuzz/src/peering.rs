@@ -1,5 +1,5 @@
-//! Two gateways and the network between them: any plaintext of a host, and what is done to it on
-//! its way. Fragmenting, the MSS clamp, ICMP errors and rekeys are on that way.
+//! Two gateways and the network between them: arbitrary packets of a host, and manipulation of the sealed packets. The
+//! target covers fragmentation, the MSS clamp, ICMP errors and rekeys.
 
 use causeway_gateway::{Command, Reply, Totals};
 
@@ -9,10 +9,10 @@ use crate::side::{
     Setup, Side, both, carried, gateway_mac, header, host, inbound_of, max_inner, outbound_of, spi,
 };
 
-/// Octets of SPI, sequence number and IV, which an outsider can guess.
+/// The bytes of SPI, sequence number and IV, which are sent in the clear.
 const CLEAR: usize = 16;
 
-/// Octets: clamp and both families; then for each packet its header, its payload, and its fate.
+/// Input: a byte for the clamp and both families. Then for each packet its header, its payload and its manipulation.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let options = input.octet();
@@ -37,7 +37,7 @@ pub(crate) fn run(input: &[u8]) {
             continue;
         }
         let (fate, place) = (input.octet(), usize::from(input.word()));
-        // In flight while keys change; the SA is there until it is retired.
+        // The packet is in flight during a rekey. Its SA exists until it is retired.
         let steps = fate >> 2 & 7;
         rekeys.begin(steps, &mut a, &mut b, &setup);
         let arrived = travel(&mut b, &sent, &packet, fate, place);
@@ -50,13 +50,13 @@ pub(crate) fn run(input: &[u8]) {
     check_ends(&a, &b, rekeys.late.len() as u64);
 }
 
-/// The SAs from gateway 1 to gateway 2, by epoch.
+/// The SAs from gateway 1 to gateway 2, by key epoch.
 #[derive(Default)]
 struct Rekeys {
     oldest: u8,
     used: u8,
     newest: u8,
-    /// The last packet on each SA out of use, which comes too late.
+    /// The last packet of each SA that is no longer in use. It is delivered after the SA is retired.
     late: Vec<Vec<u8>>,
 }
 
@@ -65,7 +65,7 @@ impl Rekeys {
         if steps & 1 != 0 {
             self.newest += 1;
             let sa = inbound_of(1, self.newest).into();
-            ask(b, |reply| Command::Install {
+            request(b, |reply| Command::Install {
                 tunnel: 0,
                 sa,
                 reply,
@@ -76,7 +76,7 @@ impl Rekeys {
             self.late.extend(a.exchange(&[last.frame(gateway_mac(1))]));
             self.used += 1;
             let sa = outbound_of(1, 2, self.used, setup).into();
-            ask(a, |reply| Command::Switch {
+            request(a, |reply| Command::Switch {
                 tunnel: 0,
                 sa,
                 reply,
@@ -84,11 +84,11 @@ impl Rekeys {
         }
     }
 
-    /// What was sent on an SA that is retired opens no more.
+    /// Retires the oldest SA, and checks that its last packet does not open any more.
     fn end(&mut self, steps: u8, b: &mut Side) {
         if steps & 4 != 0 && self.oldest < self.used {
             let spi = spi(1, self.oldest);
-            ask(b, |reply| Command::Retire { spi, reply });
+            request(b, |reply| Command::Retire { spi, reply });
             let late = carried(self.late[usize::from(self.oldest)].clone(), 1);
             assert_eq!(b.exchange(&[late]).len(), 0, "opened on a retired SA");
             self.oldest += 1;
@@ -96,14 +96,14 @@ impl Rekeys {
     }
 }
 
-fn ask(side: &mut Side, command: impl FnOnce(Reply) -> Command) {
+fn request(side: &mut Side, command: impl FnOnce(Reply) -> Command) {
     let (reply, answer) = Reply::channel();
     side.control.send(command(reply)).expect("a worker");
     assert_eq!(side.work().len(), 0);
     assert_eq!(answer.try_recv(), Ok(Ok(())));
 }
 
-/// Whether the gateway sent an ICMP error, not ESP.
+/// Whether the gateway sent an ICMP error instead of ESP.
 fn is_icmp(frame: &[u8]) -> bool {
     match header(frame) {
         40 => frame[14 + 6] == 58,
@@ -133,7 +133,7 @@ fn packet(input: &mut Input, ipv6: bool) -> Packet {
     };
     packet.options = input.octets(length).to_vec();
     packet.options.resize(length, 0);
-    // With all its headers it fits into a frame of 2048 octets.
+    // With all headers the packet fits into a frame of 2048 bytes.
     let length = usize::from(input.word()) % if ipv6 { 1930 } else { 1960 };
     packet.payload = input.octets(length.min(96)).to_vec();
     if flags & 16 != 0 {
@@ -142,8 +142,7 @@ fn packet(input: &mut Input, ipv6: bool) -> Packet {
     packet
 }
 
-/// Brings sealed frames to gateway 2, after a changed copy of one of them. Returns the packets that
-/// it sent on.
+/// Delivers sealed frames to gateway 2, each after a manipulated copy. Returns the packets that gateway 2 sent.
 fn travel(b: &mut Side, sent: &[Vec<u8>], packet: &Packet, fate: u8, place: usize) -> Vec<Vec<u8>> {
     let mut arrived = Vec::new();
     for frame in sent {
@@ -153,7 +152,7 @@ fn travel(b: &mut Side, sent: &[Vec<u8>], packet: &Packet, fate: u8, place: usiz
             let seen = frame[esp + CLEAR..]
                 .windows(16)
                 .any(|window| window == secret);
-            assert!(!seen, "plaintext on the way");
+            assert!(!seen, "plaintext in a sealed packet");
         }
         let mut changed = frame.clone();
         match fate % 4 {
@@ -165,17 +164,21 @@ fn travel(b: &mut Side, sent: &[Vec<u8>], packet: &Packet, fate: u8, place: usiz
             _ => {}
         }
         if changed != frame {
-            assert_eq!(b.exchange(&[changed]).len(), 0, "let a changed packet pass");
+            assert_eq!(
+                b.exchange(&[changed]).len(),
+                0,
+                "accepted a manipulated packet"
+            );
         }
         let opened = b.exchange(std::slice::from_ref(&frame));
         assert_eq!(opened.len(), 1, "{:?}", b.totals());
-        assert_eq!(b.exchange(&[frame]).len(), 0, "let a packet pass twice");
+        assert_eq!(b.exchange(&[frame]).len(), 0, "accepted a packet twice");
         arrived.extend(opened.into_iter().map(|frame| frame[14..].to_vec()));
     }
     arrived
 }
 
-/// The packet as its host sent it, one hop later, whole or in pieces.
+/// Checks that the packet arrived as its host sent it, with a decremented TTL, whole or in fragments.
 fn check_arrival(packet: &Packet, mut arrived: Vec<Vec<u8>>, setup: &Setup) {
     let mut expected = packet.forwarded();
     let clamped = setup.clamp_mss && packet.protocol == 6;
@@ -183,14 +186,14 @@ fn check_arrival(packet: &Packet, mut arrived: Vec<Vec<u8>>, setup: &Setup) {
         assert!(packet.flags & DONT_FRAGMENT == 0 && packet.source.is_ipv4());
         for piece in &mut arrived {
             assert!(piece.len() <= max_inner(setup.outer_v6));
-            // Pieces of a fragment join to that fragment.
+            // The fragments of a fragment can be reassembled to that fragment.
             let field = word(piece, 6) - (packet.flags & 0x1fff);
             let more = if packet.flags & MORE != 0 && is_last(piece, packet) {
                 MORE
             } else {
                 0
             };
-            refield(piece, field - more);
+            set_fragment_field(piece, field - more);
         }
         let (joined, mut payload) = (reassemble(&arrived), packet.payload.clone());
         if clamped {
@@ -207,7 +210,7 @@ fn check_arrival(packet: &Packet, mut arrived: Vec<Vec<u8>>, setup: &Setup) {
     assert_eq!(arrived, &expected);
 }
 
-/// The clamp touches an option's two octets and the checksum of the segment that starts at `tcp`.
+/// Accepts the changes of the MSS clamp: two bytes of an option, and the checksum of the segment that starts at `tcp`.
 fn allow_clamp(arrived: &[u8], expected: &mut [u8], tcp: usize) {
     assert_eq!(arrived.len(), expected.len());
     let differing = |index: &usize| arrived[*index] != expected[*index];
@@ -226,8 +229,8 @@ fn is_last(piece: &[u8], packet: &Packet) -> bool {
     start + piece.len() - 20 == packet.payload.len()
 }
 
-/// Writes flags and fragment offset, and the header checksum anew.
-fn refield(piece: &mut [u8], field: u16) {
+/// Replaces flags and fragment offset, and updates the header checksum.
+fn set_fragment_field(piece: &mut [u8], field: u16) {
     assert_eq!(ones_sum(&piece[..20]), 0xffff);
     piece[6..8].copy_from_slice(&field.to_be_bytes());
     piece[10..12].fill(0);
@@ -235,7 +238,7 @@ fn refield(piece: &mut [u8], field: u16) {
     piece[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// RFC 1191 and RFC 792, for IPv6 RFC 4443: to the sender, about its packet, quoting it.
+/// Checks an ICMP error by RFC 792 and RFC 1191, or by RFC 4443 for IPv6: it goes to the sender and quotes the packet.
 fn check_error(packet: &Packet, sent: &[Vec<u8>], max_inner: usize) {
     assert_eq!(sent.len(), 1);
     let (error, cause) = (&sent[0][14..], packet.ip());
@@ -256,7 +259,7 @@ fn check_error(packet: &Packet, sent: &[Vec<u8>], max_inner: usize) {
     }
     let ends = [host(true, 1, 101), host(true, 1, 2)].map(|end| match end {
         std::net::IpAddr::V6(end) => end.octets(),
-        std::net::IpAddr::V4(_) => unreachable!("asked for IPv6"),
+        std::net::IpAddr::V4(_) => unreachable!("the addresses are IPv6"),
     });
     assert_eq!(error[8..40], ends.concat());
     assert_eq!(ones_sum_ipv6(error), 0xffff);

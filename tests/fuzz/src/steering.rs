@@ -1,11 +1,13 @@
-//! Headers, flow key, what ESP there is, and the verdict, over any frame.
+//! Steering of arbitrary frames: headers, flow key, ESP detection and verdict.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use causeway_demux::steering::{Peering, Place, Steering};
 use causeway_steering::headers::{ETHERNET, Ethernet, is_tag, protocol};
-use causeway_steering::{BUCKETS, FlowKey, Headers, Inbound, Punt, SteerHash, Verdict, decide};
+use causeway_steering::{
+    BUCKETS, FlowKey, Headers, Inbound, PuntReason, SteerHash, Verdict, decide,
+};
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 1, 101];
 
@@ -40,17 +42,17 @@ pub(crate) fn tables() -> Steering {
     }
 }
 
-/// The first octet says whether the frame is for the NIC whatever its first six octets are, of which family
-/// it is then, and how many VLAN tags stand in front of that.
+/// Input: a byte, then the frame. The byte selects whether the frame gets the NIC's MAC address and a valid EtherType,
+/// its family, and a number of VLAN tags to insert.
 pub(crate) fn run(input: &[u8]) {
     thread_local!(static TABLES: Steering = tables());
-    let Some((&for_us, frame)) = input.split_first() else {
+    let Some((&options, frame)) = input.split_first() else {
         return;
     };
     let mut frame = frame.to_vec();
-    if for_us & 1 != 0 && frame.len() >= ETHERNET {
+    if options & 1 != 0 && frame.len() >= ETHERNET {
         frame[..6].copy_from_slice(&MAC);
-        let ethertype = if for_us & 2 == 0 {
+        let ethertype = if options & 2 == 0 {
             [8, 0]
         } else {
             [0x86, 0xdd]
@@ -58,26 +60,26 @@ pub(crate) fn run(input: &[u8]) {
         frame[12..14].copy_from_slice(&ethertype);
     }
     TABLES.with(|tables| {
-        judge(&frame, tables);
-        let tags = usize::from(for_us >> 2 & 3);
+        check(&frame, tables);
+        let tags = usize::from(options >> 2 & 3);
         if frame.len() >= ETHERNET && tags > 0 {
             behind_tags(&frame, tags, tables);
         }
     });
 }
 
-/// At most two tags change nothing about a packet's way, and nobody looks behind more.
+/// Up to two tags do not change the verdict. A frame with more tags is punted.
 fn behind_tags(frame: &[u8], tags: usize, tables: &Steering) {
     let [kind, other] = [[0x81, 0, 0x60, 1], [0x88, 0xa8, 0, 2]];
     let tags = [kind, other, kind][..tags].concat();
     let tagged = [&frame[..12], &tags[..], &frame[12..]].concat();
-    judge(&tagged, tables);
+    check(&tagged, tables);
     let ethernet = Ethernet::parse(frame).filter(|_| !is_tag_at(frame, 12));
     if ethernet.is_some() && frame.starts_with(&MAC) {
         let untagged = decide(frame, tables);
         match decide(&tagged[..], tables) {
             verdict if tags.len() <= 8 => assert_eq!(verdict, untagged),
-            verdict => assert_eq!(verdict, Verdict::Punt(Punt::VlanStack)),
+            verdict => assert_eq!(verdict, Verdict::Punt(PuntReason::VlanStack)),
         }
     }
 }
@@ -86,12 +88,12 @@ fn is_tag_at(frame: &[u8], at: usize) -> bool {
     is_tag(u16::from_be_bytes([frame[at], frame[at + 1]]))
 }
 
-fn judge(frame: &[u8], tables: &Steering) {
+fn check(frame: &[u8], tables: &Steering) {
     let verdict = decide(frame, tables);
     if !frame.starts_with(&MAC) {
         assert!(
             matches!(verdict, Verdict::Punt(_) | Verdict::Drop(_)),
-            "steered a frame for another: {verdict:?}"
+            "steered a frame for another MAC address: {verdict:?}"
         );
     }
     let l3 = Ethernet::parse(frame).map(|ethernet| ethernet.l3);
@@ -110,13 +112,13 @@ fn judge(frame: &[u8], tables: &Steering) {
         false => protocol::ICMPV6,
     };
     if headers.protocol != icmp {
-        let answer = turned(frame, &headers);
+        let answer = reply(frame, &headers);
         assert_eq!(
             key,
             FlowKey::of(&answer[..], &headers_of(&answer, headers.l3))
         );
     }
-    // Octets behind the packet, such as Ethernet padding, decide nothing about its way.
+    // Bytes behind the packet, such as Ethernet padding, do not change the verdict.
     if frame.starts_with(&MAC) && frame.len() == headers.l3 + headers.total {
         let longer = [frame, &[0xee; 8]].concat();
         if !matches!(verdict, Verdict::Drop(_)) {
@@ -125,14 +127,13 @@ fn judge(frame: &[u8], tables: &Steering) {
     }
 }
 
-/// The packet as its answer: addresses exchanged, and the two words where ports stand.
-fn turned(frame: &[u8], headers: &Headers) -> Vec<u8> {
+/// The reply to a packet: addresses and ports are exchanged.
+fn reply(frame: &[u8], headers: &Headers) -> Vec<u8> {
     let mut frame = frame.to_vec();
     let (addresses, length) = if headers.is_ipv4() { (12, 4) } else { (8, 16) };
     let addresses = headers.l3 + addresses;
     frame[addresses..addresses + 2 * length].rotate_left(length);
-    // An extension header that steering does not look behind would be another one, perhaps one
-    // that it does.
+    // Exchanging the bytes of an unparsed extension header would make another header of it, which steering might parse.
     let extension = matches!(headers.protocol, 0 | 43 | 44 | 60);
     if let Some(ports) = frame.get_mut(headers.l4..headers.l4 + 4)
         && !extension
@@ -145,6 +146,6 @@ fn turned(frame: &[u8], headers: &Headers) -> Vec<u8> {
 fn headers_of(frame: &[u8], l3: usize) -> Headers {
     match Headers::parse(frame, l3) {
         Ok(headers) => headers,
-        Err(error) => panic!("a packet with exchanged addresses is {error:?}"),
+        Err(error) => panic!("the reply does not parse: {error:?}"),
     }
 }

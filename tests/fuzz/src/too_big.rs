@@ -1,16 +1,16 @@
-//! What a raw ICMP socket reads: reports that a packet of ours was too big for its path.
+//! Messages of a raw ICMP socket: reports that a sent packet exceeded the path MTU.
 
 use causeway_gateway::{Command, TooBig};
 
 use crate::input::Input;
-use crate::packet::{Packet, ones_sum};
+use crate::packet::{Packet, icmp_error};
 use crate::side::{MTU, Setup, Side, gateway_mac};
 
-/// The smallest MTU that carries inner packets of 1280 octets in UDP over IPv4.
+/// The smallest MTU for inner packets of 1280 bytes in UDP over IPv4.
 const FLOOR: u64 = 1344;
 
-/// Octets: the kind; then an IPv4 packet or an ICMPv6 message as it is, or the body of a sound type 3 code 4: MTU, octets that
-/// are laid over the packet that was sent, and how many of that are quoted.
+/// Input: a byte for the kind. Then follows an IPv4 packet, an ICMPv6 message, or the parameters of a valid report (type 3
+/// code 4): its MTU, the length of its quote, and changes to the quoted packet.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let mut side = Side::new(1, &Setup::default());
@@ -19,7 +19,7 @@ pub(crate) fn run(input: &[u8]) {
     let sent = &sent[0][14..];
     let report = match input.octet() % 3 {
         0 => TooBig::ipv4(input.0),
-        1 => TooBig::ipv4(&sound(&mut input, sent)),
+        1 => TooBig::ipv4(&valid_report(&mut input, sent)),
         _ => TooBig::icmpv6(input.0),
     };
     let Some(report) = report else { return };
@@ -37,7 +37,7 @@ pub(crate) fn run(input: &[u8]) {
     side.finish();
 }
 
-fn sound(input: &mut Input<'_>, sent: &[u8]) -> Vec<u8> {
+fn valid_report(input: &mut Input<'_>, sent: &[u8]) -> Vec<u8> {
     let mtu = input.word();
     let quoted = usize::from(input.octet());
     let mut message = vec![3, 4, 0, 0, 0, 0];
@@ -50,12 +50,5 @@ fn sound(input: &mut Input<'_>, sent: &[u8]) -> Vec<u8> {
             *there = octet;
         }
     }
-    let sum = !ones_sum(&message);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    Packet {
-        protocol: 1,
-        payload: message,
-        ..Packet::udp([192, 0, 2, 1], [10, 1, 0, 101], &[])
-    }
-    .ip()
+    icmp_error(message)
 }

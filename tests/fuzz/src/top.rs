@@ -1,4 +1,4 @@
-//! What `causeway top` is told: any documents make tables, and nothing in them steers the terminal.
+//! Status documents for `causeway top`: arbitrary documents give tables, and no terminal control characters pass through.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 
 use crate::input::Input;
 
-/// Two octets of a terminal's size, then what a role answers, each time a line.
+/// Input: two bytes for the size of the terminal, then the answers of a role, one per line.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let (width, height) = (input.octet(), input.octet());
@@ -20,15 +20,15 @@ pub(crate) fn run(input: &[u8]) {
     for line in input.0.split(|&octet| octet == b'\n') {
         now += Duration::from_millis(1500);
         let answer = serde_json::from_slice(line).map_err(|error| error.to_string());
-        app.heard(0, now, answer);
+        app.update(0, now, answer);
     }
     let tables = app.tables(now);
     let text = text(&tables);
-    let steers = |c: char| c.is_control() && c != '\n';
-    assert!(!text.contains(steers), "{text:?}");
+    let is_control = |c: char| c.is_control() && c != '\n';
+    assert!(!text.contains(is_control), "{text:?}");
     for table in &tables {
         let columns = table.columns.iter().enumerate();
-        for (place, _) in columns.filter(|(_, column)| column.right) {
+        for (place, _) in columns.filter(|(_, column)| column.right_aligned) {
             for row in &table.rows {
                 let figure = row[place].text();
                 let is_number = figure == "-" || figure.starts_with(|c: char| c.is_ascii_digit());

@@ -1,54 +1,64 @@
-//! What demuxes and gateways hear on their port: noise is refused, and of what carries a right tag
-//! none brings anything down.
+//! Messages on the port of demuxes and gateways: input without a valid tag is refused, and input with a valid tag never
+//! panics.
 
 use std::fmt::Debug;
 
-use causeway::wire::{Kind, Message, OpenError, Seals, parse, to_peer};
-use causeway_rescale::message::{FromGateway, PeerWord, ToGateway};
+use causeway_node::wire::{
+    Message, MessageAuth, MessageError, MessageType, build_packet, parse_packet,
+};
+use causeway_rescale::message::{FromGateway, PeerMessage, ToGateway};
 
-/// Octets: how it is heard, then what: as it is, or under the right tag, as a kind of message; or as a
-/// packet that a tunnel has brought.
+/// Input: a byte for the kind, then the content: a message without a tag, a message that gets a valid tag, or a packet from
+/// a tunnel.
 pub(crate) fn run(input: &[u8]) {
-    let Some((&how, octets)) = input.split_first() else {
+    let Some((&kind, bytes)) = input.split_first() else {
         return;
     };
-    let seals = Seals::new(b"0123456789abcdef");
-    match how % 7 {
-        0 => refused::<ToGateway>(&seals, octets),
-        1 => refused::<FromGateway>(&seals, octets),
-        2 => refused::<PeerWord>(&seals, octets),
-        3 => understood::<ToGateway>(&seals, octets),
-        4 => understood::<FromGateway>(&seals, octets),
-        5 => understood::<PeerWord>(&seals, octets),
+    let auth = MessageAuth::new(b"0123456789abcdef");
+    match kind % 7 {
+        0 => refused::<ToGateway>(&auth, bytes),
+        1 => refused::<FromGateway>(&auth, bytes),
+        2 => refused::<PeerMessage>(&auth, bytes),
+        3 => accepted::<ToGateway>(&auth, bytes),
+        4 => accepted::<FromGateway>(&auth, bytes),
+        5 => accepted::<PeerMessage>(&auth, bytes),
         _ => {
-            let Some(packet) = parse(octets) else { return };
-            // Whatever its header said beside, what it carries goes into a packet of ours.
-            if let Ok(made) = to_peer(packet.from, packet.to, packet.payload) {
-                assert_eq!(parse(&made), Some(packet));
+            let Some(packet) = parse_packet(bytes) else {
+                return;
+            };
+            // The payload fits into a new packet, regardless of the other header fields.
+            if let Ok(made) = build_packet(packet.from, packet.to, packet.payload) {
+                assert_eq!(parse_packet(&made), Some(packet));
             }
         }
     }
 }
 
-fn refused<M: Message + Debug>(seals: &Seals, octets: &[u8]) {
-    seals.open::<M>(octets).expect_err("nobody sealed it");
+fn refused<M: Message + Debug>(auth: &MessageAuth, bytes: &[u8]) {
+    auth.decode::<M>(bytes).expect_err("the message has no tag");
 }
 
-fn understood<M: Message + PartialEq + Debug>(seals: &Seals, said: &[u8]) {
-    let sealed = [said, &seals.tag(M::KIND, said)].concat();
-    match seals.open::<M>(&sealed) {
+fn accepted<M: Message + PartialEq + Debug>(auth: &MessageAuth, body: &[u8]) {
+    let encoded = [body, &auth.tag(M::TYPE, body)].concat();
+    match auth.decode::<M>(&encoded) {
         Ok(message) => {
-            // A number may be written in more octets than it needs; ours are the fewest.
-            let again = seals.seal(&message).expect("no longer than before");
-            assert!(again.len() <= sealed.len());
-            assert_eq!(seals.open::<M>(&again).as_ref(), Ok(&message));
+            // The input may encode a number in more bytes than necessary. Our encoding is the shortest.
+            let again = auth
+                .encode(&message)
+                .expect("the message is not longer than the input");
+            assert!(again.len() <= encoded.len());
+            assert_eq!(auth.decode::<M>(&again).as_ref(), Ok(&message));
         }
-        Err(error) => assert_ne!(error, OpenError::Forged),
+        Err(error) => assert_ne!(error, MessageError::Forged),
     }
-    for other in [Kind::ToGateway, Kind::FromGateway, Kind::Peer] {
-        let taken = [said, &seals.tag(other, said)].concat();
-        if other != M::KIND && seals.open::<M>(&taken).is_ok() {
-            panic!("a message of another kind passes");
+    for other in [
+        MessageType::DemuxToGateway,
+        MessageType::GatewayToDemux,
+        MessageType::DemuxToDemux,
+    ] {
+        let taken = [body, &auth.tag(other, body)].concat();
+        if other != M::TYPE && auth.decode::<M>(&taken).is_ok() {
+            panic!("a message with the tag of another kind was accepted");
         }
     }
 }

@@ -1,19 +1,19 @@
-//! The worker whole, over the NIC in memory, with any frames: nobody here has the key.
+//! A whole worker over a NIC in memory, with arbitrary frames of senders without the key.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use causeway_esp::NAT_T_PORT;
 use causeway_gateway::{Command, Hold};
-use causeway_rescale::message::AtLimit;
+use causeway_rescale::message::HoldTimeoutAction;
 use causeway_steering::{BUCKETS, SteerHash};
 
 use crate::input::Input;
 use crate::packet::{ones_sum, ones_sum_ipv6, word};
 use crate::side::{Setup, Side, address, gateway_mac, header, host};
 
-/// Octets: clamp, burst and both families; then for each frame how it starts, its length, its octets;
-/// where the highest bit is set of how it starts, a command.
+/// Input: a byte for the clamp, the burst size and both families. Then for each frame its kind, its length and its content.
+/// A kind with the highest bit set is a command instead.
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
     let options = input.octet();
@@ -30,7 +30,7 @@ pub(crate) fn run(input: &[u8]) {
             ..Setup::default()
         },
     );
-    side.worker.awake(side.now);
+    side.worker.heartbeat(side.now);
     let (mut injected, mut commands) = (0, 0);
     while !input.is_empty() && injected < 12 && commands < 24 {
         if input.0[0] & 0x80 != 0 {
@@ -49,14 +49,17 @@ pub(crate) fn run(input: &[u8]) {
     }
     check(&side.work(), outer_v6);
     let totals = side.finish();
-    assert_eq!(totals.opened.packets, 0, "opened what nobody sealed");
+    assert_eq!(
+        totals.opened.packets, 0,
+        "opened a packet that was not sealed"
+    );
     assert!(totals.received <= injected);
 }
 
-/// What control may want, in any order.
+/// Sends an arbitrary command of control.
 fn command(side: &mut Side, input: &mut Input) {
     let (kind, id, choice) = (input.octet(), u64::from(input.octet()), input.octet());
-    // Now and then one of a tunnel that is not there.
+    // Sometimes a tunnel that does not exist.
     let tunnel = usize::from(choice == 0xff);
     let id = id % 8;
     match kind & 7 {
@@ -64,22 +67,22 @@ fn command(side: &mut Side, input: &mut Input) {
             let hold = Hold {
                 tunnel,
                 id,
-                // Every bucket, or some.
+                // Every bucket, or every second, third or fourth.
                 buckets: (0..BUCKETS).step_by(1 + usize::from(choice & 3)).collect(),
                 hash: SteerHash::default(),
                 until: side.now + Duration::from_millis(u64::from(choice)),
-                at_limit: match choice & 4 {
-                    0 => AtLimit::Drop,
-                    _ => AtLimit::Send,
+                hold_timeout_action: match choice & 4 {
+                    0 => HoldTimeoutAction::Drop,
+                    _ => HoldTimeoutAction::Send,
                 },
             };
-            drop(side.tell(|reply| Command::Hold { hold, reply }));
+            drop(side.request(|reply| Command::Hold { hold, reply }));
         }
-        1 => drop(side.tell(|reply| Command::Release { id, reply })),
+        1 => drop(side.request(|reply| Command::Release { id, reply })),
         2 => {
             let packet = input.octets(usize::from(choice)).to_vec();
             let behind = id & 1 == 0;
-            drop(side.tell(|reply| Command::Mark {
+            drop(side.request(|reply| Command::Mark {
                 tunnel,
                 packet,
                 behind,
@@ -88,22 +91,22 @@ fn command(side: &mut Side, input: &mut Input) {
         }
         3 => {
             let fenced = id & 1 == 0;
-            drop(side.tell(|reply| Command::Fence {
+            drop(side.request(|reply| Command::Fence {
                 tunnel,
                 fenced,
                 reply,
             }));
         }
-        4 => drop(side.tell(|reply| Command::Reset { tunnel, reply })),
+        4 => drop(side.request(|reply| Command::Reset { tunnel, reply })),
         _ => {
             side.pass(Duration::from_millis(2 * u64::from(choice)));
-            side.worker.awake(side.now);
+            side.worker.heartbeat(side.now);
         }
     }
-    assert_eq!(side.worker.obey(), None);
+    assert_eq!(side.worker.process_commands(), None);
 }
 
-/// Nothing leaves but ESP to the peer and ICMP errors to a host.
+/// Checks that all sent frames are ESP to the peer or ICMP errors to a host.
 fn check(sent: &[Vec<u8>], outer_v6: bool) {
     for frame in sent {
         assert_eq!(frame[6..12], gateway_mac(1));
@@ -118,7 +121,11 @@ fn check(sent: &[Vec<u8>], outer_v6: bool) {
         assert_eq!(length, packet.len());
         let ends = header - 2 * octets(address(ipv6, 1)).len();
         let (source, destination) = packet[ends..header].split_at((header - ends) / 2);
-        assert_eq!(source, octets(address(ipv6, 1)), "sent in another's name");
+        assert_eq!(
+            source,
+            octets(address(ipv6, 1)),
+            "sent with another source address"
+        );
         match protocol {
             17 => {
                 assert_eq!(ipv6, outer_v6);
@@ -133,7 +140,7 @@ fn check(sent: &[Vec<u8>], outer_v6: bool) {
                 let ours = &octets(host(ipv6, 1, 0))[..prefix];
                 assert!(
                     destination.starts_with(ours),
-                    "an error to one who is not ours"
+                    "an error to a host outside the VPC"
                 );
                 let sum = if ipv6 {
                     ones_sum_ipv6(packet)
@@ -155,7 +162,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// A frame that may get past the first checks, as far as the input wants that.
+/// A frame that passes some of the first checks, as the input selects.
 fn frame(input: &mut Input, outer_v6: bool, inner_v6: bool) -> Vec<u8> {
     let kind = input.octet();
     let shape = kind & 3;
@@ -173,7 +180,7 @@ fn frame(input: &mut Input, outer_v6: bool, inner_v6: bool) -> Vec<u8> {
         let esp = if to_gateway { 16 } else { 0 };
         let tail = if kind & 8 == 0 { literal.len() } else { length };
         let payload = (esp + tail) as u16;
-        // An IPv6 packet to a host may begin with any extension header, whose octets are the input's.
+        // An IPv6 packet to a host may begin with any extension header. Its content comes from the input.
         let icmp = if ipv6 { 58 } else { 1 };
         let mut protocol =
             [17, 6, icmp, 50][usize::from(kind >> 4) & 1 | usize::from(kind >> 6) & 2];
@@ -199,7 +206,7 @@ fn frame(input: &mut Input, outer_v6: bool, inner_v6: bool) -> Vec<u8> {
             host(ipv6, 2, 3)
         }));
         if to_gateway {
-            // In UDP for the SA that exists, its length and number the input's.
+            // ESP in UDP for the existing SA. Length and sequence number come from the input.
             let udp_length = if kind & 4 == 0 { payload } else { input.word() };
             frame.extend_from_slice(&[0x11, 0x95, 0x11, 0x94]);
             frame.extend_from_slice(&udp_length.to_be_bytes());

@@ -1,4 +1,4 @@
-//! The kept corpus and a bounded, always equal set of mutations of it, on the stable toolchain.
+//! Replays the kept corpus and a bounded, reproducible set of its mutations on the stable toolchain.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,14 +7,14 @@ use causeway_fuzz::{TARGETS, Target};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// No input is longer, in octets.
+/// The longest input in bytes.
 const LONGEST: usize = 4096;
 
-/// One change of an input.
+/// One mutation of an input.
 #[derive(Clone, Debug)]
 enum Edit {
     Set(prop::sample::Index, u8),
-    Turn(prop::sample::Index, u8),
+    Flip(prop::sample::Index, u8),
     Insert(prop::sample::Index, Vec<u8>),
     Remove(prop::sample::Index, usize),
     Repeat(prop::sample::Index, usize),
@@ -31,7 +31,7 @@ impl Edit {
                     *there = *octet;
                 }
             }
-            Edit::Turn(at, bit) => {
+            Edit::Flip(at, bit) => {
                 let at = place(at);
                 if let Some(there) = input.get_mut(at) {
                     *there ^= 1 << bit;
@@ -64,7 +64,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ];
     prop_oneof![
         4 => (index(), octet).prop_map(|(at, octet)| Edit::Set(at, octet)),
-        4 => (index(), 0u8..8).prop_map(|(at, bit)| Edit::Turn(at, bit)),
+        4 => (index(), 0u8..8).prop_map(|(at, bit)| Edit::Flip(at, bit)),
         2 => (index(), prop::collection::vec(any::<u8>(), 1..24)).prop_map(|(at, octets)| Edit::Insert(at, octets)),
         1 => (index(), 1usize..24).prop_map(|(at, count)| Edit::Remove(at, count)),
         1 => (index(), 1usize..200).prop_map(|(at, count)| Edit::Repeat(at, count)),
@@ -72,15 +72,15 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn folder() -> PathBuf {
+fn corpus_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
-/// The kept inputs of a target, always in one order.
+/// The kept inputs of a target, in a fixed order.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = folder().join(target);
-    let entries = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("no corpus in {}: {error}", folder.display()));
+    let directory = corpus_root().join(target);
+    let entries = fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("no corpus in {}: {error}", directory.display()));
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
@@ -89,13 +89,13 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
         .iter()
         .map(|file| fs::read(file).expect("a readable file"))
         .collect();
-    assert!(!inputs.is_empty(), "{} is empty", folder.display());
+    assert!(!inputs.is_empty(), "{} is empty", directory.display());
     inputs
 }
 
-/// Runs a target over its corpus and this many mutations. What fails is shown as the shortest
-/// input that proptest finds; once mended, it belongs into the corpus.
-fn hold(name: &str, mutations: u32) {
+/// Runs a target on its corpus and on this number of mutations. A failure shows the shortest input that proptest finds.
+/// Add that input to the corpus together with the fix.
+fn check(name: &str, mutations: u32) {
     let target: Target = TARGETS
         .into_iter()
         .find(|target| target.name == name)
@@ -118,94 +118,94 @@ fn hold(name: &str, mutations: u32) {
             edits.iter().for_each(|edit| edit.apply(&mut input));
             input
         });
-    let held = TestRunner::new_with_rng(config, rng).run(&inputs, |input| {
+    let result = TestRunner::new_with_rng(config, rng).run(&inputs, |input| {
         (target.run)(&input);
         Ok(())
     });
-    if let Err(failure) = held {
+    if let Err(failure) = result {
         panic!("{name}: {failure}");
     }
 }
 
 #[test]
-fn every_target_is_held_here() {
+fn every_target_has_a_test_and_a_corpus() {
     let source = include_str!("corpus.rs");
     for Target { name, .. } in TARGETS {
         assert!(
-            source.contains(&format!("hold(\"{name}\", ")),
+            source.contains(&format!("check(\"{name}\", ")),
             "{name} has no test"
         );
     }
-    let folders = fs::read_dir(folder()).expect("the corpus").count();
+    let directories = fs::read_dir(corpus_root()).expect("the corpus").count();
     assert_eq!(
-        folders,
+        directories,
         TARGETS.len(),
-        "a folder of the corpus is no target's"
+        "a directory of the corpus belongs to no target"
     );
 }
 
 #[test]
 fn steering() {
-    hold("steering", 20_000);
+    check("steering", 20_000);
 }
 
 /// Standard: no-early-plaintext, window-after-icv
 #[test]
 fn open() {
-    hold("open", 1_000);
+    check("open", 1_000);
 }
 
 #[test]
 fn authentic() {
-    hold("authentic", 2_000);
+    check("authentic", 2_000);
 }
 
 #[test]
 fn worker() {
-    hold("worker", 1_000);
+    check("worker", 1_000);
 }
 
 #[test]
 fn peering() {
-    hold("peering", 500);
+    check("peering", 500);
 }
 
 #[test]
 fn control() {
-    hold("control", 1_000);
+    check("control", 1_000);
 }
 
 #[test]
 fn config() {
-    hold("config", 1_000);
+    check("config", 1_000);
 }
 
 #[test]
 fn key() {
-    hold("key", 1_000);
+    check("key", 1_000);
 }
 
 #[test]
 fn too_big() {
-    hold("too-big", 2_000);
+    check("too-big", 2_000);
 }
 
 #[test]
 fn sequence() {
-    hold("sequence", 500);
+    check("sequence", 500);
 }
 
 #[test]
 fn wire() {
-    hold("wire", 5_000);
+    check("wire", 5_000);
 }
 
 #[test]
 fn explain() {
-    hold("explain", 2_000);
+    check("explain", 2_000);
 }
 
 #[test]
 fn top() {
-    hold("top", 1_000);
+    check("top", 1_000);
 }

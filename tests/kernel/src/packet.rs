@@ -1,17 +1,17 @@
-//! Packets in octets, built field by field, so that wrong ones can be built as well.
+//! Builds packets field by field, so that invalid packets can be built too.
 
 /// The MAC address of the NIC under test.
 pub const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 1, 100];
 /// The MAC address of a host of the same subnet.
 pub const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 1, 10];
 
-/// An Ethernet frame from a host of the subnet.
+/// An Ethernet frame from [`HOST_MAC`].
 pub fn ethernet(destination: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8> {
     let ethertype = ethertype.to_be_bytes();
     [&destination[..], &HOST_MAC, &ethertype, payload].concat()
 }
 
-/// A frame with VLAN tags of these types in front of what it carries.
+/// The frame with VLAN tags of these types in front of its payload.
 pub fn tagged(frame: &[u8], types: &[u16]) -> Vec<u8> {
     let (addresses, carried) = frame.split_at(12);
     let tags = (0x6001..)
@@ -28,24 +28,21 @@ pub fn tagged(frame: &[u8], types: &[u16]) -> Vec<u8> {
 /// The fields of an IPv4 header that the corpus varies.
 #[derive(Clone, Debug)]
 pub struct Ipv4 {
-    /// Source address.
     pub source: [u8; 4],
-    /// Destination address.
     pub destination: [u8; 4],
-    /// Protocol number.
     pub protocol: u8,
-    /// Flags and fragment offset as they stand in the header.
+    /// The header's word of flags and fragment offset.
     pub fragment: u16,
-    /// Options, a multiple of four octets.
+    /// A multiple of four octets.
     pub options: Vec<u8>,
-    /// The version, 4 in a proper packet.
+    /// 4 in a valid packet.
     pub version: u8,
-    /// Added to the true total length.
+    /// Added to the correct total length.
     pub length_error: i32,
 }
 
 impl Ipv4 {
-    /// A proper header.
+    /// A valid header without options.
     pub fn new(source: [u8; 4], destination: [u8; 4], protocol: u8) -> Self {
         Self {
             source,
@@ -58,7 +55,7 @@ impl Ipv4 {
         }
     }
 
-    /// The header and its payload. The checksum is left zero: steering does not look at it.
+    /// The header and its payload. The checksum is zero, because steering ignores it.
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
         let header = 20 + self.options.len();
         let total = (header + payload.len()) as i32 + self.length_error;
@@ -74,13 +71,13 @@ impl Ipv4 {
         packet
     }
 
-    /// The whole frame, to the NIC under test.
+    /// The packet in a frame to the NIC under test.
     pub fn frame(&self, payload: &[u8]) -> Vec<u8> {
         ethernet(OWN_MAC, 0x0800, &self.packet(payload))
     }
 }
 
-/// An extension header of IPv6: its number, and its octets behind the first, which names the next.
+/// An IPv6 extension header: its number, and its octets without the first, the next header.
 pub type Extension = (u8, Vec<u8>);
 
 /// Hop-by-hop options of `units` eight octets beyond the first eight.
@@ -99,14 +96,14 @@ fn options(units: u8) -> Vec<u8> {
     body
 }
 
-/// A routing header of one address, with so many segments left.
+/// A routing header with one address and `left` segments left.
 pub fn routing(left: u8) -> Extension {
     let mut body = vec![2, 4, left];
     body.resize(23, 0);
     (43, body)
 }
 
-/// A fragment header with the field that holds offset and "more".
+/// A fragment header with this word of offset and "more" flag.
 pub fn fragment(field: u16) -> Extension {
     let [high, low] = field.to_be_bytes();
     (44, vec![0, high, low, 0, 0, 0, 7])
@@ -115,22 +112,19 @@ pub fn fragment(field: u16) -> Extension {
 /// The fields of an IPv6 header that the corpus varies.
 #[derive(Clone, Debug)]
 pub struct Ipv6 {
-    /// Source address.
     pub source: [u8; 16],
-    /// Destination address.
     pub destination: [u8; 16],
-    /// Protocol number of the payload.
+    /// The payload's protocol number.
     pub protocol: u8,
-    /// Extension headers, in order.
     pub extensions: Vec<Extension>,
-    /// The version, 6 in a proper packet.
+    /// 6 in a valid packet.
     pub version: u8,
-    /// Added to the true payload length.
+    /// Added to the correct payload length.
     pub length_error: i32,
 }
 
 impl Ipv6 {
-    /// A proper header.
+    /// A valid header without extension headers.
     pub fn new(source: [u8; 16], destination: [u8; 16], protocol: u8) -> Self {
         Self {
             source,
@@ -142,7 +136,7 @@ impl Ipv6 {
         }
     }
 
-    /// The same with extension headers.
+    /// The same header with extension headers.
     pub fn behind(self, extensions: impl Into<Vec<Extension>>) -> Self {
         Self {
             extensions: extensions.into(),
@@ -166,7 +160,7 @@ impl Ipv6 {
         [&first[..], &self.source, &self.destination, &behind].concat()
     }
 
-    /// The whole frame, to the NIC under test.
+    /// The packet in a frame to the NIC under test.
     pub fn frame(&self, payload: &[u8]) -> Vec<u8> {
         ethernet(OWN_MAC, 0x86dd, &self.packet(payload))
     }
@@ -181,7 +175,7 @@ pub fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     [&ports[..], payload].concat()
 }
 
-/// The start of a TCP header: ports and a sequence number, then zeros.
+/// A TCP header with ports and data offset; the other fields are zero.
 pub fn tcp(source: u16, destination: u16) -> Vec<u8> {
     let mut header = vec![0; 20];
     header[..2].copy_from_slice(&source.to_be_bytes());
@@ -190,12 +184,12 @@ pub fn tcp(source: u16, destination: u16) -> Vec<u8> {
     header
 }
 
-/// A message of ICMP or ICMPv6.
+/// An ICMP or ICMPv6 message.
 pub fn icmp(kind: u8, code: u8, rest: [u8; 4], payload: &[u8]) -> Vec<u8> {
     [&[kind, code, 0, 0][..], &rest, payload].concat()
 }
 
-/// The start of an ESP packet: SPI, sequence number, then some octets.
+/// An ESP packet with this SPI, sequence number 1 and arbitrary contents.
 pub fn esp(spi: u32) -> Vec<u8> {
     [&spi.to_be_bytes()[..], &1u32.to_be_bytes(), &[0xa5; 40]].concat()
 }

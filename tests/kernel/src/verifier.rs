@@ -1,4 +1,4 @@
-//! What the kernel's verifier says of the XDP program, held against its limits.
+//! The kernel verifier's statistics on the XDP program, compared with the verifier's limits.
 
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
@@ -11,57 +11,58 @@ use causeway_demux::Program;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
-/// Octets of stack that a chain of calls may have in the kernel: MAX_BPF_STACK.
+/// The most octets of stack of a call chain in the kernel: MAX_BPF_STACK.
 pub const STACK_LIMIT: u32 = 512;
-/// What this program may use of each limit, in percent. The rest is for kernels that count otherwise,
-/// and for what is to come.
+/// The most that this program may use of each limit, in percent. The rest is for kernels that count
+/// differently, and for later changes of the program.
 pub const MOST_PERCENT: u32 = 75;
 /// Octets of an instruction.
 const INSTRUCTION: u32 = 8;
 
-/// What the program is to the kernel.
+/// The kernel's information on the loaded program.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// The kernel's release.
     pub kernel: String,
-    /// Instructions as the kernel runs them, after its own changes.
+    /// Instructions of the program, after the kernel's changes.
     pub instructions: u32,
-    /// Octets of machine code.
+    /// Size of the machine code, in octets.
     pub compiled_bytes: u32,
-    /// What the verifier counted.
     #[serde(flatten)]
     pub verifier: Statistics,
 }
 
-/// The verifier's own counts.
+/// The verifier's statistics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Statistics {
-    /// Instructions that it walked, over all ways through the program.
+    /// Instructions examined, over all paths through the program.
     pub processed: u32,
-    /// How many it walks before it refuses a program.
+    /// The limit of `processed`, above which the verifier refuses a program.
     pub processed_limit: u32,
-    /// States of registers and stack that it kept, at the most at one instruction.
+    /// The most states of registers and stack that were kept at one instruction.
     pub states_per_instruction: u32,
-    /// In all.
+    /// All states of registers and stack.
     pub states_total: u32,
-    /// At once.
+    /// The most states that were kept at one time.
     pub states_peak: u32,
-    /// Octets of stack: of the program, then of each function that it calls.
+    /// Stack of the program, then of each function that it calls, in octets.
     pub stack: Vec<u32>,
-    /// How long it took, in microseconds.
+    /// Duration of the verification, in microseconds.
     pub microseconds: u64,
 }
 
 impl Statistics {
-    /// Octets of stack if all functions were on one chain of calls: more than any chain has.
+    /// An upper bound of the octets of stack: as if all functions were in one call chain.
     pub fn stack_at_most(&self) -> u32 {
         self.stack.iter().sum()
     }
 }
 
 impl Report {
-    /// What is nearer to its limit than it may be.
-    pub fn beyond(&self) -> Option<String> {
+    /// A message on the first value that exceeds [`MOST_PERCENT`] of its limit, if there is one.
+    pub fn over_limit(&self) -> Option<String> {
         let verifier = &self.verifier;
         let uses = [
             (
@@ -71,12 +72,14 @@ impl Report {
             ),
             ("octets of stack", verifier.stack_at_most(), STACK_LIMIT),
         ];
-        let beyond = |(_, used, limit): &(&str, u32, u32)| {
+        let over_limit = |(_, used, limit): &(&str, u32, u32)| {
             u64::from(*used) * 100 > u64::from(*limit) * u64::from(MOST_PERCENT)
         };
-        uses.into_iter().find(beyond).map(|(what, used, limit)| {
-            format!("{used} {what} are more than {MOST_PERCENT} % of the limit, {limit}")
-        })
+        uses.into_iter()
+            .find(over_limit)
+            .map(|(what, used, limit)| {
+                format!("{used} {what} are more than {MOST_PERCENT} % of the limit, {limit}")
+            })
     }
 }
 
@@ -113,13 +116,14 @@ impl Display for Report {
     }
 }
 
-/// Loads an object twice: to hear the verifier, and to ask what the kernel made of it.
+/// Loads an object twice: for the verifier's log, and for the kernel's information on the program.
 ///
 /// # Errors
-/// The kernel refuses the program, or says nothing that can be read.
+/// If the kernel refuses the program, or its log cannot be parsed.
 pub fn report(object: &[u8]) -> Result<Report> {
     let log = log(object)?;
-    let verifier = statistics(&log).with_context(|| format!("the verifier said: {log:?}"))?;
+    let verifier =
+        statistics(&log).with_context(|| format!("cannot parse the verifier's log: {log:?}"))?;
     let info = Program::load(object)?.xdp()?.info()?;
     let translated = info
         .size_translated()
@@ -133,10 +137,10 @@ pub fn report(object: &[u8]) -> Result<Report> {
     })
 }
 
-/// The verifier's statistics, as it writes them.
+/// The verifier's log.
 ///
-/// aya hands its log out only when a load fails. So this load fails at its last step, when the program is
-/// verified and compiled and only its file descriptor is wanted: the process may not have another one.
+/// aya returns the log only if a load fails. So this load fails at its last step: the program is verified
+/// and compiled, but the process may not open another file descriptor.
 fn log(object: &[u8]) -> Result<String> {
     let mut ebpf: Ebpf = EbpfLoader::new()
         .verifier_log_level(VerifierLogLevel::STATS)
@@ -157,7 +161,9 @@ fn log(object: &[u8]) -> Result<String> {
     match loaded {
         Err(ProgramError::LoadError { verifier_log, .. }) => Ok(verifier_log.to_string()),
         Err(error) => Err(error.into()),
-        Ok(()) => bail!("loaded without a file descriptor: another thread closed one meanwhile"),
+        Ok(()) => bail!(
+            "the load succeeded, but had to fail: another thread closed a file descriptor meanwhile"
+        ),
     }
 }
 
@@ -183,13 +189,20 @@ fn statistics(log: &str) -> Option<Statistics> {
 
 #[cfg(test)]
 mod tests {
+    use causeway_json_docs::{check, written};
+
     use super::*;
 
     const LOG: &str = "verification time 81234 usec\nstack depth 144+32+0\n\
         processed 264123 insns (limit 1000000) max_states_per_insn 24 total_states 9876 peak_states 543 mark_read 12\n";
 
     #[test]
-    fn the_counts_are_read_as_the_kernel_writes_them() {
+    fn the_page_has_the_keys_of_the_report() {
+        check("docs/proof.md", &[("verifier", written::<Report>())], &[]);
+    }
+
+    #[test]
+    fn the_statistics_are_parsed_from_the_kernels_log() {
         let expected = Statistics {
             processed: 264_123,
             processed_limit: 1_000_000,

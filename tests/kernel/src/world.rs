@@ -1,9 +1,9 @@
-//! The tables under which the corpus is judged.
+//! The tables for the corpus.
 
 use std::collections::HashMap;
 
 use causeway_demux::Steering;
-use causeway_demux::moves::LEAST_SKEW;
+use causeway_demux::skew::LEAST_SKEW;
 use causeway_demux::steering::{Peering, Place};
 use causeway_steering::SteerHash;
 
@@ -13,39 +13,39 @@ use crate::packet::OWN_MAC;
 pub const OWN: [u8; 4] = [10, 1, 0, 100];
 /// A second address of the NIC, which a peer's prefix covers.
 pub const OWN_UNDER_PEER: [u8; 4] = [10, 2, 9, 9];
-/// A host of the own VPC.
+/// A host of this VPC.
 pub const HOST: [u8; 4] = [10, 1, 0, 10];
 /// A host of a peer whose gateways are remote.
 pub const FAR: [u8; 4] = [10, 2, 0, 10];
 /// A host under a longer prefix, whose gateways are local.
 pub const FAR_LOCAL: [u8; 4] = [10, 2, 7, 10];
-/// A host of a peer whose only gateway is not resolved.
+/// A host of a peer whose only gateway has no resolved MAC address.
 pub const FAR_UNRESOLVED: [u8; 4] = [10, 3, 0, 10];
-/// A host of a peer whose gateway is local and has no socket.
+/// A host of a peer whose gateway is local and has no AF_XDP socket.
 pub const FAR_WITHOUT_SOCKET: [u8; 4] = [10, 4, 0, 10];
 /// A host of no peer.
 pub const ELSEWHERE: [u8; 4] = [192, 0, 2, 1];
-/// The IPv6 addresses of the same roles.
+/// The IPv6 addresses with the same roles.
 pub mod ipv6 {
-    /// Of the NIC under test.
+    /// The address of the NIC under test.
     pub const OWN: [u8; 16] = address(1, 0, 0x100);
-    /// Of the NIC, in the prefix of a peer.
+    /// A second address of the NIC, which a peer's prefix covers.
     pub const OWN_UNDER_PEER: [u8; 16] = address(2, 9, 9);
-    /// Of the NIC, on its link alone.
+    /// The link-local address of the NIC.
     pub const OWN_LINK_LOCAL: [u8; 16] = {
         let mut address = address(1, 0, 0x100);
         [address[0], address[1], address[2], address[3], address[5]] = [0xfe, 0x80, 0, 0, 0];
         address
     };
-    /// A host of the own VPC.
+    /// A host of this VPC.
     pub const HOST: [u8; 16] = address(1, 0, 0x10);
     /// A host of a peer whose gateways are remote.
     pub const FAR: [u8; 16] = address(2, 0, 0x10);
     /// A host under a longer prefix, whose gateways are local.
     pub const FAR_LOCAL: [u8; 16] = address(2, 7, 0x10);
-    /// A host of a peer whose only gateway is not resolved.
+    /// A host of a peer whose only gateway has no resolved MAC address.
     pub const FAR_UNRESOLVED: [u8; 16] = address(3, 0, 0x10);
-    /// A host of a peer whose gateway is local and has no socket.
+    /// A host of a peer whose gateway is local and has no AF_XDP socket.
     pub const FAR_WITHOUT_SOCKET: [u8; 16] = address(4, 0, 0x10);
     /// A host of no peer.
     pub const ELSEWHERE: [u8; 16] = address(0xff, 0, 1);

@@ -1,11 +1,10 @@
-//! What the XDP program logs of ESP that it does not hand to a worker.
+//! The XDP program's log of ESP packets that do not go to a worker.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use aya::programs::{TestRun, TestRunOptions};
-use causeway_demux::Program;
+use causeway_kernel_tests::load;
 use causeway_kernel_tests::packet::{Ipv4, Ipv6, destination_options, esp, fragment, tagged, udp};
 use causeway_kernel_tests::world::{FAR, OWN, SPI, ipv6, steering};
 
@@ -13,10 +12,10 @@ const UDP: u8 = 17;
 const ESP: u8 = 50;
 /// Loopback's index in every network namespace. Test runs redirect nothing.
 const LOOPBACK: u32 = 1;
-/// So often the program sees a packet.
+/// Runs of the program on each packet.
 const REPEAT: u32 = 1000;
 
-/// What the program logged, in this process.
+/// The lines that the program logged, in this process.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Lines;
@@ -35,9 +34,9 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-/// The lines that a program anew writes about a packet that comes again and again.
-fn logged(object: &[u8], frame: &[u8]) -> Result<Vec<String>> {
-    let mut program = Program::load(object).context("this test needs root")?;
+/// The lines that a newly loaded program logs on [`REPEAT`] runs on one packet.
+fn logged(frame: &[u8]) -> Result<Vec<String>> {
+    let mut program = load()?;
     program.fill(LOOPBACK, &steering())?;
     let mut logger = program.logger().context("no log in the program")?;
     program.xdp()?.test_run(TestRunOptions {
@@ -50,15 +49,14 @@ fn logged(object: &[u8], frame: &[u8]) -> Result<Vec<String>> {
     Ok(std::mem::take(&mut *lines))
 }
 
-/// SPI and number only where the packet tells them: the first fragment does, a later one does not.
+/// The log has the SPI and the sequence number of a first fragment. A later fragment does not contain
+/// them.
 ///
 /// Standard: audit-log, esp-fragment
 #[test]
-fn fragments_of_esp_and_unknown_spis_are_logged_with_what_they_tell() -> Result<()> {
+fn fragments_of_esp_and_unknown_spis_are_logged() -> Result<()> {
     log::set_logger(&Lines).map_err(|error| anyhow!(error.to_string()))?;
     log::set_max_level(log::LevelFilter::Info);
-    let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
-    let object = std::fs::read(object).context("build it with `cargo xtask build`")?;
     let v4 = |field, payload: &[u8]| {
         let header = Ipv4 {
             fragment: field,
@@ -102,21 +100,21 @@ fn fragments_of_esp_and_unknown_spis_are_logged_with_what_they_tell() -> Result<
         (unknown, punted, 0xdead_beef, 1, ends_v4),
         (v6(&[], &esp(0x9999)), punted, 0x9999, 1, ends_v6),
     ] {
-        let lines = logged(&object, &frame)?;
+        let lines = logged(&frame)?;
         let line = format!("{what}: spi={spi:#x} sequence={sequence} {ends}");
         ensure!(
             lines.iter().all(|other| *other == line),
             "{line}\n{lines:?}"
         );
-        // One a second: the run takes less than a thousandth of that.
+        // At most one line a second and CPU is logged, and the run takes less than a second.
         ensure!(
             (1..10).contains(&lines.len()),
             "{} lines of {REPEAT} packets",
             lines.len()
         );
     }
-    // What goes to a worker, and what is no ESP, is not logged.
+    // A packet that is not ESP is not logged.
     let frame = Ipv4::new(FAR, OWN, UDP).frame(&udp(1, 53, &[0; 16]));
-    ensure!(logged(&object, &frame)?.is_empty());
+    ensure!(logged(&frame)?.is_empty());
     Ok(())
 }

@@ -1,33 +1,25 @@
-//! The kernel's tables as `causeway explain` reads them give the verdict that the program gives, and
-//! reading moves nothing.
-
-use std::path::PathBuf;
+//! `causeway explain` reads the kernel's tables: the verdict on them is the host's, and reading moves no
+//! bucket.
 
 use anyhow::{Context, ensure};
-use causeway_demux::{Live, Program, Steering};
+use causeway_demux::{Live, Steering};
 use causeway_kernel_tests::corpus::corpus;
+use causeway_kernel_tests::load;
 use causeway_kernel_tests::world::steering;
 use causeway_steering::{BUCKETS, Tables, decide};
 
 /// Loopback's index in every network namespace.
 const LOOPBACK: u32 = 1;
 
-fn loaded() -> anyhow::Result<Program> {
-    let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
-    let object = std::fs::read(&object)
-        .with_context(|| format!("no {}: build it with `cargo xtask build`", object.display()))?;
-    Program::load(&object).context("this test needs root")
-}
-
-fn agree(live: Live<'_>, steering: &Steering) -> anyhow::Result<()> {
+fn compare_verdicts(live: Live<'_>, steering: &Steering) -> anyhow::Result<()> {
     for case in corpus() {
-        let (here, there) = (
+        let (host, kernel) = (
             decide(&case.frame[..], steering),
             decide(&case.frame[..], &live),
         );
         ensure!(
-            here == there,
-            "{}: {here:?}, by the maps {there:?}",
+            host == kernel,
+            "{}: {host:?} on the host's tables, {kernel:?} on the kernel's",
             case.name
         );
     }
@@ -37,30 +29,32 @@ fn agree(live: Live<'_>, steering: &Steering) -> anyhow::Result<()> {
 #[test]
 fn the_kernels_tables_are_read_as_they_were_written() -> anyhow::Result<()> {
     let steering = steering();
-    let mut program = loaded()?;
-    ensure!(program.live(0)?.host().is_none(), "filled before it was");
+    let mut program = load()?;
+    ensure!(
+        program.live(0)?.host().is_none(),
+        "the tables are filled before `fill`"
+    );
     program.fill(LOOPBACK, &steering)?;
-    agree(program.live(0)?, &steering)?;
+    compare_verdicts(program.live(0)?, &steering)?;
     let (spi, worker) = (0x7777, 1);
     program.steer_spi(spi, worker)?;
     ensure!(program.live(0)?.worker_of(spi) == Some(worker));
-    program.forget_spi(spi)?;
+    program.remove_spi(spi)?;
     ensure!(program.live(0)?.worker_of(spi).is_none());
-    // Beyond the tables is nothing, and no error.
+    // An index beyond a table reads as absent, without an error.
     let live = program.live(3)?;
-    let host = live.host().context("it is filled")?;
+    let host = live.host().context("the tables are filled")?;
     ensure!(live.gateway(1 << 20).is_none() && live.queue() == 3);
     ensure!(live.gateway_of(u32::MAX, 0, &host).is_none());
     live.finish()?;
     Ok(())
 }
 
-/// A bucket that is idle goes over with the next packet, and not because somebody asked where that
-/// would go.
+/// An idle bucket changes its gateway at its next packet, not at a lookup.
 #[test]
-fn to_ask_moves_no_bucket() -> anyhow::Result<()> {
+fn a_lookup_moves_no_bucket() -> anyhow::Result<()> {
     let steering = steering();
-    let mut program = loaded()?;
+    let mut program = load()?;
     program.fill(LOOPBACK, &steering)?;
     program.assign_when_idle(0, 0..BUCKETS, 1)?;
     let before = program.buckets(0)?;
@@ -68,6 +62,6 @@ fn to_ask_moves_no_bucket() -> anyhow::Result<()> {
     for case in corpus() {
         decide(&case.frame[..], &program.live(0)?);
     }
-    ensure!(program.buckets(0)? == before, "asked, and it moved");
+    ensure!(program.buckets(0)? == before, "a lookup has moved a bucket");
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! Buckets that move while the program runs: at once, or when they are idle.
+//! Moves of buckets while the program runs: at once, or once the bucket is idle.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::steering::Peering;
-use causeway_demux::{Program, Steering, moves};
+use causeway_demux::{Program, Steering, skew};
+use causeway_kernel_tests::load;
 use causeway_kernel_tests::packet::{Ipv4, Ipv6, tcp};
 use causeway_kernel_tests::world::{FAR, HOST, ipv6, steering};
 use causeway_steering::bucket::clock;
@@ -15,7 +15,7 @@ use causeway_steering::{BUCKETS, Bucket, FlowKey, Headers, Verdict, decide};
 
 /// Loopback's index in every network namespace. Test runs redirect nothing.
 const LOOPBACK: u32 = 1;
-/// A pause into which no bucket of a test falls.
+/// A pause longer than any test.
 const NEVER: Duration = Duration::from_secs(3600);
 
 struct Kernel {
@@ -29,21 +29,19 @@ impl Kernel {
     }
 
     fn with(steering: Steering) -> Result<Self> {
-        let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
-        let object = std::fs::read(object).context("build it with `cargo xtask build`")?;
-        let mut program = Program::load(&object).context("this test needs root")?;
+        let mut program = load()?;
         program.fill(LOOPBACK, &steering)?;
         Ok(Self { program, steering })
     }
 
-    /// The gateway to which the program gives a packet, which the host's verdict on the same tables
-    /// foretells.
+    /// The gateway to which the program sends a packet. It must be the host's verdict on the same
+    /// tables.
     fn gateway(&mut self, frame: &[u8]) -> Result<u32> {
         for (index, peering) in (0..).zip(&mut self.steering.peerings) {
             peering.buckets = self.program.buckets(index)?;
         }
-        self.steering.now = moves::now();
-        let foretold = decide(frame, &self.steering);
+        self.steering.now = skew::now();
+        let verdict = decide(frame, &self.steering);
         let before = self.program.counters()?;
         self.program.xdp()?.test_run(TestRunOptions {
             data_in: Some(frame),
@@ -51,15 +49,16 @@ impl Kernel {
         })?;
         let after = self.program.counters()?;
         let counts = before.gateways.iter().zip(&after.gateways);
-        let went = counts.map(|(before, after)| after.packets - before.packets);
-        let gateway = went.clone().position(|went| went == 1).context("nowhere")? as u32;
+        let sent = counts.map(|(before, after)| after.packets - before.packets);
+        let gateway = sent.clone().position(|sent| sent == 1);
+        let gateway = gateway.context("the packet went to no gateway")? as u32;
         ensure!(
-            went.sum::<u64>() == 1,
+            sent.sum::<u64>() == 1,
             "one packet went to several gateways"
         );
         ensure!(
-            matches!(foretold, Verdict::Remote { gateway: host, .. } if host == gateway),
-            "the host says {foretold:?}, the kernel gateway {gateway}"
+            matches!(verdict, Verdict::Remote { gateway: host, .. } if host == gateway),
+            "the host's verdict is {verdict:?}, the kernel's is gateway {gateway}"
         );
         Ok(gateway)
     }
@@ -76,11 +75,11 @@ impl Kernel {
 
 /// The bucket of the flow to which a packet belongs.
 fn bucket(steering: &Steering, frame: &[u8]) -> u32 {
-    let headers = Headers::parse(frame, ETHERNET).expect("a proper frame");
+    let headers = Headers::parse(frame, ETHERNET).expect("a valid frame");
     steering.hash.bucket(&FlowKey::of(frame, &headers))
 }
 
-/// A flow of either family: its packet, its bucket, and the gateway that does not carry it yet.
+/// One flow of each family: a packet, the bucket, and the gateway that does not carry the bucket yet.
 fn flows(steering: &Steering) -> impl Iterator<Item = (Vec<u8>, u32, u32)> {
     let frames = [
         Ipv4::new(HOST, FAR, 6).frame(&tcp(1234, 443)),
@@ -95,15 +94,15 @@ fn flows(steering: &Steering) -> impl Iterator<Item = (Vec<u8>, u32, u32)> {
         .into_iter()
 }
 
-/// Waits until a bucket's last packet lies more than `skew` back.
+/// Waits until a bucket has had no packet for longer than `skew`.
 fn pause(entry: Bucket, skew: Duration) {
-    while !entry.is_idle(moves::now(), clock(skew.as_nanos() as u64)) {
+    while !entry.is_idle(skew::now(), clock(skew.as_nanos() as u64)) {
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn what_is_assigned_moves_at_once_and_nothing_else_does() -> Result<()> {
+fn an_assigned_bucket_moves_at_once_and_no_other_does() -> Result<()> {
     let mut kernel = Kernel::new()?;
     let before = kernel.program.buckets(0)?;
     for (frame, bucket, other) in flows(&kernel.steering.clone()) {
@@ -122,22 +121,25 @@ fn what_is_assigned_moves_at_once_and_nothing_else_does() -> Result<()> {
 }
 
 #[test]
-fn a_busy_bucket_stays_and_an_idle_one_goes_over_for_good() -> Result<()> {
+fn a_busy_bucket_stays_and_an_idle_one_moves_for_good() -> Result<()> {
     let mut kernel = Kernel::new()?;
     for (frame, bucket, other) in flows(&kernel.steering.clone()) {
         kernel.set_skew(NEVER)?;
         kernel.program.assign_when_idle(0, [bucket], other)?;
         let seeded = kernel.entry(bucket)?;
         for _ in 0..3 {
-            ensure!(kernel.gateway(&frame)? == other ^ 1, "it is busy");
+            ensure!(kernel.gateway(&frame)? == other ^ 1, "a busy bucket moved");
         }
         let entry = kernel.entry(bucket)?;
         ensure!(entry.is_moving() && entry.last.wrapping_sub(seeded.last) as i32 > 0);
         ensure!(kernel.program.settle(0, [bucket])?.is_empty());
 
         kernel.set_skew(Duration::ZERO)?;
-        pause(entry, moves::LEAST_SKEW);
-        ensure!(kernel.gateway(&frame)? == other, "it is idle");
+        pause(entry, skew::LEAST_SKEW);
+        ensure!(
+            kernel.gateway(&frame)? == other,
+            "an idle bucket did not move"
+        );
         ensure!(kernel.entry(bucket)? == Bucket::direct(other as u16));
         ensure!(kernel.gateway(&frame)? == other);
         ensure!(kernel.program.settle(0, [bucket])? == [bucket]);
@@ -146,7 +148,7 @@ fn a_busy_bucket_stays_and_an_idle_one_goes_over_for_good() -> Result<()> {
 }
 
 #[test]
-fn the_host_finishes_what_is_idle_and_leaves_what_is_busy() -> Result<()> {
+fn the_host_settles_idle_buckets_only() -> Result<()> {
     let mut kernel = Kernel::new()?;
     let flows: Vec<_> = flows(&kernel.steering.clone()).collect();
     let (frame, bucket, other) = &flows[0];
@@ -154,17 +156,17 @@ fn the_host_finishes_what_is_idle_and_leaves_what_is_busy() -> Result<()> {
     kernel.program.assign_when_idle(0, [*bucket], *other)?;
     ensure!(kernel.program.settle(0, 0..BUCKETS)?.len() == BUCKETS as usize - 1);
     kernel.set_skew(Duration::ZERO)?;
-    pause(kernel.entry(*bucket)?, moves::LEAST_SKEW);
+    pause(kernel.entry(*bucket)?, skew::LEAST_SKEW);
     ensure!(kernel.program.settle(0, [*bucket])? == [*bucket]);
     ensure!(kernel.entry(*bucket)? == Bucket::direct(*other as u16));
     ensure!(kernel.gateway(frame)? == *other);
     Ok(())
 }
 
-/// Two peerings, the second's prefix within the first's, share two remote gateways: a flow is steered by
-/// the longest prefix's table, and a bucket that moves there stays where it is in the other.
+/// Two peerings share two remote gateways, and the second's prefix is within the first's. The table of
+/// the longest prefix steers a flow, and a bucket that moves in one table stays in the other.
 #[test]
-fn gateways_of_several_clusters_carry_each_by_its_own_table() -> Result<()> {
+fn gateways_of_several_clusters_are_steered_by_separate_tables() -> Result<()> {
     let mut steering = steering();
     let [outer, inner] = ["10.2.0.0/16", "10.2.128.0/17"].map(|prefix| prefix.parse());
     steering.peerings = vec![
@@ -193,7 +195,7 @@ fn gateways_of_several_clusters_carry_each_by_its_own_table() -> Result<()> {
     Ok(())
 }
 
-/// The barrier's write ends a move that waits: also one to another gateway, and back.
+/// An immediate assignment ends a pending move, also if it is to another gateway or to the old one.
 #[test]
 fn an_assignment_ends_a_move() -> Result<()> {
     let mut kernel = Kernel::new()?;

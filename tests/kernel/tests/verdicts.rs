@@ -1,11 +1,10 @@
-//! Law 5: the verdict in the kernel (BPF_PROG_TEST_RUN) is the verdict on the host, on one corpus.
-
-use std::path::PathBuf;
+//! Law 5: the kernel's verdict (BPF_PROG_TEST_RUN) equals the host's on every packet of the corpus.
 
 use anyhow::{Context, ensure};
 use aya::programs::{TestRun, TestRunOptions};
 use causeway_demux::{Counters, Program, Steering};
 use causeway_kernel_tests::corpus::{End, corpus};
+use causeway_kernel_tests::load;
 use causeway_kernel_tests::packet::{
     Ipv4, Ipv6, OWN_MAC, destination_options, esp, fragment, hop_by_hop, icmp, routing, tagged,
     tcp, udp,
@@ -14,7 +13,7 @@ use causeway_kernel_tests::world::{
     ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, GATEWAY_MACS, HOST, SPI,
     WORKERS_WITH_SOCKETS, ipv6, steering,
 };
-use causeway_steering::{Drop, Punt, Verdict, decide};
+use causeway_steering::{DropReason, PuntReason, Verdict, decide};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rustix::fd::OwnedFd;
@@ -32,23 +31,19 @@ struct Kernel {
     _sockets: Vec<OwnedFd>,
 }
 
-/// How the kernel's program ended a packet.
+/// The outcome of one run of the kernel's program.
 #[derive(Debug, PartialEq, Eq)]
 struct Ended {
     action: u32,
     end: Option<End>,
-    /// The gateway that counted it, by index.
+    /// The index of the gateway whose counter grew.
     gateway: Option<usize>,
     frame: Vec<u8>,
 }
 
 impl Kernel {
     fn new(steering: &Steering) -> anyhow::Result<Self> {
-        let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
-        let object = std::fs::read(&object).with_context(|| {
-            format!("no {}: build it with `cargo xtask build`", object.display())
-        })?;
-        let mut program = Program::load(&object).context("this test needs root")?;
+        let mut program = load()?;
         program.fill(LOOPBACK, steering)?;
         let mut sockets = Vec::new();
         for worker in WORKERS_WITH_SOCKETS {
@@ -73,7 +68,7 @@ impl Kernel {
         let after = self.program.counters()?;
         ensure!(
             after.received() == before.received() + 1,
-            "not received once"
+            "the packet was not counted as received once"
         );
         Ok(Ended {
             action: result.return_value,
@@ -88,24 +83,27 @@ impl Kernel {
     }
 }
 
-/// The one counter that grew, or none.
+/// The outcome whose counter grew; an error if several did.
 fn ended(before: &Counters, after: &Counters) -> anyhow::Result<Option<End>> {
     let mut ends = Vec::new();
-    for reason in Drop::ALL {
+    for reason in DropReason::ALL {
         let grown = after.dropped(*reason) - before.dropped(*reason);
         ends.extend((0..grown).map(|_| End::Drop(*reason)));
     }
-    for reason in Punt::ALL {
+    for reason in PuntReason::ALL {
         let grown = after.punted(*reason) - before.punted(*reason);
         ends.extend((0..grown).map(|_| End::Punt(*reason)));
     }
     ends.extend((before.to_worker()..after.to_worker()).map(|_| End::AnyWorker));
     ends.extend((before.to_gateway()..after.to_gateway()).map(|_| End::AnyGateway));
-    ensure!(ends.len() <= 1, "one packet ended more than once: {ends:?}");
+    ensure!(
+        ends.len() <= 1,
+        "one packet was counted more than once: {ends:?}"
+    );
     Ok(ends.pop())
 }
 
-/// What the host's verdict means for the program's action, its counter and the frame.
+/// The program's action, counter and frame that follow from the host's verdict.
 fn expected(frame: &[u8], verdict: Verdict) -> Ended {
     let unchanged = |action, end| Ended {
         action,
@@ -119,7 +117,7 @@ fn expected(frame: &[u8], verdict: Verdict) -> Ended {
         Verdict::Open { worker } | Verdict::Local { worker, .. }
             if !WORKERS_WITH_SOCKETS.contains(&worker) =>
         {
-            unchanged(XDP_DROP, End::Drop(Drop::NoWorker))
+            unchanged(XDP_DROP, End::Drop(DropReason::NoWorker))
         }
         Verdict::Open { .. } => unchanged(XDP_REDIRECT, End::AnyWorker),
         Verdict::Local { gateway, .. } => Ended {
@@ -138,7 +136,7 @@ fn expected(frame: &[u8], verdict: Verdict) -> Ended {
 
 /// Standard: esp-fragment, udp-ike, udp-keepalive, udp-esp
 #[test]
-fn the_host_ends_every_packet_of_the_corpus_as_it_should() {
+fn the_hosts_verdict_on_the_corpus_is_as_expected() {
     let steering = steering();
     for case in corpus() {
         let verdict = decide(&case.frame[..], &steering);
@@ -165,9 +163,9 @@ fn the_kernel_agrees_with_the_host_on_the_corpus() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SAs come and go while the program runs: each SPI of the corpus is forgotten, then steered anew.
+/// SAs come and go while the program runs: each SPI of the corpus is removed, then added again.
 #[test]
-fn the_kernel_follows_spis_that_come_and_go() -> anyhow::Result<()> {
+fn spis_can_be_added_and_removed_while_the_program_runs() -> anyhow::Result<()> {
     let mut steering = steering();
     let mut kernel = Kernel::new(&steering)?;
     let agree = |kernel: &mut Kernel, steering: &Steering| -> anyhow::Result<()> {
@@ -179,8 +177,11 @@ fn the_kernel_follows_spis_that_come_and_go() -> anyhow::Result<()> {
         Ok(())
     };
     for (spi, worker) in std::mem::take(&mut steering.workers) {
-        kernel.program.forget_spi(spi)?;
-        ensure!(kernel.program.forget_spi(spi).is_err(), "it is gone");
+        kernel.program.remove_spi(spi)?;
+        ensure!(
+            kernel.program.remove_spi(spi).is_err(),
+            "a removed SPI was removed again"
+        );
         // The other worker that has a socket.
         steering.workers.insert(spi + 0x100, worker ^ 1);
         kernel.program.steer_spi(spi + 0x100, worker ^ 1)?;
@@ -188,14 +189,14 @@ fn the_kernel_follows_spis_that_come_and_go() -> anyhow::Result<()> {
     agree(&mut kernel, &steering)?;
     let moved: Vec<_> = steering.workers.drain().collect();
     for (spi, worker) in moved {
-        kernel.program.forget_spi(spi)?;
+        kernel.program.remove_spi(spi)?;
         kernel.program.steer_spi(spi - 0x100, worker)?;
         steering.workers.insert(spi - 0x100, worker);
     }
     agree(&mut kernel, &steering)
 }
 
-/// A default route of IPv6 covers no IPv4-mapped address, and so no packet of IPv4.
+/// An IPv6 default route does not cover IPv4-mapped addresses, so it does not cover IPv4 packets.
 #[test]
 fn a_default_route_of_one_family_covers_that_family_alone() -> anyhow::Result<()> {
     for (prefix, covered) in [
@@ -223,10 +224,10 @@ fn a_default_route_of_one_family_covers_that_family_alone() -> anyhow::Result<()
     Ok(())
 }
 
-/// The program remembers what it met of late: 1024 destinations, each in the one place that its address
-/// has. Here are more, from five destinies in turn, each met twice in a row.
+/// The program caches 1024 destinations, each in the one slot that its address hashes to. This test uses
+/// more addresses, with five different outcomes in turn, each twice in a row.
 #[test]
-fn destinations_that_share_a_place_are_told_apart() -> anyhow::Result<()> {
+fn destinations_that_share_a_cache_slot_are_distinguished() -> anyhow::Result<()> {
     let steering = steering();
     let mut kernel = Kernel::new(&steering)?;
     let prefixes = [
@@ -250,7 +251,7 @@ fn destinations_that_share_a_place_are_told_apart() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A packet of the corpus with some octets changed and its end cut off or lengthened.
+/// A packet of the corpus with some octets changed, and perhaps truncated or extended.
 fn changed() -> impl Strategy<Value = Vec<u8>> {
     let frames: Vec<_> = corpus().into_iter().map(|case| case.frame).collect();
     let tags = prop::collection::vec(prop::sample::select(vec![0x8100, 0x88a8, 0x9100]), 0..4);
@@ -276,7 +277,7 @@ fn changed() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// Any chain of extension headers, right or wrong, in front of any payload, for a peer or the host.
+/// A valid or invalid chain of extension headers in front of a payload, for a peer or for the host.
 fn chained() -> impl Strategy<Value = Vec<u8>> {
     let extension = prop_oneof![
         (0..4u8).prop_map(hop_by_hop),
@@ -331,17 +332,20 @@ fn the_kernel_agrees_with_the_host_on_changed_packets() -> anyhow::Result<()> {
 }
 
 #[test]
-fn before_its_tables_are_filled_the_program_gives_everything_to_the_kernel() -> anyhow::Result<()> {
-    let object = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/causeway-xdp.o");
-    let object = std::fs::read(object).context("build it with `cargo xtask build`")?;
+fn a_program_without_tables_punts_every_packet() -> anyhow::Result<()> {
     let mut kernel = Kernel {
-        program: Program::load(&object).context("this test needs root")?,
+        program: load()?,
         _sockets: Vec::new(),
     };
     for case in corpus() {
         let ended = kernel.run(&case.frame)?;
         assert_eq!(ended.action, XDP_PASS, "{}", case.name);
-        assert_eq!(ended.end, Some(End::Punt(Punt::NotReady)), "{}", case.name);
+        assert_eq!(
+            ended.end,
+            Some(End::Punt(PuntReason::NotReady)),
+            "{}",
+            case.name
+        );
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The configuration files and keys of the roles, each as on its own machine.
+//! The configuration files and keys of the roles, in one folder per role.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,17 +10,17 @@ use anyhow::{Context, Result};
 use crate::http;
 use crate::options::{Encapsulation, Options, Placement};
 use crate::tool::{self, write_private};
-use crate::topology::{self, NIC, Node, Site, carrier, gateway_name, other};
+use crate::topology::{self, NIC, Node, Site, gateway_name, gateway_site, peer_vpc};
 
-/// A role's control socket, in its folder.
+/// The name of the control socket in a role's folder.
 pub const SOCKET: &str = "control.sock";
 
-/// Where a role's own configuration file is.
+/// The path of a role's configuration file.
 pub fn path(folder: &Path, role: Site) -> PathBuf {
     home(folder, role).join("causeway.toml")
 }
 
-/// Makes one folder per role with everything it reads.
+/// Makes the folder of each role, with its configuration and keys.
 pub fn write_all(options: &Options, folder: &Path) -> Result<()> {
     let steering_key = tool::hex(&tool::random::<16>()?);
     let cores = cores()?;
@@ -40,61 +40,64 @@ pub fn write_all(options: &Options, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The key of an epoch of the SA from gateway `number` of `vpc` to its peer. The
-/// sender alone has the reservation of sequence numbers beside it.
+/// Makes the key of an epoch of the SA from gateway `number` of `vpc` to its peer. Only the sender has the reservation of
+/// sequence numbers next to the key file.
 pub fn make_key(
     options: &Options,
     folder: &Path,
     (vpc, number): (u8, u8),
     epoch: u32,
 ) -> Result<()> {
-    let home = |vpc| home(folder, carrier(options, vpc, number));
+    let home = |vpc| home(folder, gateway_site(options, vpc, number));
     let outbound = home(vpc).join(outbound_key(number, epoch));
     tool::run(
         Command::new(&options.causeway)
             .args(["key", "new", "--cipher", &options.cipher.to_string()])
             .arg(&outbound),
     )?;
-    let inbound = home(other(vpc)).join(inbound_key(number, epoch));
-    let key = fs::read_to_string(&outbound)
-        .with_context(|| format!("`causeway key new` left no {}", outbound.display()))?;
+    let inbound = home(peer_vpc(vpc)).join(inbound_key(number, epoch));
+    let key = fs::read_to_string(&outbound).with_context(|| {
+        format!(
+            "cannot read {}, which `causeway key new` has written",
+            outbound.display()
+        )
+    })?;
     write_private(&inbound, &key)
 }
 
-/// The sender's key file of an epoch, in its folder.
+/// The name of the sender's key file of an epoch.
 pub fn outbound_key(number: u8, epoch: u32) -> String {
     format!("{}-outbound-{epoch}.key", gateway_name(number))
 }
 
-/// The receiver's.
+/// The name of the receiver's key file of an epoch.
 pub fn inbound_key(number: u8, epoch: u32) -> String {
     format!("{}-inbound-{epoch}.key", gateway_name(number))
 }
 
-/// The SPI of an epoch of the SA that gateway `number` of `vpc` sends with. The
-/// configuration has epoch 0.
+/// The SPI of the outbound SA of gateway `number` of `vpc` in an epoch. The configuration has epoch 0.
 pub fn spi(vpc: u8, number: u8, epoch: u32) -> u32 {
     (epoch << 16) + u32::from(vpc) * 0x1000 + u32::from(number)
 }
 
-/// A role's own folder.
+/// A role's folder.
 pub fn home(folder: &Path, role: Site) -> PathBuf {
     folder.join(role.to_string())
 }
 
 fn text(options: &Options, role: Site, cores: &[usize]) -> String {
     let vpc = role.vpc;
-    // A gateway host knows its own gateway only; the demux knows all.
-    let carried: Vec<u8> = match role.node {
+    // The configuration of a gateway host has its own gateway only; the configuration of a demux has all.
+    let gateways: Vec<u8> = match role.node {
         Node::Gateway(number) => vec![number],
         _ => (1..=options.gateways).collect(),
     };
-    // On its own host a standby is the cluster: only the demux deals buckets.
+    // On a gateway host a standby is listed as the cluster, because only the demux assigns buckets.
     let in_cluster = match role.node {
-        Node::Gateway(_) => carried.len(),
+        Node::Gateway(_) => gateways.len(),
         _ => usize::from(options.gateways - options.standby),
     };
-    let names: Vec<_> = carried[..in_cluster]
+    let names: Vec<_> = gateways[..in_cluster]
         .iter()
         .map(|number| format!("\"{}\"", gateway_name(*number)))
         .collect();
@@ -110,7 +113,7 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         listen = http::ADDRESS,
         own = prefixes(options, vpc),
         peering = peering(vpc),
-        theirs = prefixes(options, other(vpc)),
+        theirs = prefixes(options, peer_vpc(vpc)),
         names = names.join(", "),
         clamp = options.clamp_mss,
         rescale = match role.node {
@@ -119,28 +122,28 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         },
         demux = demux(options, role),
     );
-    for number in carried {
-        let carrier = carrier(options, vpc, number);
+    for number in gateways {
+        let gateway_site = gateway_site(options, vpc, number);
         // Writing to a String cannot fail.
         let _ = write!(
             text,
             "\n[[gateway]]\nname = \"{}\"\naddress = \"{}\"\n",
             gateway_name(number),
-            carrier.address(options.outer)
+            gateway_site.address(options.outer)
         );
-        if carrier == role {
+        if gateway_site == role {
             text += &worker(options, role, number, cores);
         }
     }
     text
 }
 
-/// The peer's demux, for the demux alone.
+/// The setting for the peer's demux. Only a demux has it.
 fn demux(options: &Options, role: Site) -> String {
     match role.node {
         Node::Demux => {
             let family = options.inner.families()[0];
-            let peer = Site::demux(other(role.vpc)).address(family);
+            let peer = Site::demux(peer_vpc(role.vpc)).address(family);
             format!("demux = \"{peer}\"\n")
         }
         _ => String::new(),
@@ -149,9 +152,9 @@ fn demux(options: &Options, role: Site) -> String {
 
 fn worker(options: &Options, role: Site, number: u8, cores: &[usize]) -> String {
     let vpc = role.vpc;
-    // Both ends of a pair on different cores, where there are two.
+    // The two gateways of a pair are on different cores, if there are two.
     let core = cores[usize::from(number + vpc) % cores.len()];
-    // Gateways on one host share its address and differ in their source port.
+    // Gateways on one host have the same address and different source ports.
     let source_port = match (options.encapsulation, options.placement) {
         (Encapsulation::Esp, _) => String::new(),
         (Encapsulation::Udp, Placement::Remote) => "source-port = 4500\n".to_owned(),
@@ -166,16 +169,16 @@ fn worker(options: &Options, role: Site, number: u8, cores: &[usize]) -> String 
          outbound = {{ spi = {spi_out}, key-file = \"{key_out}\" }}\n\
          inbound = {{ spi = {spi_in}, key-file = \"{key_in}\" }}\n",
         peering = peering(vpc),
-        peer = carrier(options, other(vpc), number).address(options.outer),
+        peer = gateway_site(options, peer_vpc(vpc), number).address(options.outer),
         encapsulation = options.encapsulation,
         spi_out = spi(vpc, number, 0),
         key_out = outbound_key(number, 0),
-        spi_in = spi(other(vpc), number, 0),
+        spi_in = spi(peer_vpc(vpc), number, 0),
         key_in = inbound_key(number, 0),
     )
 }
 
-/// What a VPC's hosts have addresses in, as a list of TOML strings.
+/// The prefixes of a VPC, as a list of TOML strings.
 fn prefixes(options: &Options, vpc: u8) -> String {
     let families = options.inner.families().iter();
     let prefixes = families.map(|family| format!("\"{}\"", topology::prefix(vpc, *family)));
@@ -183,10 +186,10 @@ fn prefixes(options: &Options, vpc: u8) -> String {
 }
 
 pub fn peering(vpc: u8) -> String {
-    format!("vpc-{}", other(vpc))
+    format!("vpc-{}", peer_vpc(vpc))
 }
 
-/// The argument of the binary that names the role.
+/// The subcommand of `causeway` that runs the role.
 pub fn subcommand(role: Site) -> &'static str {
     match role.node {
         Node::Gateway(_) => "gateway",
@@ -194,7 +197,7 @@ pub fn subcommand(role: Site) -> &'static str {
     }
 }
 
-/// The cores that this process may run on.
+/// The cores on which this process may run.
 fn cores() -> Result<Vec<usize>> {
     let set = rustix::thread::sched_getaffinity(None).context("cannot read the CPU affinity")?;
     Ok((0..rustix::thread::CpuSet::MAX_CPU)
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_of_the_inner_families_and_endpoints_of_the_outer_one() {
+    fn prefixes_use_the_inner_families_and_endpoints_the_outer_family() {
         let options = Options {
             inner: Inner::Both,
             outer: Family::Ipv6,

@@ -1,20 +1,20 @@
-//! What a run claims, and whether it held.
+//! A claim about a run, and whether it holds.
 
 use serde::{Deserialize, Serialize};
 
-/// One claim with the figure it was judged by.
+/// A claim with the measured figure that decides it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fact {
     /// A stable name, in kebab case.
     pub key: String,
-    /// Whether it held.
+    /// Whether the claim holds.
     pub holds: bool,
-    /// What was measured, in words and figures.
+    /// The figure that decides, as text.
     pub figure: String,
 }
 
 impl Fact {
-    /// A claim under a stable name.
     pub fn new(key: impl Into<String>, holds: bool, figure: impl Into<String>) -> Self {
         Self {
             key: key.into(),

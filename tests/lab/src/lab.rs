@@ -1,4 +1,4 @@
-//! The lab itself: what a test or a run holds in its hands.
+//! The lab as tests and runs use it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,64 +6,62 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
-use crate::distance::Distance;
-pub use crate::role::Final;
+use crate::delay::DelayLine;
 use crate::role::Role;
+pub use crate::role::RoleExit;
 use crate::status::{Status, Worker};
-use crate::{Ground, Options, Process, Site, config, netns, topology, wiring};
+use crate::{Options, Process, Sandbox, Site, config, netns, topology, wiring};
 
-/// Two VPCs and what runs in them. Dropping it removes everything.
+/// Two VPCs with the processes in them. Dropping it removes everything.
 #[derive(Debug)]
 pub struct Lab {
     options: Options,
     configured: bool,
     roles: Vec<Role>,
-    distance: Option<Distance>,
-    ground: Ground,
+    delay_line: Option<DelayLine>,
+    sandbox: Sandbox,
 }
 
 impl Lab {
-    /// Removes what killed runs left, then builds namespaces, links and routes.
-    /// Needs root; the roles are not started yet.
+    /// Removes the leftovers of killed runs, then builds namespaces, links and routes. Starts no role. Needs root.
     pub fn new(options: Options) -> Result<Self> {
         options.check()?;
         let mut lab = Self {
             options,
             configured: false,
             roles: Vec::new(),
-            distance: None,
-            ground: Ground::claim()?,
+            delay_line: None,
+            sandbox: Sandbox::claim()?,
         };
         wiring::build(&lab.options, lab.id()).context("cannot build the lab")?;
         let delay = lab.options.delay;
         if !delay.is_zero() {
             let ends = [1, 2].map(|vpc| lab.namespace(Site::switch(vpc)));
-            lab.distance = Some(Distance::start(&ends, delay)?);
+            lab.delay_line = Some(DelayLine::start(&ends, delay)?);
         }
         Ok(lab)
     }
 
-    /// The part of all names that is this lab's own.
+    /// The id, which is a part of all names.
     pub fn id(&self) -> &str {
-        self.ground.id()
+        self.sandbox.id()
     }
 
-    /// What it was asked to be.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// The leftovers that were removed before this lab was built.
-    pub fn swept(&self) -> &[String] {
-        self.ground.swept()
+    /// The ids of killed runs whose leftovers were removed.
+    pub fn leftovers(&self) -> &[String] {
+        self.sandbox.leftovers()
     }
 
-    /// Configuration, keys and logs, readable by root only.
+    /// The folder of configuration, keys and logs, readable by root only.
     pub fn folder(&self) -> PathBuf {
-        self.ground.folder()
+        self.sandbox.folder()
     }
 
-    /// All machines of a VPC, its switch first.
+    /// All machines of a VPC, the switch first.
     pub fn sites(&self, vpc: u8) -> Vec<Site> {
         topology::sites(&self.options, vpc)
     }
@@ -78,17 +76,17 @@ impl Lab {
         sites
     }
 
-    /// The name under `/run/netns`.
+    /// The name of a machine's namespace under `/run/netns`.
     pub fn namespace(&self, site: Site) -> String {
         site.namespace(self.id())
     }
 
-    /// A role's configuration file. It is written when roles are first started.
+    /// A role's configuration file. The first start of a role writes it.
     pub fn config_file(&self, role: Site) -> PathBuf {
         config::path(&self.folder(), role)
     }
 
-    /// Writes configuration files and keys, once. A test may edit them afterwards.
+    /// Writes configuration files and keys, unless they are written already. A test may edit them afterwards.
     pub fn configure(&mut self) -> Result<()> {
         if !self.configured {
             config::write_all(&self.options, &self.folder())
@@ -98,9 +96,9 @@ impl Lab {
         Ok(())
     }
 
-    /// Starts every role that does not run and waits until all are ready.
+    /// Starts each role that does not run and waits until all are ready.
     pub fn start_roles(&mut self) -> Result<()> {
-        // A demux that runs sends markers through the gateways: into the void where one does not yet.
+        // A running demux sends markers through the gateways, so the gateways start first.
         let (demuxes, gateways): (Vec<_>, Vec<_>) = self
             .role_sites()
             .into_iter()
@@ -120,7 +118,7 @@ impl Lab {
         for &site in sites {
             ensure!(
                 self.role_sites().contains(&site),
-                "{site} is no role of this lab"
+                "{site} is not a role of this lab"
             );
             if self.roles.iter().all(|role| role.site != site) {
                 started.push(Role::start(&self.options, self.id(), &self.folder(), site)?);
@@ -137,17 +135,17 @@ impl Lab {
         self.roles
             .iter()
             .find(|role| role.site == site)
-            .with_context(|| format!("{site} does not run"))
+            .with_context(|| format!("{site} is not running"))
     }
 
     fn take_role(&mut self, site: Site) -> Result<Role> {
         let index = self.roles.iter().position(|role| role.site == site);
         index
             .map(|index| self.roles.remove(index))
-            .with_context(|| format!("{site} does not run"))
+            .with_context(|| format!("{site} is not running"))
     }
 
-    /// What a role answers to `GET` of a path.
+    /// The body of a GET to a role.
     pub fn get(&self, site: Site, path: &str) -> Result<String> {
         let (code, body) = self
             .role(site)?
@@ -160,7 +158,7 @@ impl Lab {
     /// `GET /status` of a role.
     pub fn status(&self, role: Site) -> Result<Status> {
         let body = self.get(role, "/status")?;
-        serde_json::from_str(&body).with_context(|| format!("/status of {role} is not as expected"))
+        serde_json::from_str(&body).with_context(|| format!("cannot parse /status of {role}"))
     }
 
     /// `GET /metrics` of a role.
@@ -168,8 +166,7 @@ impl Lab {
         self.get(role, "/metrics")
     }
 
-    /// The workers of a VPC's gateways as they stand now, in the order of the
-    /// gateways, whichever machine carries them.
+    /// The status of each gateway's worker in a VPC, in the order of the gateways.
     pub fn workers(&self, vpc: u8) -> Result<Vec<Worker>> {
         let mut workers = Vec::new();
         for site in topology::roles(&self.options, vpc) {
@@ -178,60 +175,60 @@ impl Lab {
         in_order(workers, self.options.gateways)
     }
 
-    /// Fails if a role has ended that nobody stopped.
+    /// Fails if a role has ended that was not stopped.
     pub fn check_roles(&mut self) -> Result<()> {
         for role in &mut self.roles {
             let site = role.site;
             let process = role.process();
-            if let Some(status) = process.ended()? {
+            if let Some(status) = process.exit_status()? {
                 bail!(
-                    "{site} ended by itself with {status}{}",
-                    process.last_words()
+                    "{site} ended unexpectedly with {status}{}",
+                    process.output_tail()
                 );
             }
         }
         Ok(())
     }
 
-    /// Stops all roles with SIGTERM, the demuxes first so that nothing new
-    /// reaches the gateways, and gives the last words of each. One that does
-    /// not stop within 5 s is killed.
-    pub fn stop_roles(&mut self) -> Vec<Final> {
+    /// Stops all roles with SIGTERM, and kills a role that does not stop within 5 s.
+    ///
+    /// The demuxes stop first, so that no new packets reach the gateways.
+    pub fn stop_roles(&mut self) -> Vec<RoleExit> {
         let (demuxes, gateways): (Vec<_>, Vec<_>) = std::mem::take(&mut self.roles)
             .into_iter()
             .partition(|role| role.site.node == topology::Node::Demux);
-        let mut finals = Vec::new();
+        let mut exits = Vec::new();
         for group in [demuxes, gateways] {
-            group.iter().for_each(Role::ask_to_stop);
-            finals.extend(group.into_iter().map(Role::finish));
+            group.iter().for_each(Role::terminate);
+            exits.extend(group.into_iter().map(Role::wait_exit));
         }
-        finals
+        exits
     }
 
     /// Stops one role with SIGTERM.
-    pub fn stop_role(&mut self, site: Site) -> Result<Final> {
+    pub fn stop_role(&mut self, site: Site) -> Result<RoleExit> {
         let role = self.take_role(site)?;
-        role.ask_to_stop();
-        Ok(role.finish())
+        role.terminate();
+        Ok(role.wait_exit())
     }
 
-    /// Kills one role with SIGKILL, as a crash would.
+    /// Kills one role with SIGKILL, like a crash.
     pub fn kill_role(&mut self, site: Site) -> Result<()> {
         self.take_role(site)?.process().kill().map(drop)
     }
 
-    /// Sends a signal to a role, which goes on counting as running.
+    /// Sends a signal to a role. The lab still counts the role as running.
     pub fn signal_role(&self, site: Site, signal: Signal) -> Result<()> {
         self.role(site)?.signal(signal)
     }
 
-    /// Starts a role whose process has died once more, while others hold the lab. It ends with the value.
-    pub fn revive(&self, site: Site) -> Result<Process> {
+    /// Starts the process of a dead role again, without exclusive access to the lab. Dropping the value ends the process.
+    pub fn restart(&self, site: Site) -> Result<Process> {
         let command = Role::command(&self.options, &self.folder(), site);
         self.spawn(site, "again", &command)
     }
 
-    /// Runs `work` on a thread inside a machine of the lab. Sockets made there stay there.
+    /// Runs `work` on a thread inside a machine of the lab. Sockets that it makes stay in that namespace.
     pub fn inside<T: Send>(
         &self,
         site: Site,
@@ -240,23 +237,23 @@ impl Lab {
         netns::enter(&self.namespace(site), work)
     }
 
-    /// Starts a process on a machine of the lab; its output goes to files named after `name`.
+    /// Starts a process on a machine of the lab. Its output goes to files named after `name`.
     pub fn spawn(&self, site: Site, name: &str, command: &Command) -> Result<Process> {
         let name = format!("{site}-{name}");
         Process::start(&name, &self.namespace(site), &self.folder(), command)
     }
 }
 
-/// Puts workers in the order of their gateways; exactly one per gateway is expected.
+/// Sorts workers by gateway. Each gateway must have exactly one worker.
 pub(crate) fn in_order(workers: Vec<Worker>, gateways: u8) -> Result<Vec<Worker>> {
     (1..=gateways)
         .map(|number| {
             let name = topology::gateway_name(number);
-            let mut mine = workers.iter().filter(|worker| worker.gateway == name);
-            match (mine.next(), mine.next()) {
+            let mut found = workers.iter().filter(|worker| worker.gateway == name);
+            match (found.next(), found.next()) {
                 (Some(worker), None) => Ok(worker.clone()),
                 _ => bail!(
-                    "expected one worker of {name}, the roles tell of {:?}",
+                    "expected one worker of {name}, got workers of {:?}",
                     workers.iter().map(|w| &w.gateway).collect::<Vec<_>>()
                 ),
             }
@@ -266,7 +263,7 @@ pub(crate) fn in_order(workers: Vec<Worker>, gateways: u8) -> Result<Vec<Worker>
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // Killing comes before the ground's sweep, which cannot reap our children.
+        // The roles are killed here, because the sandbox's sweep cannot reap child processes.
         self.roles.clear();
     }
 }

@@ -1,9 +1,8 @@
-//! Limits that the kernel holds on the trunk: of each gateway, and of a VPC.
+//! Rate limits on the trunk, of each gateway and of a whole VPC, by the kernel's traffic control.
 //!
-//! They stand on the switch's end, since what a gateway transmits over AF_XDP passes no queueing
-//! discipline of its own NIC. A class of HTB holds the VPC's limit and one below it each gateway's;
-//! a packet belongs to the gateway whose SPI it has, so that gateways which share a host are told
-//! apart as well.
+//! The limits are on the trunk at the switch, because AF_XDP bypasses the queueing discipline of a gateway's NIC. One HTB
+//! class has the VPC's limit; a class below it has the limit of each gateway. The SPI of a packet selects the class, so
+//! that gateways on the same host have separate limits.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,53 +14,51 @@ use crate::options::{Encapsulation, Family, Options};
 use crate::topology::{Site, TRUNK};
 use crate::{Lab, config, tool};
 
-/// What a class may send at once after a pause: a timer of a busy machine comes late by milliseconds,
-/// and what it could not send meanwhile would be lost to the limit.
+/// The burst of a class, as time at its rate. Timers of a busy machine are late by milliseconds, and without a burst the
+/// time until the timer would be lost.
 const BURST: Duration = Duration::from_millis(8);
-/// The longest that a packet waits for its turn: several round trips, so that the queue of a limit
-/// that is used to the full never runs dry.
+/// The longest queueing delay: several round trips, so that the queue of a saturated class never runs empty.
 const QUEUE: Duration = Duration::from_millis(30);
-/// The least that either holds: a few packets.
+/// Lower bound for bursts and queues in bytes: a few packets.
 const FLOOR: f64 = 16_384.0;
-/// Bytes of a gateway before the next gets its turn, where they share what the VPC's limit leaves.
+/// Bytes of one gateway before the next gateway's, where they share the rest of the VPC's limit.
 const QUANTUM: u32 = 6_000;
 
-/// Limits of each direction, in Mbit/s of Ethernet frames as they enter the trunk, without the 24
-/// octets of preamble, checksum and gap that a wire adds.
+/// Limits of each direction, in Mbit/s of Ethernet frames. The 24 bytes of preamble, checksum and gap on a wire do not
+/// count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Of one gateway.
+    /// The limit of one gateway.
     pub gateway_mbit: f64,
-    /// Of all gateways of a VPC together.
+    /// The limit of all gateways of a VPC together.
     pub vpc_mbit: f64,
 }
 
-/// Limits in force; they go when this is dropped.
+/// Limits in force. Dropping the value removes them.
 #[derive(Debug)]
-pub struct Limited<'a>(&'a Lab);
+pub struct ActiveLimits<'a>(&'a Lab);
 
 impl Lab {
-    /// Has the kernel hold limits on both ends of the trunk. One at a time: a second call fails, and
-    /// takes the first one's away.
+    /// Limits both ends of the trunk. A second call fails and removes the limits of the first.
     ///
     /// # Errors
     /// The kernel lacks HTB or u32.
-    pub fn limit(&self, limits: Limits) -> Result<Limited<'_>> {
-        let limited = Limited(self);
+    pub fn limit(&self, limits: Limits) -> Result<ActiveLimits<'_>> {
+        let limits_in_force = ActiveLimits(self);
         for vpc in [1, 2] {
             let lines = lines(self.options(), vpc, limits);
             tool::batch("tc", Some(&self.namespace(Site::switch(vpc))), &lines)
                 .context("cannot limit the trunk (CONFIG_NET_SCH_HTB, CONFIG_NET_CLS_U32)")?;
         }
-        Ok(limited)
+        Ok(limits_in_force)
     }
 }
 
-impl Limited<'_> {
-    /// Packets that the limits' queues had no room for, on both ends.
+impl ActiveLimits<'_> {
+    /// Packets that full queues dropped, on both ends.
     ///
     /// # Errors
-    /// `tc` fails, or says what is not expected.
+    /// `tc` fails, or its output is not as expected.
     pub fn dropped(&self) -> Result<u64> {
         let mut dropped = 0;
         for vpc in [1, 2] {
@@ -77,12 +74,12 @@ impl Limited<'_> {
     }
 }
 
-impl Drop for Limited<'_> {
+impl Drop for ActiveLimits<'_> {
     fn drop(&mut self) {
         for vpc in [1, 2] {
             let namespace = self.0.namespace(Site::switch(vpc));
             let delete = ["-n", &namespace, "qdisc", "del", "dev", TRUNK, "root"];
-            // Where it was not added, there is nothing to take away.
+            // It fails where no limits were added.
             let _ = tool::run(Command::new("tc").args(delete));
         }
     }
@@ -94,17 +91,17 @@ struct Queue {
     drops: u64,
 }
 
-/// What `tc` is told at a VPC's end. Its class numbers are hexadecimal.
+/// The batch for `tc` at a VPC's end. Class numbers are hexadecimal.
 fn lines(options: &Options, vpc: u8, limits: Limits) -> Vec<String> {
     let Limits {
         gateway_mbit,
         vpc_mbit,
     } = limits;
-    // What all are promised together must not be more than the VPC's, or HTB lets it through.
+    // HTB exceeds the VPC's limit if the guaranteed rates add up to more.
     let share = gateway_mbit.min(vpc_mbit / f64::from(options.gateways));
     let rate = |mbit: f64| format!("{:.0}", mbit * 1e6);
     let bursts = |rate, ceil| {
-        let (rate, ceil) = (octets(rate, BURST), octets(ceil, BURST));
+        let (rate, ceil) = (bytes(rate, BURST), bytes(ceil, BURST));
         format!("burst {rate} cburst {ceil}")
     };
     let mut lines = vec![
@@ -135,7 +132,7 @@ fn lines(options: &Options, vpc: u8, limits: Limits) -> Vec<String> {
             ),
             format!(
                 "qdisc add dev {TRUNK} parent 1:{class:x} handle {class:x}: bfifo limit {}",
-                octets(share, QUEUE)
+                bytes(share, QUEUE)
             ),
             format!(
                 "filter add dev {TRUNK} parent 1: protocol {family} prio 1 u32 \
@@ -147,8 +144,8 @@ fn lines(options: &Options, vpc: u8, limits: Limits) -> Vec<String> {
     lines
 }
 
-/// What a rate carries in a time.
-fn octets(mbit: f64, time: Duration) -> u64 {
+/// The bytes that a rate carries in a time.
+fn bytes(mbit: f64, time: Duration) -> u64 {
     (mbit * 1e6 / 8.0 * time.as_secs_f64()).max(FLOOR) as u64
 }
 
@@ -165,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_promised_is_never_more_than_the_vpc_has() {
+    fn guaranteed_rates_never_exceed_the_limit_of_the_vpc() {
         let options = |gateways| Options {
             gateways,
             ..Options::new("c", "x")
         };
-        let promised = |gateways| {
+        let guaranteed = |gateways| {
             let lines = of(options(gateways));
             let classes = lines.iter().filter(|line| line.contains("parent 1:1 "));
             let rates = classes.map(|line| {
@@ -179,13 +176,13 @@ mod tests {
             });
             rates.sum::<f64>()
         };
-        assert_eq!(promised(3), 300e6);
-        assert_eq!(promised(10), 450e6);
+        assert_eq!(guaranteed(3), 300e6);
+        assert_eq!(guaranteed(10), 450e6);
     }
 
     #[test]
-    fn a_gateway_is_known_by_its_spi_wherever_it_stands() {
-        let at = |outer, encapsulation| {
+    fn the_spi_is_matched_at_its_offset_in_every_encapsulation() {
+        let filters = |outer, encapsulation| {
             let lines = of(Options {
                 outer,
                 encapsulation,
@@ -194,11 +191,11 @@ mod tests {
             lines.join("\n")
         };
         assert!(
-            at(Family::Ipv4, Encapsulation::Esp)
+            filters(Family::Ipv4, Encapsulation::Esp)
                 .contains("0x00002001 0xffffffff at 20 flowid 1:11")
         );
         assert!(
-            at(Family::Ipv6, Encapsulation::Udp)
+            filters(Family::Ipv6, Encapsulation::Udp)
                 .contains("0x00002003 0xffffffff at 48 flowid 1:13")
         );
     }

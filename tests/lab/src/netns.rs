@@ -1,4 +1,4 @@
-//! Doing things inside a network namespace.
+//! Work inside a network namespace.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Where `ip netns` keeps a namespace.
+/// The file by which `ip netns` keeps a namespace.
 pub fn path(name: &str) -> PathBuf {
     Path::new("/run/netns").join(name)
 }
 
-/// Runs `work` on a thread that is inside the namespace. Sockets made there
-/// stay there, wherever they are used afterwards; so do processes.
+/// Runs `work` on a thread inside the namespace. Sockets and processes that it makes stay in that namespace.
 pub fn enter<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let file =
         File::open(path(name)).with_context(|| format!("cannot open network namespace {name}"))?;

@@ -1,11 +1,11 @@
-//! What a lab is asked to be.
+//! The options of a lab.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The largest cluster the lab builds on each side.
+/// The maximum number of gateways on each side.
 pub const MAX_GATEWAYS: u8 = 10;
 
 macro_rules! named {
@@ -35,9 +35,9 @@ macro_rules! named {
 named! {
     /// Where the gateways of a VPC run.
     Placement {
-        /// Each gateway on a host of its own; the demux sends packets on to it.
+        /// Each gateway on its own host, reached from the demux over the network.
         Remote = "remote",
-        /// All gateways on the demux's host, as workers of its NIC.
+        /// All gateways in the demux's process, as workers on its NIC.
         Local = "local",
     }
 }
@@ -55,7 +55,7 @@ named! {
 }
 
 named! {
-    /// How ESP travels over the trunk.
+    /// The encapsulation of ESP on the trunk.
     Encapsulation {
         /// In UDP, destination port 4500 (RFC 3948).
         Udp = "udp",
@@ -75,13 +75,13 @@ named! {
 }
 
 named! {
-    /// What the hosts of the two VPCs say to each other.
+    /// The families of the packets between the hosts of the two VPCs.
     Inner {
         /// IPv4 alone.
         Ipv4 = "ipv4",
         /// IPv6 alone.
         Ipv6 = "ipv6",
-        /// Half the flows in each.
+        /// Every other flow in each.
         Both = "both",
     }
 }
@@ -96,7 +96,7 @@ impl Inner {
         }
     }
 
-    /// The family of one flow of many: they take turns.
+    /// The family of a flow. Successive flows alternate between the families.
     pub fn family(self, flow: u16) -> Family {
         let families = self.families();
         families[usize::from(flow) % families.len()]
@@ -104,43 +104,40 @@ impl Inner {
 }
 
 named! {
-    /// The XDP mode that the configuration asks for.
+    /// The XDP mode in the configuration.
     NicMode {
-        /// Driver mode, falling back to SKB mode.
+        /// Driver mode, or SKB mode if the driver lacks it.
         Auto = "auto",
-        /// Driver mode or nothing.
+        /// Driver mode only.
         Driver = "driver",
         /// SKB (generic) mode.
         Skb = "skb",
     }
 }
 
-/// The shape of a lab.
+/// The options of a lab.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Gateways on each side, 1 to 10.
     pub gateways: u8,
-    /// How many of them, the last ones, are in no cluster at first.
+    /// The number of gateways that are in no cluster at first. These are the last ones.
     pub standby: u8,
-    /// Where they run.
     pub placement: Placement,
-    /// Their AEAD.
+    /// The AEAD of the tunnels.
     pub cipher: Cipher,
-    /// Their encapsulation.
     pub encapsulation: Encapsulation,
-    /// What they carry.
+    /// The families inside the tunnels.
     pub inner: Inner,
-    /// What carries them.
+    /// The family of the tunnels' outer packets.
     pub outer: Family,
-    /// Plain hosts on each side, 2 to 50.
+    /// Hosts without Causeway on each side, 2 to 50.
     pub hosts: u8,
-    /// MTU of every link, trunk included, in bytes.
+    /// MTU of every link, including the trunk, in bytes.
     pub mtu: u32,
-    /// What the trunk adds to the time of a packet, each way.
+    /// The delay of the trunk in each direction.
     pub delay: Duration,
     /// Clamp the MSS of TCP connections that enter the tunnel.
     pub clamp_mss: bool,
-    /// XDP mode written into the configuration files.
     pub nic_mode: NicMode,
     /// The `causeway` binary.
     pub causeway: PathBuf,
@@ -149,7 +146,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Three remote gateways a side, AES-128-GCM in UDP over IPv4, both families inside, MTU 1500.
+    /// Three remote gateways on each side, AES-128-GCM, UDP over IPv4, both families inside, MTU 1500.
     pub fn new(causeway: impl Into<PathBuf>, xdp_object: impl Into<PathBuf>) -> Self {
         Self {
             gateways: 3,
@@ -169,8 +166,7 @@ impl Options {
         }
     }
 
-    /// Whether machines have addresses of this family. One that is neither carried nor carries is
-    /// absent from the lab altogether.
+    /// Whether machines have addresses of this family: it is an inner family or the outer one.
     pub(crate) fn has(&self, family: Family) -> bool {
         self.outer == family || self.inner.families().contains(&family)
     }
@@ -178,23 +174,23 @@ impl Options {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
             (1..=MAX_GATEWAYS).contains(&self.gateways),
-            "a lab has 1 to {MAX_GATEWAYS} gateways a side, {} were asked for",
+            "expected 1 to {MAX_GATEWAYS} gateways on each side, got {}",
             self.gateways
         );
         anyhow::ensure!(
             self.standby < self.gateways,
-            "a cluster has a gateway at first, {} standbys of {} were asked for",
+            "expected fewer standbys than gateways, got {} standbys of {} gateways",
             self.standby,
             self.gateways
         );
         anyhow::ensure!(
             (2..=50).contains(&self.hosts),
-            "a lab has 2 to 50 hosts a side, {} were asked for",
+            "expected 2 to 50 hosts on each side, got {}",
             self.hosts
         );
         anyhow::ensure!(
             !self.has(Family::Ipv6) || self.mtu >= 1280,
-            "IPv6 wants links of at least 1280 octets (RFC 8200 section 5), {} were asked for",
+            "IPv6 needs an MTU of at least 1280 bytes (RFC 8200 section 5), got {}",
             self.mtu
         );
         Ok(())
@@ -206,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back_as_written() {
+    fn names_parse_as_they_are_displayed() {
         for cipher in [
             Cipher::Aes128Gcm,
             Cipher::Aes256Gcm,
@@ -214,19 +210,19 @@ mod tests {
         ] {
             assert_eq!(cipher.to_string().parse(), Ok(cipher));
         }
-        let refused = "both".parse::<Placement>().unwrap_err();
-        assert_eq!(refused, "expected one of remote, local, got \"both\"");
+        let error = "both".parse::<Placement>().unwrap_err();
+        assert_eq!(error, "expected one of remote, local, got \"both\"");
     }
 
     #[test]
-    fn flows_take_turns_between_the_families() {
+    fn flows_alternate_between_the_families() {
         let of = |inner: Inner| [0, 1, 2].map(|flow| inner.family(flow));
         assert_eq!(of(Inner::Ipv6), [Family::Ipv6; 3]);
         assert_eq!(of(Inner::Both), [Family::Ipv4, Family::Ipv6, Family::Ipv4]);
     }
 
     #[test]
-    fn sizes_outside_the_plan_are_refused() {
+    fn a_number_of_gateways_out_of_range_is_refused() {
         for gateways in [0, 11] {
             let options = Options {
                 gateways,

@@ -1,5 +1,5 @@
-//! Who owns a lab: `/run/causeway-lab/<id>.json` names the process, and the
-//! folder `/run/causeway-lab/<id>` holds its files.
+//! The owning process of each lab. `/run/causeway-lab/<id>.json` records the process, and the folder
+//! `/run/causeway-lab/<id>` has the lab's files.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,13 +12,13 @@ use crate::tool;
 
 const HOME: &str = "/run/causeway-lab";
 
-/// A process, told apart from a later one with the same number.
+/// A process. The start time distinguishes it from a later process with the same id.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pid: u32,
     /// Clock ticks after boot, field 22 of `/proc/<pid>/stat`.
     start_time: u64,
-    /// The boot in which both count.
+    /// The boot to which both belong.
     boot_id: String,
 }
 
@@ -37,18 +37,18 @@ impl Owner {
         })
     }
 
-    fn lives(&self) -> bool {
+    fn is_alive(&self) -> bool {
         Self::of(self.pid).is_ok_and(|now| now == *self)
     }
 }
 
-/// The command name, in parentheses, may hold spaces and parentheses itself.
+/// Field 22. The command name before it, in parentheses, may contain spaces and parentheses.
 fn start_time(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// The folder with a lab's configuration, keys and logs.
+/// The folder of a lab's configuration, keys and logs.
 pub fn folder(id: &str) -> PathBuf {
     Path::new(HOME).join(id)
 }
@@ -57,18 +57,17 @@ fn record(id: &str) -> PathBuf {
     Path::new(HOME).join(format!("{id}.json"))
 }
 
-/// Takes a new id for this process. The record stands before anything else is
-/// made, so that whatever is left behind can be found.
+/// Claims a new id for this process. The record is written before anything else, so that leftovers can be found.
 pub fn claim() -> Result<String> {
     fs::create_dir_all(HOME).with_context(|| format!("cannot make {HOME}"))?;
     let id = tool::hex(&tool::random::<3>()?);
     let owner = serde_json::to_string(&Owner::of(std::process::id())?)?;
     let draft = Path::new(HOME).join(format!("{id}.draft"));
     fs::write(&draft, owner)?;
-    // A link fails where a rename would take another lab's record away.
+    // A link to an existing name fails; a rename would replace another lab's record.
     let claimed = fs::hard_link(&draft, record(&id));
     fs::remove_file(&draft)?;
-    claimed.with_context(|| format!("lab id {id} is taken; start again"))?;
+    claimed.with_context(|| format!("lab id {id} is already in use; start again"))?;
     fs::DirBuilder::new()
         .mode(0o700)
         .create(folder(&id))
@@ -76,19 +75,19 @@ pub fn claim() -> Result<String> {
     Ok(id)
 }
 
-/// Forgets a lab whose namespaces are gone.
+/// Removes the folder and the record of a lab, after its namespaces.
 pub fn release(id: &str) -> Result<()> {
-    let gone = |result: std::io::Result<()>| match result {
+    let ignore_missing = |result: std::io::Result<()>| match result {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other,
     };
-    gone(fs::remove_dir_all(folder(id)))
+    ignore_missing(fs::remove_dir_all(folder(id)))
         .with_context(|| format!("cannot remove {}", folder(id).display()))?;
-    gone(fs::remove_file(record(id)))
+    ignore_missing(fs::remove_file(record(id)))
         .with_context(|| format!("cannot remove {}", record(id).display()))
 }
 
-/// The ids whose owner is dead.
+/// The ids of labs whose owner has ended.
 pub fn orphans() -> Result<Vec<String>> {
     let mut orphans = Vec::new();
     let Ok(entries) = fs::read_dir(HOME) else {
@@ -102,18 +101,18 @@ pub fn orphans() -> Result<Vec<String>> {
         let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
-        // A record that vanishes here was removed by its owner just now.
+        // The owner may have removed its record meanwhile.
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
         };
-        if !serde_json::from_str::<Owner>(&text).is_ok_and(|owner| owner.lives()) {
+        if !serde_json::from_str::<Owner>(&text).is_ok_and(|owner| owner.is_alive()) {
             orphans.push(id.to_owned());
         }
     }
     Ok(orphans)
 }
 
-/// Holds off other sweepers while the value lives.
+/// Locks the removal of leftovers, for as long as the file is open.
 pub fn lock() -> Result<fs::File> {
     fs::create_dir_all(HOME).with_context(|| format!("cannot make {HOME}"))?;
     let file = fs::File::create(Path::new(HOME).join("lock"))?;
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn start_time_is_found_behind_an_odd_name() {
+    fn the_start_time_is_found_after_a_command_name_with_parentheses() {
         let mut stat = "7 (a) b (c) S".to_owned();
         for field in 4..=52 {
             stat += &format!(" {field}");
@@ -138,11 +137,11 @@ mod tests {
     #[test]
     fn a_reused_pid_is_not_the_owner() {
         let me = Owner::of(std::process::id()).unwrap();
-        assert!(me.lives());
+        assert!(me.is_alive());
         let earlier = Owner {
             start_time: me.start_time - 1,
             ..Owner::of(std::process::id()).unwrap()
         };
-        assert!(!earlier.lives());
+        assert!(!earlier.is_alive());
     }
 }

@@ -1,4 +1,4 @@
-//! A process inside a namespace of the lab, its output in files.
+//! A process inside a namespace of the lab, with its output in files.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{interrupt, netns};
 
-/// A running process; it is killed when the value is dropped.
+/// A running process. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -22,8 +22,7 @@ pub struct Process {
 impl Process {
     /// Starts `command` in a namespace. Output goes to `<folder>/<name>.out` and `.err`.
     ///
-    /// `ip netns exec` mounts the `/sys` that belongs to the namespace; the
-    /// process is inside from its first instruction all the same.
+    /// `ip netns exec` mounts the `/sys` of the namespace. The thread that starts it is inside the namespace already.
     pub(crate) fn start(
         name: &str,
         namespace: &str,
@@ -61,27 +60,26 @@ impl Process {
         })
     }
 
-    /// The process id; `ip` has become the command itself.
+    /// The process id of the command, which has replaced `ip`.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its exit status, if it has ended.
-    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    /// The exit status, if the process has ended.
+    pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(Pid::from_child(&self.child), signal)
             .with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Waits for its end; `None` if it has not ended in time.
+    /// Waits until the process ends; `None` at the time limit.
     pub fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let deadline = Instant::now() + limit;
         loop {
-            if let Some(status) = self.ended()? {
+            if let Some(status) = self.exit_status()? {
                 return Ok(Some(status));
             }
             if Instant::now() >= deadline {
@@ -91,25 +89,25 @@ impl Process {
         }
     }
 
-    /// Waits until it exits with 0 and gives its standard output.
-    pub fn finish(mut self, limit: Duration) -> Result<String> {
+    /// Waits until the process exits with 0, and returns its standard output.
+    pub fn wait_for_output(mut self, limit: Duration) -> Result<String> {
         let Some(status) = self.wait(limit)? else {
             bail!(
                 "{} did not end within {limit:?}{}",
                 self.name,
-                self.last_words()
+                self.output_tail()
             );
         };
         ensure!(
             status.success(),
             "{} ended with {status}{}",
             self.name,
-            self.last_words()
+            self.output_tail()
         );
         self.stdout()
     }
 
-    /// Polls `ready` until it holds; an early end or too long a wait is an error.
+    /// Polls `ready` until it is true. The end of the process and the time limit are errors.
     pub fn wait_until(
         &mut self,
         limit: Duration,
@@ -117,11 +115,11 @@ impl Process {
     ) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
-            if let Some(status) = self.ended()? {
+            if let Some(status) = self.exit_status()? {
                 bail!(
                     "{} ended early with {status}{}",
                     self.name,
-                    self.last_words()
+                    self.output_tail()
                 );
             }
             if ready(self)? {
@@ -131,55 +129,55 @@ impl Process {
                 Instant::now() < deadline,
                 "{} was not ready within {limit:?}{}",
                 self.name,
-                self.last_words()
+                self.output_tail()
             );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Kills it and waits.
+    /// Kills the process and waits for its end.
     pub fn kill(&mut self) -> Result<ExitStatus> {
-        // An error means that it has ended already.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         Ok(self.child.wait()?)
     }
 
-    /// What it has written to standard output, as text.
+    /// The standard output so far.
     pub fn stdout(&self) -> Result<String> {
         Ok(fs::read_to_string(&self.stdout)?)
     }
 
-    /// The file of its standard output.
+    /// The file with the standard output.
     pub fn stdout_file(&self) -> &Path {
         &self.stdout
     }
 
-    /// What it has written to standard error.
+    /// The standard error so far.
     pub fn stderr(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(&self.stderr)?).into_owned())
     }
 
-    /// The end of its output, for an error message.
-    pub(crate) fn last_words(&self) -> String {
+    /// The last lines of the output, for an error message.
+    pub(crate) fn output_tail(&self) -> String {
         const LINES: usize = 15;
-        let mut words = String::new();
+        let mut tail = String::new();
         for path in [&self.stdout, &self.stderr] {
             let text = fs::read(path).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<_> = text.lines().collect();
             for line in &lines[lines.len().saturating_sub(LINES)..] {
-                words += "\n  | ";
-                words += line;
+                tail += "\n  | ";
+                tail += line;
             }
         }
-        words
+        tail
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
-            // Nobody is left to hear of a failure; the sweep kills it again.
+            // An error cannot be returned from here; the sweep kills the process again.
             let _ = self.kill();
         }
     }

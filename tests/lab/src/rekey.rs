@@ -1,23 +1,24 @@
-//! New keys for a running lab, by the commands that a person would type.
+//! New keys for a running lab, by the commands of `causeway local sa`.
 
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::topology::{carrier, gateway_name, other};
+use crate::topology::{gateway_name, gateway_site, peer_vpc};
 use crate::{Lab, Site, config, tool};
 
 impl Lab {
-    /// Gives the SA from gateway `number` of `vpc` to its peer the key of this epoch, which is one
-    /// more than the last: made, installed at the peer, switched to; the last epoch's is retired
-    /// after `grace`, in whole seconds.
+    /// Replaces the key of the SA from gateway `number` of `vpc` to its peer by the key of the next epoch.
+    ///
+    /// The key is made, installed at the peer and switched to. The peer retires the SA of the epoch before after
+    /// `grace`, in whole seconds.
     pub fn rekey(&self, vpc: u8, number: u8, epoch: u32, grace: Duration) -> Result<()> {
         config::make_key(self.options(), &self.folder(), (vpc, number), epoch)?;
-        let far = carrier(self.options(), other(vpc), number);
+        let far = gateway_site(self.options(), peer_vpc(vpc), number);
         let inbound = config::inbound_key(number, epoch);
         self.local(far, "install", |command| {
-            new_sa(command, (vpc, number, epoch), other(vpc), &inbound);
+            new_sa(command, (vpc, number, epoch), peer_vpc(vpc), &inbound);
         })?;
         self.switch_sa(vpc, number, epoch)?;
         self.local(far, "retire", |command| {
@@ -28,9 +29,9 @@ impl Lab {
         Ok(())
     }
 
-    /// Lets gateway `number` of `vpc` send under the key of this epoch, which has been made.
+    /// Switches gateway `number` of `vpc` to the key of this epoch, which must exist.
     pub fn switch_sa(&self, vpc: u8, number: u8, epoch: u32) -> Result<()> {
-        let near = carrier(self.options(), vpc, number);
+        let near = gateway_site(self.options(), vpc, number);
         let outbound = config::outbound_key(number, epoch);
         self.local(near, "switch", |command| {
             new_sa(command, (vpc, number, epoch), vpc, &outbound);
@@ -55,11 +56,11 @@ impl Lab {
             .args(["local", "--socket", config::SOCKET, "sa", action])
             .current_dir(home);
         arguments(&mut command);
-        tool::run(&mut command).with_context(|| format!("{role} does not {action} an SA"))
+        tool::run(&mut command).with_context(|| format!("cannot {action} an SA of {role}"))
     }
 }
 
-/// The arguments of an SA that gateway `number` of `vpc` sends with, for its end in VPC `at`.
+/// The arguments that describe an outbound SA of gateway `number` of `vpc`, for the end in VPC `at`.
 fn new_sa(command: &mut Command, (vpc, number, epoch): (u8, u8, u32), at: u8, key_file: &str) {
     command
         .args(["--gateway", &gateway_name(number)])

@@ -1,4 +1,4 @@
-//! A role of Causeway as a process: start, readiness, orderly end.
+//! A role of Causeway as a process: start, readiness, end.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,9 +12,9 @@ use crate::status::Status;
 use crate::topology::Site;
 use crate::{Process, config, http, netns};
 
-/// Twenty roles load their programs at the same time on few cores.
+/// Up to twenty-two roles load their programs at the same time on a few cores.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// The drain itself is bounded to 2 s.
+/// A drain takes at most 2 s.
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running role.
@@ -25,14 +25,13 @@ pub struct Role {
     process: Process,
 }
 
-/// How a role ended.
+/// The end of a role.
 #[derive(Clone, Debug)]
-pub struct Final {
-    /// Which role.
+pub struct RoleExit {
     pub site: Site,
-    /// Its last words, if it spoke them.
+    /// The final status, which a role prints as its last line.
     pub status: Option<Status>,
-    /// What was not in order about its end.
+    /// The problems of an end that was not clean.
     pub problem: Option<String>,
 }
 
@@ -61,9 +60,9 @@ impl Role {
     pub fn wait_ready(&mut self) -> Result<()> {
         let namespace = &self.namespace;
         self.process.wait_until(READY_WITHIN, |_| {
-            // Until it listens, the connection is refused: not an error yet.
-            let answer = netns::enter(namespace, || Ok(http::get("/healthz")))?;
-            Ok(matches!(answer, Ok((200, _))))
+            // The connection is refused until the role listens.
+            let response = netns::enter(namespace, || Ok(http::get("/healthz")))?;
+            Ok(matches!(response, Ok((200, _))))
         })
     }
 
@@ -79,36 +78,40 @@ impl Role {
         self.process.signal(signal)
     }
 
-    pub fn ask_to_stop(&self) {
-        // A role that is gone already is reported by `finish`.
+    pub fn terminate(&self) {
+        // `wait_exit` reports a role that has ended already.
         let _ = self.signal(Signal::TERM);
     }
 
-    pub fn finish(mut self) -> Final {
+    pub fn wait_exit(mut self) -> RoleExit {
         let mut problems = Vec::new();
         match self.process.wait(STOPPED_WITHIN) {
             Ok(Some(status)) if status.success() => {}
             Ok(Some(status)) => problems.push(format!("ended with {status}")),
             Ok(None) => {
-                problems.push(format!("did not stop within {STOPPED_WITHIN:?} of SIGTERM"));
+                problems.push(format!(
+                    "did not stop within {STOPPED_WITHIN:?} after SIGTERM"
+                ));
             }
             Err(error) => problems.push(format!("{error:#}")),
         }
-        let said = self.process.stdout().unwrap_or_default();
-        let status = match said.lines().last().map(serde_json::from_str::<Status>) {
+        let stdout = self.process.stdout().unwrap_or_default();
+        let status = match stdout.lines().last().map(serde_json::from_str::<Status>) {
             Some(Ok(status)) => Some(status),
             Some(Err(error)) => {
-                problems.push(format!("its last line is no status: {error}"));
+                problems.push(format!(
+                    "the last line of its output is not a status: {error}"
+                ));
                 None
             }
             None => {
-                problems.push("it left no final status".to_owned());
+                problems.push("it printed no final status".to_owned());
                 None
             }
         };
         let problem =
-            (!problems.is_empty()).then(|| problems.join("; ") + &self.process.last_words());
-        Final {
+            (!problems.is_empty()).then(|| problems.join("; ") + &self.process.output_tail());
+        RoleExit {
             site: self.site,
             status,
             problem,

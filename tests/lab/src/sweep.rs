@@ -1,5 +1,4 @@
-//! Taking a lab down: its processes, its namespaces, its files. The same code
-//! serves an orderly end, Ctrl-C and the leftovers of a killed run.
+//! Removes a lab: processes, namespaces and files. A normal end, Ctrl-C and the removal of leftovers use the same code.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,12 +11,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::{netns, owner, tool, topology::PREFIX};
 
-/// How long a killed process may take to go.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit for the end of killed processes.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Removes every lab whose owner is dead, and tells their ids.
-pub fn leftovers() -> Result<Vec<String>> {
-    let _alone = owner::lock()?;
+/// Removes every lab whose owner has ended, and returns the ids.
+pub fn remove_leftovers() -> Result<Vec<String>> {
+    let _lock = owner::lock()?;
     let orphans = owner::orphans()?;
     for id in &orphans {
         remove(id).with_context(|| format!("cannot remove lab {id}, left by a killed run"))?;
@@ -25,7 +24,7 @@ pub fn leftovers() -> Result<Vec<String>> {
     Ok(orphans)
 }
 
-/// Removes one lab. Removing what is half removed already is no error.
+/// Removes one lab, or the rest of a partly removed one.
 pub fn remove(id: &str) -> Result<()> {
     let namespaces = namespaces(id)?;
     end_processes(&namespaces)?;
@@ -39,7 +38,7 @@ pub fn remove(id: &str) -> Result<()> {
     owner::release(id)
 }
 
-/// The namespaces of a lab that exist now.
+/// The existing namespaces of a lab.
 pub fn namespaces(id: &str) -> Result<Vec<String>> {
     let prefix = format!("{PREFIX}-{id}-");
     let Ok(entries) = fs::read_dir("/run/netns") else {
@@ -56,18 +55,17 @@ pub fn namespaces(id: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Kills whatever lives in these namespaces and waits until it is gone, so
-/// that no socket keeps a namespace alive unseen.
+/// Kills the processes in these namespaces and waits for their end, because an open socket keeps a namespace alive.
 fn end_processes(namespaces: &[String]) -> Result<()> {
     let inodes: HashSet<_> = namespaces
         .iter()
         .filter_map(|name| inode(&netns::path(name)))
         .collect();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !inodes.is_empty() && kill_inside(&inodes)? > 0 {
         ensure!(
             Instant::now() < deadline,
-            "processes in {} did not end within {PATIENCE:?} of being killed",
+            "processes in {} did not end within {TIMEOUT:?} after SIGKILL",
             namespaces.join(", ")
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -86,7 +84,7 @@ fn kill_inside(inodes: &HashSet<(u64, u64)>) -> Result<usize> {
         let Some(pid) = Pid::from_raw(number).filter(|_| number != own) else {
             continue;
         };
-        // The handle is taken before the look, so that a reused number is not hit.
+        // The handle is opened before the check, so that a reused process id is not killed.
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
             continue;
         };

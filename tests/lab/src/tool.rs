@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The tools the lab needs and the Debian package that brings each.
+/// Each tool that the lab needs, and its Debian package.
 const TOOLS: [(&str, &str); 6] = [
     ("ip", "iproute2"),
     ("bridge", "iproute2"),
@@ -16,11 +16,11 @@ const TOOLS: [(&str, &str); 6] = [
     ("tcpdump", "tcpdump"),
 ];
 
-/// Checks what no command can replace: root and the tools.
+/// Checks for root and for the tools.
 pub fn prerequisites() -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
-        "the lab makes network namespaces and needs root; run it as root"
+        "the lab makes network namespaces, which needs root; run it as root"
     );
     let path = std::env::var_os("PATH").unwrap_or_default();
     for (tool, package) in TOOLS {
@@ -33,20 +33,20 @@ pub fn prerequisites() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end; its error text becomes ours.
+/// Runs a command and returns its output. If it fails, the error has its error output.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {command:?}"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} failed ({}): {}", output.status, said.trim());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed ({}): {}", output.status, stderr.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Gives a tool of iproute2 a list of commands in one go, inside a namespace if one is named.
+/// Runs a batch of commands with a tool of iproute2, inside a namespace if one is named.
 pub fn batch(tool: &str, namespace: Option<&str>, lines: &[String]) -> Result<()> {
     let mut command = Command::new(tool);
     if let Some(namespace) = namespace {
@@ -59,8 +59,11 @@ pub fn batch(tool: &str, namespace: Option<&str>, lines: &[String]) -> Result<()
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{tool}`"))?;
-    let mut input = child.stdin.take().context("it has no standard input")?;
-    // A batch that stops early closes the pipe; its own message, below, tells why.
+    let mut input = child
+        .stdin
+        .take()
+        .context("the child process has no standard input")?;
+    // A tool that stops early closes the pipe. Its error message is reported below.
     let _ = input.write_all((lines.join("\n") + "\n").as_bytes());
     drop(input);
     let output = child.wait_with_output()?;
@@ -74,7 +77,6 @@ pub fn batch(tool: &str, namespace: Option<&str>, lines: &[String]) -> Result<()
     Ok(())
 }
 
-/// Random bytes from the kernel.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)
@@ -82,12 +84,11 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner can read.
 pub fn write_private(path: &Path, content: &str) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     std::fs::OpenOptions::new()

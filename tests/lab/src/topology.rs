@@ -1,29 +1,27 @@
-//! Who is where: sites, their addresses and the names of their namespaces.
+//! The machines of the lab: their addresses and the names of their namespaces.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::options::{Family, Options, Placement};
 
-/// What all names of this crate start with, in `/run/netns` and on devices.
+/// Prefix of the names in `/run/netns` and of devices.
 pub const PREFIX: &str = "cwlab";
 /// The NIC of every host, demux and gateway.
 pub const NIC: &str = "cwlab0";
-/// The bridge of a switch.
 pub const BRIDGE: &str = "cwlab-br";
-/// The link between the two switches, under the same name on both.
+/// The link between the two switches. Both ends have this name.
 pub const TRUNK: &str = "cwlab-trunk";
 
 /// A kind of machine in a VPC. Hosts and gateways count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Node {
-    /// The bridge that joins the subnet, and the VPC's router.
+    /// The bridge of the subnet, which is also the VPC's router.
     Switch,
-    /// A plain machine without Causeway.
+    /// A machine without Causeway.
     Host(u8),
-    /// The demux.
     Demux,
-    /// A gateway with a host of its own.
+    /// The host of a remote gateway.
     Gateway(u8),
 }
 
@@ -32,7 +30,6 @@ pub enum Node {
 pub struct Site {
     /// 1 or 2.
     pub vpc: u8,
-    /// Which machine there.
     pub node: Node,
 }
 
@@ -49,32 +46,30 @@ impl fmt::Display for Site {
 }
 
 impl Site {
-    /// The switch of a VPC.
     pub fn switch(vpc: u8) -> Self {
         let node = Node::Switch;
         Self { vpc, node }
     }
 
-    /// A host of a VPC, from 1.
+    /// A host of a VPC. Hosts count from 1.
     pub fn host(vpc: u8, number: u8) -> Self {
         let node = Node::Host(number);
         Self { vpc, node }
     }
 
-    /// The demux of a VPC.
     pub fn demux(vpc: u8) -> Self {
         let node = Node::Demux;
         Self { vpc, node }
     }
 
-    /// A gateway of a VPC, from 1. It has a namespace only in the remote placement.
+    /// The host of a gateway. Gateways count from 1. The host exists only in the remote placement.
     pub fn gateway(vpc: u8, number: u8) -> Self {
         let node = Node::Gateway(number);
         Self { vpc, node }
     }
 
-    /// The address in the VPC's subnet. Those of both families are written alike at the end:
-    /// 10.1.0.101 and fd00:10:1::101.
+    /// The address in the VPC's subnet. The addresses of both families end in the same digits: 10.1.0.101 and
+    /// fd00:10:1::101.
     pub fn address(&self, family: Family) -> IpAddr {
         let last = match self.node {
             Node::Switch => 1,
@@ -86,14 +81,14 @@ impl Site {
             Family::Ipv4 => Ipv4Addr::new(10, self.vpc, 0, last).into(),
             Family::Ipv6 => {
                 let last = u16::from(last);
-                // The decimal digits as hexadecimal ones.
+                // The same digits, read as hexadecimal.
                 let digits = last / 100 * 0x100 + last / 10 % 10 * 0x10 + last % 10;
                 unique_local(self.vpc, digits).into()
             }
         }
     }
 
-    /// Whether Causeway runs here.
+    /// Whether Causeway runs on this machine.
     pub fn is_role(&self) -> bool {
         matches!(self.node, Node::Demux | Node::Gateway(_))
     }
@@ -102,7 +97,7 @@ impl Site {
         format!("{PREFIX}-{id}-{self}")
     }
 
-    /// The device on the switch that leads here; an interface name has at most 15 bytes.
+    /// The switch's port to this machine. An interface name has at most 15 bytes.
     pub(crate) fn port(&self) -> String {
         match self.node {
             Node::Switch => BRIDGE.to_owned(),
@@ -113,12 +108,12 @@ impl Site {
     }
 }
 
-/// An address of RFC 4193, as 10.0.0.0/8 is one of RFC 1918.
+/// A unique local address (RFC 4193).
 fn unique_local(subnet: u8, last: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 0x10, subnet.into(), 0, 0, 0, 0, last)
 }
 
-/// The subnet of a VPC, which is also what its cluster protects.
+/// The subnet of a VPC, which is also the VPC's prefix in the configuration.
 pub fn prefix(vpc: u8, family: Family) -> String {
     match family {
         Family::Ipv4 => format!("10.{vpc}.0.0/{}", subnet_length(family)),
@@ -126,7 +121,6 @@ pub fn prefix(vpc: u8, family: Family) -> String {
     }
 }
 
-/// The length of a VPC's prefix.
 pub fn subnet_length(family: Family) -> u8 {
     match family {
         Family::Ipv4 => 24,
@@ -134,12 +128,11 @@ pub fn subnet_length(family: Family) -> u8 {
     }
 }
 
-/// The VPC at the other end of the trunk.
-pub fn other(vpc: u8) -> u8 {
+pub fn peer_vpc(vpc: u8) -> u8 {
     3 - vpc
 }
 
-/// A switch's own address on the trunk, which is a subnet as large as a VPC's.
+/// A switch's address on the trunk, which is a subnet with the same prefix length.
 pub fn trunk_address(vpc: u8, family: Family) -> IpAddr {
     match family {
         Family::Ipv4 => Ipv4Addr::new(10, 255, 255, vpc).into(),
@@ -147,7 +140,6 @@ pub fn trunk_address(vpc: u8, family: Family) -> IpAddr {
     }
 }
 
-/// The VPC that an address belongs to.
 pub fn vpc_of(address: IpAddr) -> Option<u8> {
     let vpc = match address {
         IpAddr::V4(address) => match address.octets() {
@@ -179,8 +171,8 @@ pub fn roles(options: &Options, vpc: u8) -> Vec<Site> {
     roles
 }
 
-/// The machine that carries gateway `number` of a VPC.
-pub fn carrier(options: &Options, vpc: u8, number: u8) -> Site {
+/// The machine on which gateway `number` of a VPC runs.
+pub fn gateway_site(options: &Options, vpc: u8, number: u8) -> Site {
     match options.placement {
         Placement::Remote => Site::gateway(vpc, number),
         Placement::Local => Site::demux(vpc),
@@ -192,7 +184,7 @@ pub fn gateway_name(number: u8) -> String {
     format!("gateway-{number}")
 }
 
-/// The machines of a VPC whose addresses end tunnels.
+/// The machines of a VPC whose addresses are tunnel endpoints.
 pub fn endpoints(options: &Options, vpc: u8) -> Vec<Site> {
     match options.placement {
         Placement::Remote => (1..=options.gateways)
@@ -209,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses_are_distinct_and_fit() {
+    fn names_and_addresses_are_unique_and_short_enough() {
         let options = Options {
             gateways: 10,
             hosts: 50,

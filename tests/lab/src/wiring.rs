@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 
 use crate::options::{Family, Options, Placement};
 use crate::topology::{
-    self, BRIDGE, NIC, Node, Site, TRUNK, endpoints, other, prefix, subnet_length, trunk_address,
+    self, BRIDGE, NIC, Node, Site, TRUNK, endpoints, peer_vpc, prefix, subnet_length, trunk_address,
 };
-use crate::{distance, interrupt, netns, tool};
+use crate::{delay, interrupt, netns, tool};
 
-/// Builds everything below the roles.
+/// Builds the network on which the roles run.
 pub fn build(options: &Options, id: &str) -> Result<()> {
     let sites: Vec<Site> = [1, 2]
         .into_iter()
@@ -35,12 +35,12 @@ pub fn build(options: &Options, id: &str) -> Result<()> {
     if !options.delay.is_zero() {
         for vpc in [1, 2] {
             let switch = Site::switch(vpc).namespace(id);
-            tool::batch("bridge", Some(&switch), &[distance::way_line()])?;
+            tool::batch("bridge", Some(&switch), &[delay::forward_line()])?;
         }
     }
     if options.outer == Family::Ipv4 && options.has(Family::Ipv6) {
         for vpc in [1, 2] {
-            netns::enter(&Site::switch(vpc).namespace(id), silence_trunk)?;
+            netns::enter(&Site::switch(vpc).namespace(id), disable_trunk_ipv6)?;
         }
     }
     for site in &sites {
@@ -71,23 +71,23 @@ fn set_kernel(options: &Options, site: Site) -> Result<()> {
             settings.push((format!("ipv6/conf/{scope}/{name}"), value));
         };
         ipv6_setting("disable_ipv6", u8::from(!ipv6));
-        // Addresses are the lab's own and count at once: no detection of duplicates, no questions
-        // to routers. They outlive a NIC that goes down, as IPv4's do.
+        // The addresses are valid at once: no duplicate address detection, no router solicitations. IPv6 addresses
+        // stay on a NIC that goes down, like IPv4 addresses.
         ipv6_setting("accept_dad", 0);
         ipv6_setting("accept_ra", 0);
         ipv6_setting("router_solicitations", 0);
         ipv6_setting("accept_redirects", 0);
         ipv6_setting("keep_addr_on_down", 1);
-        // An answer comes from a gateway, the question went to the demux.
+        // Replies come from a gateway, although packets leave through the demux.
         settings.push((format!("ipv4/conf/{scope}/rp_filter"), 0));
-        // The way through the demux looks like a detour to a kernel.
+        // The kernel would redirect hosts around the demux.
         settings.push((format!("ipv4/conf/{scope}/send_redirects"), 0));
         settings.push((format!("ipv4/conf/{scope}/accept_redirects"), 0));
     }
     for (name, value) in settings {
         let path = format!("/proc/sys/net/{name}");
         match std::fs::write(&path, value.to_string()) {
-            // A kernel without IPv6 makes no IPv6 noise either.
+            // A kernel without IPv6 lacks these settings and sends no IPv6.
             Err(_) if !ipv6 && name.starts_with("ipv6/") && !Path::new(&path).exists() => {}
             result => result.with_context(|| format!("cannot set {path} for {site}"))?,
         }
@@ -95,18 +95,18 @@ fn set_kernel(options: &Options, site: Site) -> Result<()> {
     Ok(())
 }
 
-/// A trunk without IPv6 says nothing in IPv6, not even to its neighbour.
-fn silence_trunk() -> Result<()> {
+/// Disables IPv6 on the trunk, so that it carries no neighbour discovery.
+fn disable_trunk_ipv6() -> Result<()> {
     let path = format!("/proc/sys/net/ipv6/conf/{TRUNK}/disable_ipv6");
     std::fs::write(&path, "1").with_context(|| format!("cannot set {path}"))
 }
 
-/// The bridge with a port for each machine, and the near end of the trunk.
+/// The batch for a switch: the bridge, a port for each machine, and the end of the trunk.
 fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
     let mtu = options.mtu;
     let mut lines = vec![
         "link set lo up".to_owned(),
-        // A fixed address: a bridge otherwise takes the lowest of its ports'.
+        // Without a fixed address a bridge takes the lowest address of its ports.
         format!(
             "link add {BRIDGE} mtu {mtu} address 02:cb:00:00:0{vpc}:01 type bridge \
              forward_delay 0 stp_state 0 mcast_snooping 0"
@@ -125,7 +125,7 @@ fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
         lines.push(format!("link set {port} master {BRIDGE} up"));
     }
     if !options.delay.is_zero() {
-        lines.push(distance::device_line(mtu));
+        lines.push(delay::device_line(mtu));
     } else if vpc == 1 {
         let far = Site::switch(2).namespace(id);
         lines.push(format!(
@@ -135,19 +135,19 @@ fn switch_lines(options: &Options, id: &str, vpc: u8) -> Vec<String> {
     lines
 }
 
-/// The trunk carries what goes to the other side's tunnel endpoints and
-/// nothing else: the router has no route for the rest of that VPC.
+/// The batch for an end of the trunk. The router has routes to the tunnel endpoints of the other VPC only, so that the
+/// trunk carries no other packets.
 fn trunk_lines(options: &Options, vpc: u8) -> Vec<String> {
     let (family, length) = (options.outer, subnet_length(options.outer));
     let (near, far) = (
         trunk_address(vpc, family),
-        trunk_address(other(vpc), family),
+        trunk_address(peer_vpc(vpc), family),
     );
     let mut lines = vec![
         format!("addr add {near}/{length} dev {TRUNK}"),
         format!("link set {TRUNK} up"),
     ];
-    for endpoint in endpoints(options, other(vpc)) {
+    for endpoint in endpoints(options, peer_vpc(vpc)) {
         let address = endpoint.address(family);
         lines.push(format!("route add {address} via {far} dev {TRUNK}"));
     }
@@ -167,7 +167,7 @@ fn member_lines(options: &Options, site: Site) -> Vec<String> {
         _ => return lines,
     };
     for &family in families {
-        let (prefix, next_hop) = (prefix(other(vpc), family), next_hop.address(family));
+        let (prefix, next_hop) = (prefix(peer_vpc(vpc), family), next_hop.address(family));
         lines.push(format!("route add {prefix} via {next_hop}"));
     }
     lines
@@ -184,8 +184,8 @@ fn own_addresses(options: &Options, site: Site, device: &str) -> Vec<String> {
         .collect()
 }
 
-/// On a veth a checksum is left to a device that never comes, and a packet may
-/// be a chain of segments; what is encrypted must be complete and of one frame.
+/// Switches offloads off. Packets on a veth otherwise have no checksum and may have several segments, but a gateway
+/// must encrypt complete packets in one frame each.
 fn set_offloads(sites: &[Site], id: &str) -> Result<()> {
     const PLAIN: [&str; 6] = ["tx", "off", "tso", "off", "gso", "off"];
     for site in sites {
@@ -197,18 +197,18 @@ fn set_offloads(sites: &[Site], id: &str) -> Result<()> {
         ethtool(&site.namespace(id), NIC, &PLAIN)?;
         ethtool(&switch, &site.port(), &PLAIN)?;
         if site.is_role() {
-            // A frame that XDP redirects to a veth is dropped unless the peer
-            // has NAPI, which GRO switches on.
+            // A veth drops frames redirected by XDP unless its peer has NAPI, which GRO enables.
             ethtool(&switch, &site.port(), &["gro", "on"])?;
         }
     }
     Ok(())
 }
 
-/// A veth without NAPI puts a packet into the queue of whichever core carries it, so a flow whose
-/// packets are carried now by one core and now by another is reordered on the wire of the lab: where
-/// local gateways' workers share a NIC's ring, and either core may empty it. A core chosen by the
-/// flow, as a NIC's RSS does, keeps the order; it costs up to a third of the throughput on two cores.
+/// Keeps the order of each flow by receive packet steering.
+///
+/// A veth without NAPI queues a packet on the core that sends it. Workers of local gateways share a NIC's ring, and either
+/// core may empty it, so that the lab's network would reorder a flow. With a core per flow, as RSS has it, the order
+/// stays. This costs up to a third of the throughput on two cores.
 fn keep_order(sites: &[Site], id: &str) -> Result<()> {
     for site in sites {
         let (namespace, switch) = (site.namespace(id), Site::switch(site.vpc).namespace(id));
@@ -218,18 +218,18 @@ fn keep_order(sites: &[Site], id: &str) -> Result<()> {
                 spread(&namespace, NIC)?;
                 spread(&switch, &site.port())?;
             }
-            // XDP's own end has NAPI, and so has the bridge's.
+            // Both ends of these links have NAPI.
             Node::Demux | Node::Gateway(_) => {}
         }
     }
     Ok(())
 }
 
-/// Lets every core take the packets of some flows: receive packet steering. Its setting is in the
-/// `/sys` of the namespace, which `ip netns exec` mounts.
+/// Enables receive packet steering over all cores. The setting is in the `/sys` of the namespace, which `ip netns exec`
+/// mounts.
 fn spread(namespace: &str, device: &str) -> Result<()> {
     let setting = format!("/sys/class/net/{device}/queues/rx-0/rps_cpus");
-    // The kernel takes as many bits as it has cores.
+    // The kernel accepts at most one bit per core.
     let cores = std::thread::available_parallelism()?.get().min(32);
     let all = format!("{:x}", (1_u64 << cores) - 1);
     tool::run(Command::new("ip").args(["netns", "exec", namespace]).args([

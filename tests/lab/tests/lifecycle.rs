@@ -1,11 +1,11 @@
-//! A lab comes, goes, and leaves nothing, however it ends. These tests need root.
+//! A lab removes everything that it has made, however it ends. These tests need root.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use causeway_lab::{Family, Lab, Options, Site, leftovers};
+use causeway_lab::{Family, Lab, Options, Site, remove_leftovers};
 
 fn options() -> Options {
     Options {
@@ -14,7 +14,7 @@ fn options() -> Options {
     }
 }
 
-/// What exists of a lab: namespaces, record and folder.
+/// The remains of a lab: namespaces, record and folder.
 fn remains(id: &str) -> Vec<String> {
     let mut remains = Vec::new();
     for folder in ["/run/netns", "/run/causeway-lab"] {
@@ -27,7 +27,7 @@ fn remains(id: &str) -> Vec<String> {
     remains
 }
 
-/// `causeway-lab` as a process of its own, once it is up.
+/// Starts `causeway-lab` and waits until its lab is up.
 fn holder() -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_causeway-lab"))
         .stdout(Stdio::piped())
@@ -43,7 +43,7 @@ fn holder() -> (Child, String) {
     panic!("causeway-lab ended early with {}", child.wait().unwrap());
 }
 
-fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+fn wait_until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
@@ -52,7 +52,7 @@ fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn the_largest_lab_comes_up_in_seconds_and_leaves_nothing() {
+fn the_largest_lab_starts_in_seconds_and_leaves_nothing() {
     let start = Instant::now();
     let options = Options {
         gateways: 10,
@@ -68,7 +68,7 @@ fn the_largest_lab_comes_up_in_seconds_and_leaves_nothing() {
 }
 
 #[test]
-fn two_labs_run_side_by_side_and_one_outlives_the_other() {
+fn a_lab_is_not_affected_by_the_removal_of_another() {
     let one = Lab::new(options()).unwrap();
     let two = Lab::new(options()).unwrap();
     assert_ne!(one.id(), two.id());
@@ -76,7 +76,10 @@ fn two_labs_run_side_by_side_and_one_outlives_the_other() {
     let inside = two.inside(Site::host(1, 1), || {
         Ok(std::net::UdpSocket::bind((Site::host(1, 1).address(Family::Ipv4), 0)).is_ok())
     });
-    assert!(inside.unwrap(), "the second lab lost its host's address");
+    assert!(
+        inside.unwrap(),
+        "the second lab has lost its host's address"
+    );
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn ctrl_c_removes_the_lab() {
 }
 
 #[test]
-fn leftovers_of_a_killed_run_go_with_the_processes_in_them() {
+fn leftovers_of_a_killed_run_are_removed_with_their_processes() {
     let (mut child, id) = holder();
     let namespace = format!("cwlab-{id}-v1-host-1");
     let mut inside = Command::new("ip")
@@ -112,24 +115,30 @@ fn leftovers_of_a_killed_run_go_with_the_processes_in_them() {
         .unwrap();
     let net = format!("/proc/{}/ns/net", inside.id());
     let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-    within(Duration::from_secs(5), "sleep is inside", || {
+    wait_until(Duration::from_secs(5), "sleep is inside", || {
         std::fs::read_link(&net).is_ok_and(|net| net != own)
     });
-    leftovers().unwrap();
-    assert!(!remains(&id).is_empty(), "a living owner's lab was taken");
+    remove_leftovers().unwrap();
+    assert!(
+        !remains(&id).is_empty(),
+        "the lab of a running owner was removed"
+    );
 
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!remains(&id).is_empty(), "SIGKILL cannot have cleaned up");
-    leftovers().unwrap();
+    assert!(
+        !remains(&id).is_empty(),
+        "a killed process cannot have removed its lab"
+    );
+    remove_leftovers().unwrap();
     assert_eq!(remains(&id), Vec::<String>::new());
-    within(Duration::from_secs(5), "sleep ends", || {
+    wait_until(Duration::from_secs(5), "sleep ends", || {
         inside.try_wait().unwrap().is_some()
     });
 }
 
 #[test]
-fn the_machine_itself_is_not_touched() {
+fn the_machine_itself_is_not_changed() {
     let own = || {
         let mut state = String::new();
         for arguments in [["link", "show"], ["route", "show"], ["rule", "show"]] {
@@ -150,14 +159,13 @@ fn the_machine_itself_is_not_touched() {
 }
 
 #[test]
-fn a_role_that_dies_early_is_reported_in_its_own_words() {
+fn a_role_that_ends_early_is_reported_with_its_output() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = std::env::temp_dir().join(format!("cwlab-test-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let stand_in = folder.join("causeway");
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = folder.path().join("causeway");
     let script = "#!/bin/sh\ncase $1 in\n\
         key) touch \"$5\";;\n\
-        *) echo 'the moon is in the wrong phase' >&2; exit 7;;\nesac\n";
+        *) echo 'no such device' >&2; exit 7;;\nesac\n";
     std::fs::write(&stand_in, script).unwrap();
     std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut lab = Lab::new(Options {
@@ -166,7 +174,6 @@ fn a_role_that_dies_early_is_reported_in_its_own_words() {
     })
     .unwrap();
     let error = lab.start_roles().unwrap_err().to_string();
-    std::fs::remove_dir_all(folder).unwrap();
     assert!(error.contains("ended early"), "{error}");
-    assert!(error.contains("the moon is in the wrong phase"), "{error}");
+    assert!(error.contains("no such device"), "{error}");
 }

@@ -1,11 +1,10 @@
-//! The measurements on a network without Causeway: what must pass passes, and
-//! what they exist to find, they find. These tests need root.
+//! The measurements on a network without Causeway, where plaintext and loss must be found. These tests need root.
 
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
-use causeway_lab::measure::iperf::Way;
+use causeway_lab::measure::direction::Directions;
 use causeway_lab::measure::{capture, iperf, probe};
 use causeway_lab::{Encapsulation, Family, Inner, Lab, Options, Site};
 
@@ -22,7 +21,7 @@ fn lab(inner: Inner, outer: Family) -> Lab {
     .unwrap()
 }
 
-/// Without Causeway only the outer family passes between the gateways: here the inner one is it.
+/// A lab with the same inner and outer family. Without Causeway only the outer family crosses between the gateways.
 fn plain(family: Family) -> Lab {
     let inner = match family {
         Family::Ipv4 => Inner::Ipv4,
@@ -46,7 +45,7 @@ const LOAD: iperf::Load = iperf::Load {
     window: None,
 };
 
-/// Whether a datagram gets from one machine to another.
+/// Whether a datagram arrives at another machine.
 fn passes(lab: &Lab, family: Family, from: Site, to: Site) -> bool {
     let bind = |site: Site| {
         let address = (site.address(family), 7000);
@@ -55,7 +54,7 @@ fn passes(lab: &Lab, family: Family, from: Site, to: Site) -> bool {
     let (sender, receiver) = (bind(from), bind(to));
     let limit = Some(Duration::from_millis(300));
     receiver.set_read_timeout(limit).unwrap();
-    // An ICMP error on the way back is an answer too: it did not pass.
+    // An ICMP error makes `send_to` or `recv` fail, and the datagram did not arrive.
     (0..3).any(|_| {
         sender.send_to(b"hello", (to.address(family), 7000)).is_ok()
             && receiver.recv(&mut [0; 16]).is_ok()
@@ -63,7 +62,7 @@ fn passes(lab: &Lab, family: Family, from: Site, to: Site) -> bool {
 }
 
 #[test]
-fn the_trunk_joins_gateways_in_the_outer_family_and_nothing_else() {
+fn the_trunk_connects_only_gateways_and_only_in_the_outer_family() {
     for outer in FAMILIES {
         let lab = lab(Inner::Both, outer);
         for family in FAMILIES {
@@ -87,14 +86,14 @@ fn the_trunk_joins_gateways_in_the_outer_family_and_nothing_else() {
             assert!(output.unwrap().status.success());
             assert!(
                 !passes(Site::host(1, 1), Site::host(2, 1)),
-                "plaintext went around the demux in {family}"
+                "plaintext crossed without the demux in {family}"
             );
         }
     }
 }
 
 #[test]
-fn a_family_that_nobody_uses_is_absent() {
+fn an_unused_family_is_absent() {
     for (family, other) in [(FAMILIES[0], FAMILIES[1]), (FAMILIES[1], FAMILIES[0])] {
         let lab = plain(family);
         let addresses = Command::new("ip")
@@ -109,7 +108,7 @@ fn a_family_that_nobody_uses_is_absent() {
 }
 
 #[test]
-fn the_capture_finds_plaintext_where_there_is_plaintext() {
+fn the_capture_finds_plaintext() {
     for family in FAMILIES {
         let lab = plain(family);
         let trunk = capture::trunk(&lab, Site::gateway(1, 1), Site::gateway(2, 1)).unwrap();
@@ -121,7 +120,7 @@ fn the_capture_finds_plaintext_where_there_is_plaintext() {
             });
             assert!(!fact.holds, "{}", fact.figure);
         }
-        // Every datagram holds it 32 times, there and back; TCP comes on top.
+        // Every datagram contains the marker 32 times in each direction. TCP adds more.
         let least = 32 * (trunk.stream.udp_arrived + trunk.stream.udp_returned);
         assert!(trunk.census.markers > least, "{:?}", trunk.census);
         assert!(trunk.census.other > 0 && trunk.census.esp == 0);
@@ -129,14 +128,14 @@ fn the_capture_finds_plaintext_where_there_is_plaintext() {
 }
 
 #[test]
-fn the_marker_does_not_arrive_where_nothing_passes() {
+fn the_marker_does_not_arrive_without_a_path() {
     let lab = lab(Inner::Both, Family::Ipv4);
     let trunk = capture::trunk(&lab, Site::host(1, 1), Site::host(2, 1)).unwrap();
     assert!(!trunk.arrived().holds, "{}", trunk.arrived().figure);
 }
 
 #[test]
-fn the_probe_arrives_whole_on_a_plain_network() {
+fn the_probe_arrives_without_loss_on_a_plain_network() {
     for family in FAMILIES {
         let lab = plain(family);
         let probe = probe::run(&lab, Site::gateway(1, 1), Site::gateway(2, 1), &SMALL).unwrap();
@@ -146,18 +145,18 @@ fn the_probe_arrives_whole_on_a_plain_network() {
 }
 
 #[test]
-fn the_probe_goes_in_both_families() {
+fn the_probe_uses_both_families() {
     let lab = lab(Inner::Both, Family::Ipv4);
     let (from, to) = (Site::host(1, 1), Site::host(1, 2));
     let probe = probe::run(&lab, from, to, &SMALL).unwrap();
     assert_eq!((probe.sent, probe.received), (800, 800));
-    // It needs both: without IPv6 on the way it does not start.
+    // Both families are needed: between the gateways IPv6 does not pass, and the probe does not start.
     let (from, to) = (Site::gateway(1, 1), Site::gateway(2, 1));
     assert!(probe::run(&lab, from, to, &SMALL).is_err());
 }
 
 #[test]
-fn the_probe_counts_what_nobody_forwards_as_lost() {
+fn the_probe_counts_packets_without_a_route_as_lost() {
     let lab = plain(Family::Ipv4);
     let probe = probe::run(&lab, Site::host(1, 1), Site::host(2, 1), &SMALL).unwrap();
     assert_eq!((probe.received, probe.lost), (0, probe.sent));
@@ -167,9 +166,9 @@ fn the_probe_counts_what_nobody_forwards_as_lost() {
 #[test]
 fn iperf_measures_both_directions_and_families() {
     let lab = lab(Inner::Both, Family::Ipv4);
-    for way in [Way::There, Way::Back, Way::Both] {
+    for directions in [Directions::There, Directions::Back, Directions::Both] {
         let (from, to) = (Site::host(1, 1), Site::host(1, 2));
-        let tcp = iperf::run(&lab, from, to, LOAD, way).unwrap();
+        let tcp = iperf::run(&lab, from, to, LOAD, directions).unwrap();
         assert!(tcp.fact("tcp").holds, "{tcp:?}");
         assert_eq!(tcp.by_family.len(), 2);
         for throughput in tcp.by_family.values() {
@@ -179,7 +178,7 @@ fn iperf_measures_both_directions_and_families() {
 }
 
 #[test]
-fn a_run_of_iperf_whose_ends_cannot_hear_each_other_is_ended_with_what_it_measured() {
+fn a_run_of_iperf_without_a_path_is_terminated_and_keeps_its_figures() {
     let lab = lab(Inner::Ipv4, Family::Ipv4);
     let load = iperf::Load {
         duration: 4,
@@ -187,7 +186,7 @@ fn a_run_of_iperf_whose_ends_cannot_hear_each_other_is_ended_with_what_it_measur
     };
     let (from, to) = (Site::host(1, 1), Site::host(1, 2));
     let tcp = std::thread::scope(|scope| {
-        let tcp = scope.spawn(|| iperf::run(&lab, from, to, load, Way::Both));
+        let tcp = scope.spawn(|| iperf::run(&lab, from, to, load, Directions::Both));
         std::thread::sleep(Duration::from_millis(2_500));
         let switch = lab.namespace(Site::switch(1));
         let cut = ["-n", &switch, "link", "set", "cwlab-h1", "down"];

@@ -1,4 +1,4 @@
-//! What the trunk does to packets when it is asked to: it limits, and it delays. These tests need root.
+//! Rate limits and delay of the trunk. These tests need root.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn socket(lab: &Lab, site: Site) -> UdpSocket {
     socket
 }
 
-/// Sends packets at once that look like ESP in UDP with this SPI; how many arrived.
+/// Sends a burst of packets like ESP in UDP with this SPI, and returns how many arrived.
 fn burst(lab: &Lab, spi: u32) -> u64 {
     let (from, to) = (Site::gateway(1, 1), Site::gateway(2, 1));
     let (sender, receiver) = (socket(lab, from), socket(lab, to));
@@ -47,18 +47,18 @@ fn burst(lab: &Lab, spi: u32) -> u64 {
 }
 
 #[test]
-fn a_limit_holds_its_gateway_back_and_counts_what_it_drops() {
+fn a_limit_applies_to_its_gateway_and_counts_its_drops() {
     let lab = lab(|_| {});
     let limits = Limits {
         gateway_mbit: 10.0,
         vpc_mbit: 1000.0,
     };
     let limited = lab.limit(limits).unwrap();
-    // Gateway 1 of VPC 1: config's first SPI there.
+    // The SPI of gateway 1 in VPC 1.
     let arrived = burst(&lab, 0x1001);
     assert!(arrived > 0 && arrived < PACKETS / 2, "{arrived} arrived");
     assert_eq!(limited.dropped().unwrap(), PACKETS - arrived);
-    // What is nobody's ESP is not limited.
+    // ESP with an unknown SPI is not limited.
     let before = limited.dropped().unwrap();
     assert!(burst(&lab, 0x7777) > PACKETS / 2);
     assert_eq!(limited.dropped().unwrap(), before);
@@ -67,22 +67,22 @@ fn a_limit_holds_its_gateway_back_and_counts_what_it_drops() {
 }
 
 #[test]
-fn a_delayed_trunk_carries_everything_and_nothing_sooner() {
+fn a_delayed_trunk_carries_every_packet_and_none_early() {
     let delay = Duration::from_millis(10);
     let lab = lab(|options| options.delay = delay);
     let (one, two) = (Site::gateway(1, 1), Site::gateway(2, 1));
     let (near, far) = (socket(&lab, one), socket(&lab, two));
     for number in 0..20_u8 {
-        // Of a full MTU.
-        let question = [number; 1472];
-        let asked = Instant::now();
-        near.send_to(&question, (two.address(Family::Ipv4), 4500))
+        // A packet of a full MTU.
+        let request = [number; 1472];
+        let sent = Instant::now();
+        near.send_to(&request, (two.address(Family::Ipv4), 4500))
             .unwrap();
         let mut buffer = [0; 2000];
         let (length, from) = far.recv_from(&mut buffer).unwrap();
-        assert!(asked.elapsed() >= delay);
+        assert!(sent.elapsed() >= delay);
         far.send_to(&buffer[..length], from).unwrap();
-        assert_eq!(near.recv(&mut buffer).unwrap(), question.len());
-        assert!(asked.elapsed() >= 2 * delay && buffer[..length] == question);
+        assert_eq!(near.recv(&mut buffer).unwrap(), request.len());
+        assert!(sent.elapsed() >= 2 * delay && buffer[..length] == request);
     }
 }

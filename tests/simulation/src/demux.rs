@@ -1,4 +1,4 @@
-//! A demux: the XDP program's buckets, the coordinator, and the disk that outlives them.
+//! A simulated demux: the XDP program's bucket entries, the coordinator, and the stored state.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,27 +16,25 @@ use crate::random::Random;
 
 /// CPUs on which the program runs.
 const CPUS: usize = 2;
-/// How long after a run of the program its packet leaves: mostly, and at most.
+/// The delay between a run of the program and the departure of its packet: usually and at most.
 const FLUSH: [Time; 2] = [100 * US, 3 * MS];
 
-/// Messages that wait for the process; more are lost.
-const SOCKET: usize = 512;
+/// The most messages in the process's queue. Further messages are lost.
+const QUEUE: usize = 512;
 
-/// What a demux does as seen from outside.
+/// An action of the demux that other parts of the simulation see.
 #[derive(Debug)]
-pub enum Deed {
-    /// It says this to a gateway.
-    Say(Ordinal, ToGateway),
-    /// A command is done.
+pub enum Action {
+    Send(Ordinal, ToGateway),
+    /// The result of a command.
     Done(Result<Outcome, Refusal>),
-    /// Something for the log.
-    Tell(Event),
+    Log(Event),
 }
 
 pub struct Demux {
-    /// The process; without it no packet is steered.
+    /// `None` while the process does not run. Then no packet is steered.
     pub coordinator: Option<Coordinator>,
-    /// Another one after each start.
+    /// A number that changes with each start and stop, so that earlier wake-ups are ignored.
     pub life: u64,
     disk: State,
     settings: Settings,
@@ -44,7 +42,7 @@ pub struct Demux {
     skew: u32,
     inputs: VecDeque<Input>,
     busy: bool,
-    /// Its process is stopped.
+    /// The process is stopped, but the program still runs.
     pub is_frozen: bool,
     flushed: [Time; CPUS],
 }
@@ -81,7 +79,7 @@ impl Demux {
         self.entries.fill(None);
     }
 
-    /// Where the program sends a packet, and when it leaves.
+    /// The pair to which the program sends a packet, and the time at which the packet leaves.
     pub fn steer(
         &mut self,
         bucket: u32,
@@ -98,29 +96,28 @@ impl Demux {
         Some((to, *flushed))
     }
 
-    /// What the program does with a bucket.
     pub fn entry(&self, bucket: u32) -> Option<Bucket> {
         self.entries[bucket as usize]
     }
 
-    pub fn hear(&mut self, input: Input) {
-        if self.coordinator.is_some() && self.inputs.len() < SOCKET {
+    pub fn receive(&mut self, input: Input) {
+        if self.coordinator.is_some() && self.inputs.len() < QUEUE {
             self.inputs.push_back(input);
         }
     }
 
-    /// The executor was busy until now.
-    pub fn go_on(&mut self) {
+    /// The executor has finished its last output.
+    pub fn set_idle(&mut self) {
         self.busy = false;
     }
 
-    /// Carries out what the coordinator wants, and gives it what was heard. When to come back: the
-    /// executor is busy until then if it is `Err`.
-    pub fn work(
+    /// Carries out the coordinator's outputs and passes the inputs to it. Returns the next wake-up, or
+    /// as `Err` the time until which the executor is busy.
+    pub fn run(
         &mut self,
         now: Time,
         random: &mut Random,
-        deeds: &mut Vec<Deed>,
+        actions: &mut Vec<Action>,
     ) -> Result<Time, Time> {
         if self.busy || self.is_frozen || self.coordinator.is_none() {
             return Ok(Time::MAX);
@@ -129,7 +126,7 @@ impl Demux {
             let output = self.coordinator.as_mut().and_then(Coordinator::poll);
             match output {
                 Some(output) => {
-                    if let Some(busy) = self.carry_out(output, now, random, deeds) {
+                    if let Some(busy) = self.carry_out(output, now, random, actions) {
                         self.busy = true;
                         return Err(now + busy);
                     }
@@ -147,16 +144,16 @@ impl Demux {
         }
     }
 
-    /// Does one thing. How long it takes, where that matters.
+    /// Carries out one output. Returns how long that takes, unless it takes no time.
     fn carry_out(
         &mut self,
         output: Output,
         now: Time,
         random: &mut Random,
-        deeds: &mut Vec<Deed>,
+        actions: &mut Vec<Action>,
     ) -> Option<Time> {
         match output {
-            Output::ToGateway(to, said) => deeds.push(Deed::Say(to, said)),
+            Output::ToGateway(to, message) => actions.push(Action::Send(to, message)),
             Output::Assign {
                 buckets,
                 to,
@@ -165,7 +162,7 @@ impl Demux {
                 for bucket in buckets.iter() {
                     self.entries[bucket as usize] = Some(Bucket::direct(to.0));
                 }
-                // The grace period.
+                // The time of an RCU grace period.
                 return Some(random.within(FLUSH[1], 12 * MS));
             }
             Output::Assign { buckets, to, .. } => {
@@ -185,13 +182,13 @@ impl Demux {
                 return Some(random.below(200 * US));
             }
             Output::Store(state) => self.disk = state,
-            Output::Done(result) => deeds.push(Deed::Done(result)),
-            Output::Event(event) => deeds.push(Deed::Tell(event)),
+            Output::Done(result) => actions.push(Action::Done(result)),
+            Output::Event(event) => actions.push(Action::Log(event)),
         }
         None
     }
 
-    /// As `Program::settle` in the demux.
+    /// The same as `Program::settle` of causeway-demux.
     fn settle(&mut self, buckets: &BucketSet, now: Time) -> BucketSet {
         let mut settled = BucketSet::new();
         for bucket in buckets.iter() {

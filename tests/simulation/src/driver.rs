@@ -1,4 +1,4 @@
-//! The operators: they give each command in both VPCs, until it is done in both.
+//! The operators, who give each command in both VPCs until it is done in both.
 
 use causeway_rescale::coordinator::{Outcome, Refusal};
 use causeway_rescale::{Change, Table, Weight};
@@ -6,21 +6,22 @@ use causeway_rescale::{Change, Table, Weight};
 use crate::link::{MS, Time};
 use crate::random::Random;
 use crate::schedule::{GATEWAYS, Op, Schedule};
-use crate::world::name;
+use crate::site::name;
 
-/// In which time a change must be done or refused.
+/// The time within which a change must be done or refused.
 const LIMIT: Time = 45_000 * MS;
-/// Attempts after which a change that neither VPC has made is let be.
+/// After this many attempts, a change that neither VPC has made is skipped.
 const ATTEMPTS: u32 = 3;
 
 pub struct Driver {
     ops: Vec<Op>,
-    /// The epoch to which the first of them leads.
+    /// The epoch to which the next of `ops` leads.
     epoch: u64,
     attempts: u32,
-    /// When each VPC may be asked again.
-    ask: [Time; 2],
-    asked: [Option<Time>; 2],
+    /// When each VPC may get the next command.
+    next_command: [Time; 2],
+    /// When each VPC got the command that is not answered yet.
+    commanded: [Option<Time>; 2],
 }
 
 impl Driver {
@@ -31,8 +32,8 @@ impl Driver {
             ops,
             epoch: 1,
             attempts: 0,
-            ask: [0, 0],
-            asked: [None, None],
+            next_command: [0, 0],
+            commanded: [None, None],
         }
     }
 
@@ -40,8 +41,8 @@ impl Driver {
         self.ops.is_empty()
     }
 
-    /// The command for a VPC now. `tables`: each VPC's epoch and whether a change is under way, if
-    /// its demux is up.
+    /// The command that a VPC gets now, if there is one. `tables` has each VPC's epoch and whether a
+    /// change is pending, if the VPC's demux is up.
     pub fn next(
         &mut self,
         site: usize,
@@ -68,41 +69,41 @@ impl Driver {
             return None;
         }
         let (epoch, busy) = tables[site]?;
-        if busy || epoch >= self.epoch || now < self.ask[site] {
+        if busy || epoch >= self.epoch || now < self.next_command[site] {
             return None;
         }
         let change = change(op, site, table);
         self.attempts += 1;
-        self.asked[site] = Some(now);
-        self.ask[site] = now + 300 * MS;
+        self.commanded[site] = Some(now);
+        self.next_command[site] = now + 300 * MS;
         Some(change)
     }
 
     pub fn answered(&mut self, site: usize, result: &Result<Outcome, Refusal>, now: Time) {
-        self.asked[site] = None;
+        self.commanded[site] = None;
         if result.is_err() {
-            self.ask[site] = now + 200 * MS;
+            self.next_command[site] = now + 200 * MS;
         }
     }
 
-    /// The VPC whose command takes too long.
-    pub fn is_late(&self, now: Time) -> Option<usize> {
-        let late = |asked: Option<Time>| asked.is_some_and(|asked| asked + LIMIT < now);
-        (0..2).find(|&site| late(self.asked[site]))
+    /// A VPC whose command takes too long, if there is one.
+    pub fn late_site(&self, now: Time) -> Option<usize> {
+        let late = |at: Option<Time>| at.is_some_and(|at| at + LIMIT < now);
+        (0..2).find(|&site| late(self.commanded[site]))
     }
 
     fn finish(&mut self, now: Time, random: &mut Random) {
         self.ops.pop();
         self.attempts = 0;
-        self.asked = [None, None];
+        self.commanded = [None, None];
         let pause = random.below(400 * MS);
-        self.ask = [0, 1].map(|_| now + pause + random.below(200 * MS));
+        self.next_command = [0, 1].map(|_| now + pause + random.below(200 * MS));
     }
 }
 
 fn change(op: Op, site: usize, table: &Table) -> Change {
     let weight = |weight| Weight::new(weight).expect("1 to 4");
-    // What no gateway of the world has is what the cluster does not know either.
+    // The first gateway that is not in the cluster. If there is none, a name without a gateway.
     let next = (0..GATEWAYS).find(|&pair| table.member(&name(site, pair)).is_none());
     let named = |pair: u16| name(site, pair as usize);
     match op {

@@ -1,23 +1,23 @@
-//! A gateway's process: an agent and its workers.
+//! A simulated gateway process: a responder and its workers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use causeway_gateway::{Hold, Holds};
-use causeway_rescale::message::{FromGateway, Marker, PeerWord, Reply, Request, ToGateway};
+use causeway_rescale::message::{FromGateway, Marker, PeerMessage, Reply, Request, ToGateway};
 use causeway_steering::SteerHash;
 
 use crate::link::{MS, Time};
 
-/// Packets of a receive ring; more are lost.
+/// The most packets in a receive ring. Further packets are lost.
 const RING: usize = 2048;
-/// Requests that wait for the agent; more are lost.
+/// The most requests in the responder's queue. Further requests are lost.
 const INBOX: usize = 256;
 /// Packets that a worker takes in a round.
 const BURST: usize = 16;
-/// A worker that stood still for longer discards what it finds.
-const STANDSTILL: Time = 250 * MS;
-/// Packets that a worker holds at most.
+/// A worker that did not run for longer discards the packets that it finds.
+const STALL_AFTER: Time = 250 * MS;
+/// The most packets that a worker holds.
 const BOUND: usize = 4096;
 
 /// A packet of a flow.
@@ -28,43 +28,43 @@ pub struct Packet {
     pub bucket: u32,
 }
 
-/// What a tunnel carries.
+/// The content of a sealed packet.
 #[derive(Clone, Debug)]
 pub enum Inner {
     Packet(Packet),
-    Word(PeerWord),
+    ControlMessage(PeerMessage),
 }
 
-/// What lies in a worker's ring.
+/// An entry of a worker's ring.
 #[derive(Clone, Debug)]
 pub enum Item {
     Seal(Packet),
     Open(Inner),
-    /// A request to seal a marker, behind what the ring had before.
+    /// A request to seal a marker, behind all earlier entries.
     Mark(usize, Marker),
 }
 
-/// What a worker sends.
+/// A packet that a worker sends.
 #[derive(Debug)]
 pub enum Sent {
-    /// Into the tunnel.
+    /// To the peer's gateway.
     Sealed(Inner),
-    /// To a host, or to this VPC's demux.
+    /// To a host or to this VPC's demux.
     Opened(Inner),
 }
 
-/// What the agent tells a worker, with the place of the job that it belongs to.
+/// A command to a worker, with the index of its job.
 #[derive(Clone, Debug)]
-enum Order {
+enum Command {
     Hold(usize, Hold),
     Release(usize, u64),
     Mark(usize, Marker),
-    Carry(usize, PeerWord),
+    SendToPeer(usize, PeerMessage),
     Fence(usize, bool),
     Reset(usize),
 }
 
-/// A request under way: answered when all workers have done it.
+/// A pending request. The gateway replies when all workers have done it.
 #[derive(Debug)]
 struct Job {
     id: u64,
@@ -80,7 +80,7 @@ struct Jobs {
 }
 
 impl Jobs {
-    /// A worker has done its part of a job.
+    /// Records that a worker has done its part of a job.
     fn finish(&mut self, job: usize) {
         self.all[job].left -= 1;
         if self.all[job].left == 0 {
@@ -91,15 +91,13 @@ impl Jobs {
 
 pub struct Worker {
     ring: VecDeque<Item>,
-    orders: VecDeque<Order>,
+    commands: VecDeque<Command>,
     holds: Holds<Packet>,
     fenced: bool,
-    /// When it ran last, if it stands still.
     pub last_run: Time,
     pub is_awake: bool,
 }
 
-/// What a process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Process {
     Runs,
@@ -120,7 +118,7 @@ impl Worker {
     fn new() -> Self {
         Self {
             ring: VecDeque::new(),
-            orders: VecDeque::new(),
+            commands: VecDeque::new(),
             holds: Holds::new(BOUND),
             fenced: false,
             last_run: 0,
@@ -135,7 +133,7 @@ impl Worker {
     }
 
     pub fn has_work(&self) -> bool {
-        !self.ring.is_empty() || !self.orders.is_empty() || !self.holds.is_empty()
+        !self.ring.is_empty() || !self.commands.is_empty() || !self.holds.is_empty()
     }
 
     pub fn is_fenced(&self) -> bool {
@@ -159,7 +157,7 @@ impl Gateway {
         }
     }
 
-    /// Another process, with nothing of the one before.
+    /// Starts a new process without the state of the one before.
     pub fn restart(&mut self, now: Time) {
         let boot = self.boot + 1;
         *self = Self::new(self.workers.len(), self.zero);
@@ -169,20 +167,20 @@ impl Gateway {
         }
     }
 
-    pub fn hear(&mut self, request: ToGateway) {
+    pub fn receive(&mut self, request: ToGateway) {
         if self.inbox.len() < INBOX {
             self.inbox.push_back(request);
         }
     }
 
-    /// The agent hands on what it was asked.
-    pub fn serve(&mut self, now: Time) {
+    /// The responder passes the queued requests to the workers.
+    pub fn process_requests(&mut self, now: Time) {
         while let Some(ToGateway { id, request, .. }) = self.inbox.pop_front() {
             let job = self.jobs.all.len();
             let all = self.workers.len();
             let (reply, left) = match &request {
                 Request::Mark { .. } => (Reply::Sealed, all),
-                Request::Carry { .. } => (Reply::Sealed, 1),
+                Request::SendToPeer { .. } => (Reply::Sealed, 1),
                 Request::Hold { .. } => (Reply::Held, all),
                 Request::Release { .. } => (
                     Reply::Released {
@@ -202,15 +200,15 @@ impl Gateway {
                 refused: false,
             });
             for at in 0..left {
-                let order = self.order(job, id, at, &request, now);
-                self.workers[at].orders.push_back(order);
+                let command = self.command(job, id, at, &request, now);
+                self.workers[at].commands.push_back(command);
             }
         }
     }
 
-    fn order(&self, job: usize, id: u64, worker: usize, request: &Request, now: Time) -> Order {
+    fn command(&self, job: usize, id: u64, worker: usize, request: &Request, now: Time) -> Command {
         match request {
-            Request::Mark { marker, .. } => Order::Mark(
+            Request::Mark { marker, .. } => Command::Mark(
                 job,
                 Marker {
                     worker: worker as u16,
@@ -218,12 +216,12 @@ impl Gateway {
                     ..*marker
                 },
             ),
-            Request::Carry { word, .. } => Order::Carry(job, word.clone()),
+            Request::SendToPeer { message, .. } => Command::SendToPeer(job, message.clone()),
             Request::Hold {
                 buckets,
                 limit_ms,
-                at_limit,
-            } => Order::Hold(
+                hold_timeout_action,
+            } => Command::Hold(
                 job,
                 Hold {
                     tunnel: 0,
@@ -231,13 +229,13 @@ impl Gateway {
                     buckets: buckets.clone(),
                     hash: SteerHash::new([0; 16]),
                     until: self.instant(now + u64::from(*limit_ms) * MS),
-                    at_limit: *at_limit,
+                    hold_timeout_action: *hold_timeout_action,
                 },
             ),
-            Request::Release { hold } => Order::Release(job, *hold),
-            Request::Fence => Order::Fence(job, true),
-            Request::Lift => Order::Fence(job, false),
-            Request::Reset => Order::Reset(job),
+            Request::Release { hold } => Command::Release(job, *hold),
+            Request::Fence => Command::Fence(job, true),
+            Request::Lift => Command::Fence(job, false),
+            Request::Reset => Command::Reset(job),
         }
     }
 
@@ -245,20 +243,20 @@ impl Gateway {
         self.zero + Duration::from_nanos(time)
     }
 
-    /// One round of a worker: orders, then a burst. What it sends, in this order.
+    /// Runs one round of a worker: commands, then a burst. Appends the sent packets in order.
     pub fn run(&mut self, at: usize, now: Time, sent: &mut Vec<Sent>) {
         let instant = self.instant(now);
         let Self { workers, jobs, .. } = self;
         let worker = &mut workers[at];
-        if now.saturating_sub(worker.last_run) > STANDSTILL {
+        if now.saturating_sub(worker.last_run) > STALL_AFTER {
             worker.ring.retain(|item| matches!(item, Item::Mark(..)));
             worker.holds.clear(|_| {});
         }
         worker.last_run = now;
         worker.holds.expire(instant, |_| {});
-        worker.let_go(sent);
-        while let Some(order) = worker.orders.pop_front() {
-            worker.obey(order, jobs, sent);
+        worker.send_released(sent);
+        while let Some(command) = worker.commands.pop_front() {
+            worker.process_command(command, jobs, sent);
         }
         for _ in 0..BURST {
             match worker.ring.pop_front() {
@@ -266,7 +264,9 @@ impl Gateway {
                 Some(Item::Open(inner)) if !worker.fenced => sent.push(Sent::Opened(inner)),
                 Some(Item::Open(_)) => {}
                 Some(Item::Mark(job, marker)) => {
-                    sent.push(Sent::Sealed(Inner::Word(PeerWord::Marker(marker))));
+                    sent.push(Sent::Sealed(Inner::ControlMessage(PeerMessage::Marker(
+                        marker,
+                    ))));
                     jobs.finish(job);
                 }
                 None => break,
@@ -274,10 +274,10 @@ impl Gateway {
         }
     }
 
-    /// What the agent answers by now.
-    pub fn answers(&mut self) -> Vec<FromGateway> {
+    /// The replies to all requests that are done by now.
+    pub fn take_replies(&mut self) -> Vec<FromGateway> {
         let done = std::mem::take(&mut self.jobs.done);
-        let answer = |job: usize| {
+        let reply = |job: usize| {
             let job = &self.jobs.all[job];
             let reply = match job.refused {
                 true => Reply::Refused { why: String::new() },
@@ -289,37 +289,37 @@ impl Gateway {
                 reply,
             }
         };
-        done.into_iter().map(answer).collect()
+        done.into_iter().map(reply).collect()
     }
 }
 
 impl Worker {
     fn seal(&mut self, packet: Packet, place: usize, sent: &mut Vec<Sent>) {
         match self.holds.find(place, 0, |_| packet.bucket) {
-            // What does not fit is dropped.
+            // A packet that exceeds the hold's capacity is dropped.
             Some(place) => drop(self.holds.keep(place, packet)),
             None => sent.push(Sent::Sealed(Inner::Packet(packet))),
         }
     }
 
-    /// Works off what is released.
-    fn let_go(&mut self, sent: &mut Vec<Sent>) {
+    /// Seals the released packets.
+    fn send_released(&mut self, sent: &mut Vec<Sent>) {
         while let Some((packet, place)) = self.holds.pop() {
             self.seal(packet, place, sent);
         }
         while self.holds.end().is_some() {}
     }
 
-    fn obey(&mut self, order: Order, jobs: &mut Jobs, sent: &mut Vec<Sent>) {
-        let job = match order {
-            Order::Hold(job, hold) => {
+    fn process_command(&mut self, command: Command, jobs: &mut Jobs, sent: &mut Vec<Sent>) {
+        let job = match command {
+            Command::Hold(job, hold) => {
                 jobs.all[job].refused |= self.holds.begin(hold).is_err();
                 job
             }
-            Order::Release(job, id) => {
+            Command::Release(job, id) => {
                 let known = self.holds.release(id);
-                self.let_go(sent);
-                // What is over at last is remembered.
+                self.send_released(sent);
+                // `Holds` keeps the counts of the last ended holds.
                 match known.and_then(|_| self.holds.release(id)) {
                     Ok(count) => {
                         let count = count.unwrap_or_default();
@@ -332,22 +332,22 @@ impl Worker {
                 }
                 job
             }
-            Order::Mark(job, marker) => {
-                // Never refused by a full ring.
+            Command::Mark(job, marker) => {
+                // A marker is queued even if the ring is full.
                 self.ring.push_back(Item::Mark(job, marker));
                 return;
             }
-            Order::Carry(job, word) => {
-                sent.push(Sent::Sealed(Inner::Word(word)));
+            Command::SendToPeer(job, message) => {
+                sent.push(Sent::Sealed(Inner::ControlMessage(message)));
                 job
             }
-            Order::Fence(job, fenced) => {
+            Command::Fence(job, fenced) => {
                 self.fenced = fenced;
                 job
             }
-            Order::Reset(job) => {
+            Command::Reset(job) => {
                 self.holds.release_all(0);
-                self.let_go(sent);
+                self.send_released(sent);
                 self.fenced = false;
                 job
             }

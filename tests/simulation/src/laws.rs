@@ -1,4 +1,4 @@
-//! What must hold, whatever happens.
+//! The laws that every schedule must keep.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use causeway_rescale::coordinator::{Event, Health, Outcome, Refusal};
 use crate::gateway::{Packet, Process};
 use crate::link::Time;
 use crate::schedule::Schedule;
-use crate::world::{Site, is_lossless};
+use crate::site::Site;
 
-/// What a schedule came to.
+/// The result of a schedule.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The law that was broken.
     pub broken: Option<String>,
     /// Packets that hosts sent.
     pub sent: u64,
-    /// Packets that came to hosts.
+    /// Packets that reached hosts.
     pub delivered: u64,
-    /// Changes made, each VPC's counted.
+    /// Completed changes, counted in each VPC.
     pub changes: u64,
-    /// Buckets that went over while idle.
+    /// Buckets that moved while idle.
     pub moved_idle: u64,
     /// Buckets that moved behind a barrier.
     pub moved_by_barrier: u64,
     /// Packets that gateways held.
     pub held: u64,
-    /// Pairs that were judged dead.
+    /// Pairs that were found dead.
     pub deaths: u64,
-    /// Holds that came to their limit.
+    /// Holds that timed out.
     pub expired: u64,
-    /// Refused changes, by their reason's name.
+    /// Refused changes, by reason.
     pub refused: BTreeMap<&'static str, u64>,
 }
 
@@ -40,16 +40,16 @@ fn kind(why: &Refusal) -> &'static str {
         Refusal::UnderWay { .. } => "under way",
         Refusal::PeerSilent { .. } => "peer silent",
         Refusal::PeerBehind { .. } => "peer behind",
-        Refusal::PeerWentElsewhere { .. } => "peer went elsewhere",
+        Refusal::PeerDiverged { .. } => "peer diverged",
         Refusal::TablesDiffer { .. } => "tables differ",
-        Refusal::NoWay { .. } => "no way",
-        Refusal::NotHeld { .. } => "not held",
+        Refusal::PairUnreachable { .. } => "pair unreachable",
+        Refusal::HoldNotConfirmed { .. } => "hold not confirmed",
     }
 }
 
 pub struct Laws {
     pub report: Report,
-    /// The last number of each flow that came, by the VPC that sent it.
+    /// The last delivered number of each flow, by the VPC that sent it.
     last: [Vec<u32>; 2],
 }
 
@@ -70,7 +70,7 @@ impl Laws {
         self.report.sent += 1;
     }
 
-    /// Never out of order, never twice.
+    /// Checks that no packet is reordered or duplicated.
     pub fn delivered(&mut self, from: usize, packet: Packet, now: Time) {
         self.report.delivered += 1;
         let last = &mut self.last[from][packet.flow as usize];
@@ -81,14 +81,14 @@ impl Laws {
                 bucket,
             } = packet;
             self.report.broken = Some(format!(
-                "order: from VPC {from}, flow {flow}, bucket {bucket}: {number} came after {last} at {:.3} ms",
+                "order: from VPC {from}, flow {flow}, bucket {bucket}: packet {number} arrived after {last} at {:.3} ms",
                 now as f64 / 1e6
             ));
         }
         *last = packet.number;
     }
 
-    pub fn done(&mut self, result: &Result<Outcome, Refusal>) {
+    pub fn command_done(&mut self, result: &Result<Outcome, Refusal>) {
         match result {
             Ok(outcome) => {
                 self.report.changes += 1;
@@ -98,7 +98,7 @@ impl Laws {
         }
     }
 
-    pub fn told(&mut self, event: &Event) {
+    pub fn record(&mut self, event: &Event) {
         let report = &mut self.report;
         match event {
             Event::Moved {
@@ -113,33 +113,36 @@ impl Laws {
         }
     }
 
-    pub fn late(&mut self, site: usize) {
-        self.report.broken = Some(format!("time: VPC {site} has not answered a command"));
+    pub fn command_late(&mut self, site: usize) {
+        self.report.broken = Some(format!("time: VPC {site} has not completed a command"));
     }
 
-    /// Whether nobody is at anything any more.
-    pub fn rest(&self, sites: &[Site; 2]) -> bool {
-        self.unrest(sites).is_none()
+    /// Whether nothing is unfinished any more.
+    pub fn is_settled(&self, sites: &[Site; 2]) -> bool {
+        self.unfinished(sites).is_none()
     }
 
-    pub fn not_at_rest(&mut self, sites: &[Site; 2], now: Time) {
-        let why = self.unrest(sites).unwrap_or_else(|| "a command".into());
-        self.report.broken = Some(format!("rest: still {why} at {:.0} ms", now as f64 / 1e6));
+    pub fn settle_timeout(&mut self, sites: &[Site; 2], now: Time) {
+        let why = self
+            .unfinished(sites)
+            .unwrap_or_else(|| "a command is not done".into());
+        self.report.broken = Some(format!("rest: at {:.0} ms {why}", now as f64 / 1e6));
     }
 
-    /// At the end.
-    pub fn at_rest(&mut self, schedule: &Schedule, sites: &[Site; 2]) {
-        if let Some(why) = self.unrest(sites) {
+    /// The checks at the end of a schedule.
+    pub fn finish(&mut self, schedule: &Schedule, sites: &[Site; 2]) {
+        if let Some(why) = self.unfinished(sites) {
             self.report.broken = Some(format!("rest: {why}"));
-        } else if is_lossless(schedule) && self.report.sent != self.report.delivered {
+        } else if schedule.is_lossless() && self.report.sent != self.report.delivered {
             let Report {
                 sent, delivered, ..
             } = self.report;
-            self.report.broken = Some(format!("loss: {delivered} came of {sent}"));
+            self.report.broken = Some(format!("loss: {delivered} of {sent} packets arrived"));
         }
     }
 
-    fn unrest(&self, sites: &[Site; 2]) -> Option<String> {
+    /// The first thing that is not finished, or not equal in both VPCs.
+    fn unfinished(&self, sites: &[Site; 2]) -> Option<String> {
         let mut tables = Vec::new();
         let mut placed = Vec::new();
         for (site, at) in sites.iter().enumerate() {
@@ -147,7 +150,7 @@ impl Laws {
                 return Some(format!("the demux of VPC {site} is down"));
             };
             if !coordinator.is_quiet() {
-                return Some(format!("buckets of VPC {site} move"));
+                return Some(format!("buckets of VPC {site} still move"));
             }
             for (pair, gateway) in at.gateways.iter().enumerate() {
                 if gateway.process != Process::Runs {
@@ -155,7 +158,7 @@ impl Laws {
                 }
                 for worker in &gateway.workers {
                     if worker.holds() > 0 {
-                        return Some(format!("gateway {site}.{pair} holds"));
+                        return Some(format!("gateway {site}.{pair} still holds packets"));
                     }
                     if worker.is_fenced()
                         && coordinator
@@ -168,14 +171,14 @@ impl Laws {
                     }
                 }
             }
-            let astray = (0..).zip(coordinator.placed()).find(|&(bucket, at_pair)| {
+            let misplaced = (0..).zip(coordinator.placed()).find(|&(bucket, at_pair)| {
                 at.demux
                     .entry(bucket)
                     .is_none_or(|entry| entry.is_moving() || entry.gateway != at_pair.0)
             });
-            if let Some((bucket, _)) = astray {
+            if let Some((bucket, _)) = misplaced {
                 return Some(format!(
-                    "bucket {bucket} of VPC {site} is not where it should be"
+                    "the program of VPC {site} has another pair for bucket {bucket} than the coordinator"
                 ));
             }
             if let Some(pair) = coordinator.pairs().find(|pair| pair.1 != Health::Up) {
@@ -187,6 +190,6 @@ impl Laws {
         if tables[0] != tables[1] {
             return Some("the tables differ".into());
         }
-        (placed[0] != placed[1]).then(|| "forward and return go by different pairs".into())
+        (placed[0] != placed[1]).then(|| "a flow and its replies use different pairs".into())
     }
 }

@@ -1,7 +1,7 @@
-//! Demuxes, gateways, peers and links in simulated time.
+//! Two VPCs with demuxes, gateways and links, in simulated time.
 //!
-//! The coordinator, its tables, the program's bucket entries and the workers' holds are those of
-//! production; links, processes and clocks are played. A seed is a schedule: the same one for ever.
+//! The coordinator, its tables, the program's bucket entries and the workers' holds are the code of
+//! production. Links, processes and clocks are simulated. A seed determines a schedule completely.
 #![forbid(unsafe_code)]
 
 mod demux;
@@ -11,13 +11,14 @@ mod laws;
 mod link;
 mod random;
 mod schedule;
+mod site;
 mod world;
 
 pub use laws::Report;
-pub use link::{Length, Time};
+pub use link::{Delay, Time};
 pub use schedule::{Fault, Flow, Kind, Op, Schedule};
 
-/// Plays a schedule. `log` prints what happens.
+/// Runs a schedule. With `log` it prints every event.
 pub fn play(schedule: Schedule, log: bool) -> Report {
     let mut world = world::World::new(schedule, log);
     world.play();

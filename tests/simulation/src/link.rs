@@ -1,8 +1,8 @@
-//! A way on which packets keep their order, and on which some are lost.
+//! A link that keeps packets in order and loses some of them.
 
 use crate::random::Random;
 
-/// Nanoseconds since the schedule's begin.
+/// Nanoseconds since the start of the schedule.
 pub type Time = u64;
 
 /// Nanoseconds of a microsecond.
@@ -10,41 +10,40 @@ pub const US: Time = 1_000;
 /// Nanoseconds of a millisecond.
 pub const MS: Time = 1_000_000;
 
-/// How long a way is.
+/// The delay of a link.
 #[derive(Clone, Copy, Debug)]
-pub struct Length {
-    /// At least.
+pub struct Delay {
+    /// The least delay.
     pub base: Time,
-    /// And so much more at most.
+    /// The most time in addition to `base`.
     pub jitter: Time,
 }
 
-/// One way.
+/// One direction of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    length: Length,
-    /// Packets lost in a million.
+    delay: Delay,
+    /// Lost packets in a million.
     loss: u64,
     last: Time,
-    /// Nothing gets through.
+    /// The link loses every packet.
     pub is_down: bool,
 }
 
 impl Link {
-    /// A way of this length.
-    pub fn new(length: Length, loss: u64) -> Self {
+    pub fn new(delay: Delay, loss: u64) -> Self {
         Self {
-            length,
+            delay,
             loss,
             last: 0,
             is_down: false,
         }
     }
 
-    /// When what is sent now arrives, if it does.
+    /// The arrival time of a packet that is sent now, or `None` if the packet is lost.
     pub fn send(&mut self, now: Time, random: &mut Random) -> Option<Time> {
-        let late = random.below(self.length.jitter + 1);
-        let at = (now + self.length.base + late).max(self.last + 1);
+        let jitter = random.below(self.delay.jitter + 1);
+        let at = (now + self.delay.base + jitter).max(self.last + 1);
         if self.is_down || random.chance(self.loss) {
             return None;
         }

@@ -1,16 +1,16 @@
-//! Chance that can be repeated.
+//! Repeatable pseudorandom numbers.
 
-/// SplitMix64. Own, so that a seed plays the same schedule for as long as this file stays.
+/// SplitMix64. It is implemented here, so that a seed gives the same schedule with any version of other
+/// crates.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// 64 bits.
+    /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
@@ -29,7 +29,7 @@ impl Random {
         low + self.below(high - low + 1)
     }
 
-    /// `true` so many times in a million.
+    /// `true` with this probability, in millionths.
     pub fn chance(&mut self, millionths: u64) -> bool {
         self.below(1_000_000) < millionths
     }

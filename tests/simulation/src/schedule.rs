@@ -1,95 +1,94 @@
-//! What a seed plays.
+//! The schedule of a seed: cluster, flows, changes and faults.
 
-use crate::link::{Length, MS, Time, US};
+use crate::link::{Delay, MS, Time, US};
 use crate::random::Random;
 
-/// Gateways that there are in each VPC, in the cluster or not.
+/// Gateways in each VPC, in the cluster or not.
 pub const GATEWAYS: usize = 6;
 
-/// What may go wrong in a schedule.
+/// The class of faults in a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing: planned changes, links that lose nothing.
+    /// Only planned changes. Links lose no packets.
     Calm,
-    /// Links that lose packets, workers that pause.
+    /// Links lose packets, and workers pause.
     Lossy,
-    /// Also gateways that stop or die, ways that break, demuxes that restart.
+    /// In addition gateways stop or die, links break, and demuxes restart.
     Rough,
 }
 
-/// A change of the cluster. Gateways by number.
+/// A change of the cluster. The first number identifies the gateway.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
-    /// The next one joins, with this weight.
+    /// The next gateway joins with this weight.
     Add(u8),
-    /// This one is drained.
     Drain(u16),
-    /// This one leaves.
     Remove(u16),
-    /// This one gets a weight.
     Weight(u16, u8),
 }
 
-/// What goes wrong.
+/// A fault: the VPC, the gateway if there is one, and the duration.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// kill -9, and a start after that time.
+    /// A gateway's process is killed, and started again after the duration.
     Kill(usize, usize, Time),
-    /// SIGSTOP, and SIGCONT after that time.
+    /// A gateway's process is stopped (SIGSTOP), and continued after the duration.
     Stop(usize, usize, Time),
-    /// A pair's way from one VPC to the other loses all.
+    /// The link of a pair from this VPC to the other loses every packet.
     Cut(usize, usize, Time),
-    /// A demux dies and starts again.
+    /// A demux dies, and starts again after the duration.
     Restart(usize, Time),
-    /// A demux' process is stopped for that time. The program goes on.
+    /// A demux's process is stopped. The XDP program continues.
     Freeze(usize, Time),
 }
 
-/// A flow: how its packets come.
+/// A flow and its pattern of bursts.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
-    /// Its bucket.
     pub bucket: u32,
-    /// Mean pause between bursts.
+    /// The mean pause between bursts.
     pub pause: Time,
     /// Packets of a burst.
     pub burst: u64,
 }
 
-/// What is played.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// Draws all that follows, and all that is drawn while it is played.
+    /// Determines the schedule and every random choice during its run.
     pub seed: u64,
-    /// What may go wrong.
     pub kind: Kind,
-    /// Pairs of the cluster at the begin.
+    /// Pairs of the cluster at the start.
     pub members: usize,
     /// Workers of each gateway.
     pub workers: usize,
-    /// In each direction.
+    /// The flows, in each direction.
     pub flows: Vec<Flow>,
-    /// Within a VPC.
-    pub near: Length,
-    /// Through each pair, per direction.
-    pub far: Vec<[Length; 2]>,
-    /// Losses in a million.
+    /// The delay of links within a VPC.
+    pub near: Delay,
+    /// The delay through each pair, per direction.
+    pub far: Vec<[Delay; 2]>,
+    /// Lost packets in a million.
     pub loss: u64,
-    /// How often, in a million rounds, a worker pauses.
+    /// Pauses of a worker in a million rounds.
     pub pauses: u64,
-    /// What operators ask for, one after the other.
+    /// The operators' changes, in order.
     pub ops: Vec<Op>,
-    /// What goes wrong, and when.
+    /// The faults with their start times.
     pub faults: Vec<(Time, Fault)>,
-    /// How long a change waits for buckets to fall idle.
+    /// How long a change waits for buckets to become idle.
     pub idle_ms: u64,
-    /// Buckets of a barrier.
+    /// The most buckets of a barrier.
     pub batch: usize,
-    /// Until when packets are sent and things go wrong.
+    /// When the last packets are sent and the last faults start.
     pub end: Time,
 }
 
 impl Schedule {
+    /// Whether every packet must arrive.
+    pub fn is_lossless(&self) -> bool {
+        self.kind == Kind::Calm
+    }
+
     /// The schedule of a seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -100,7 +99,7 @@ impl Schedule {
         };
         let members = random.within(1, 4) as usize;
         let end = random.within(1_000, 3_500) * MS;
-        let near = Length {
+        let near = Delay {
             base: random.within(20, 50) * US,
             jitter: random.within(0, 100) * US,
         };
@@ -149,16 +148,16 @@ impl Schedule {
 
 fn flow(random: &mut Random) -> Flow {
     Flow {
-        // Few buckets, so that flows meet in one.
+        // Few different buckets, so that several flows share one.
         bucket: (random.below(16) * 256 + random.below(2)) as u32,
         pause: [2 * MS, 8 * MS, 40 * MS, 300 * MS][random.below(4) as usize],
         burst: random.within(1, 5),
     }
 }
 
-fn far(random: &mut Random) -> Length {
+fn far(random: &mut Random) -> Delay {
     let base = [150 * US, MS, 5 * MS, 25 * MS][random.below(4) as usize];
-    Length {
+    Delay {
         base,
         jitter: random.below(base / 2 + 1),
     }

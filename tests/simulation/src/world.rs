@@ -1,42 +1,43 @@
-//! Everything together, in simulated time.
+//! The event loop over both VPCs, in simulated time.
 
-mod trouble;
+mod faults;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use causeway_rescale::coordinator::{Event, Input, Settings, State};
-use causeway_rescale::message::{AtLimit, FromGateway, ToGateway};
-use causeway_rescale::{Ordinal, Table, Weight};
+use causeway_rescale::Ordinal;
+use causeway_rescale::coordinator::{Event, Input};
+use causeway_rescale::message::{FromGateway, ToGateway};
 
-use crate::demux::{Deed, Demux};
+use crate::demux::Action;
 use crate::driver::Driver;
-use crate::gateway::{Gateway, Inner, Item, Packet, Process, Sent};
+use crate::gateway::{Inner, Item, Packet, Process, Sent};
 use crate::laws::Laws;
-use crate::link::{Link, MS, Time, US};
+use crate::link::{MS, Time, US};
 use crate::random::Random;
-use crate::schedule::{Fault, GATEWAYS, Kind, Schedule};
+use crate::schedule::{Fault, GATEWAYS, Schedule};
+use crate::site::Site;
 
-/// How long after its faults a schedule may take to come to rest.
-const TO_REST: Time = 40_000 * MS;
-/// How long a worker pauses at most where it pauses. A longer pause is a stop.
+/// The time within which everything must be settled after the end of the schedule.
+const SETTLE_TIME: Time = 40_000 * MS;
+/// The longest pause of a worker. A longer pause would count as a stall.
 const PAUSE: Time = 240 * MS;
 
-/// What happens at some time.
+/// An event of the simulation.
 #[derive(Debug)]
-enum Happening {
+enum SimEvent {
     Emit(usize, u16),
     Leave(usize, Ordinal, Packet),
     AtGateway(usize, usize, Arrival),
-    Serve(usize, usize, u64),
+    ProcessRequests(usize, usize, u64),
     Run(usize, usize, usize, u64),
     AtHost(usize, Packet),
     AtDemux(usize, Input),
-    GoOn(usize, u64),
+    DemuxIdle(usize, u64),
     Wake(usize, u64),
-    Wrong(Fault),
-    Right(Fault),
+    FaultBegins(Fault),
+    FaultEnds(Fault),
     Drive,
 }
 
@@ -47,11 +48,11 @@ enum Arrival {
     Tunnel(usize, Inner),
 }
 
-/// The earliest is the greatest; what was entered first comes first.
+/// A scheduled event. The greatest entry is the earliest one; of equal times, the one scheduled first.
 struct Entry {
     at: Time,
     number: u64,
-    happening: Happening,
+    event: SimEvent,
 }
 
 impl Ord for Entry {
@@ -74,84 +75,16 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// One VPC.
-pub struct Site {
-    pub demux: Demux,
-    pub gateways: Vec<Gateway>,
-    /// Another number after each stop or start of a gateway.
-    lives: Vec<u64>,
-    to_gateway: Vec<Link>,
-    to_demux: Vec<Link>,
-    to_host: Vec<Link>,
-    /// By gateway and worker.
-    tunnels: Vec<Vec<Link>>,
-    next: Vec<u32>,
-    wake: Time,
-}
-
 pub struct World {
     pub now: Time,
     pub schedule: Schedule,
     pub sites: [Site; 2],
     pub laws: Laws,
     random: Random,
-    agenda: BinaryHeap<Entry>,
+    events: BinaryHeap<Entry>,
     count: u64,
     driver: Driver,
     log: bool,
-}
-
-impl Site {
-    fn new(site: usize, schedule: &Schedule, zero: Instant) -> Self {
-        let near = || Link::new(schedule.near, schedule.loss);
-        let names = (0..schedule.members).map(|pair| (name(site, pair), Weight::ONE));
-        let table = Table::new(names).expect("1 to 4 members");
-        let disk = State {
-            table,
-            under_way: None,
-        };
-        let far = |pair: usize| {
-            let link = Link::new(schedule.far[pair][site], schedule.loss);
-            vec![link; schedule.workers]
-        };
-        Self {
-            demux: Demux::new(settings(site, schedule), disk),
-            gateways: (0..GATEWAYS)
-                .map(|_| Gateway::new(schedule.workers, zero))
-                .collect(),
-            lives: vec![0; GATEWAYS],
-            to_gateway: (0..GATEWAYS).map(|_| near()).collect(),
-            to_demux: (0..GATEWAYS).map(|_| near()).collect(),
-            to_host: (0..GATEWAYS).map(|_| near()).collect(),
-            tunnels: (0..GATEWAYS).map(far).collect(),
-            next: vec![0; schedule.flows.len()],
-            wake: Time::MAX,
-        }
-    }
-}
-
-/// A gateway's name, another one in each VPC.
-pub fn name(site: usize, pair: usize) -> String {
-    format!("{}{pair}", ["a", "b"][site])
-}
-
-fn settings(site: usize, schedule: &Schedule) -> Settings {
-    let address = |site: usize| [[10, 1, 0, 9], [10, 2, 0, 9]][site].into();
-    let ms = Duration::from_millis;
-    Settings {
-        peering: "peer".into(),
-        own: address(site),
-        peer: address(1 - site),
-        probe_interval: ms(50),
-        dead_after: ms(500),
-        idle_time: ms(schedule.idle_ms),
-        hold_time: ms(1000),
-        at_limit: AtLimit::Drop,
-        batch: schedule.batch,
-        join_time: ms(10_000),
-        fence_time: ms(200),
-        standstill: ms(250),
-    }
 }
 
 impl World {
@@ -162,7 +95,7 @@ impl World {
             sites: [0, 1].map(|site| Site::new(site, &schedule, zero)),
             laws: Laws::new(&schedule),
             random: Random::new(schedule.seed ^ 0x5eed),
-            agenda: BinaryHeap::new(),
+            events: BinaryHeap::new(),
             count: 0,
             driver: Driver::new(&schedule),
             schedule,
@@ -170,112 +103,113 @@ impl World {
         };
         for site in 0..2 {
             world.sites[site].demux.start(0, &mut world.random);
-            world.work(site);
+            world.run_demux(site);
             for flow in 0..world.schedule.flows.len() as u16 {
                 let at = 200 * MS + world.random.below(100 * MS);
-                world.at(at, Happening::Emit(site, flow));
+                world.add_event(at, SimEvent::Emit(site, flow));
             }
         }
         for (at, fault) in world.schedule.faults.clone() {
-            world.at(at, Happening::Wrong(fault));
+            world.add_event(at, SimEvent::FaultBegins(fault));
         }
-        world.at(300 * MS, Happening::Drive);
+        world.add_event(300 * MS, SimEvent::Drive);
         world
     }
 
-    /// Plays until all is at rest.
+    /// Runs until everything is settled or a law is broken.
     pub fn play(&mut self) {
-        let limit = self.schedule.end + TO_REST;
-        let mut look = self.schedule.end + 300 * MS;
+        let limit = self.schedule.end + SETTLE_TIME;
+        let mut next_check = self.schedule.end + 300 * MS;
         loop {
-            if self.now > look {
-                look = self.now + 20 * MS;
-                if self.is_at_rest() {
+            if self.now > next_check {
+                next_check = self.now + 20 * MS;
+                if self.is_settled() {
                     break;
                 }
             }
-            let Some(Entry { at, happening, .. }) = self.agenda.pop() else {
+            let Some(Entry { at, event, .. }) = self.events.pop() else {
                 break;
             };
             self.now = at;
             if at > limit {
-                self.laws.not_at_rest(&self.sites, self.now);
+                self.laws.settle_timeout(&self.sites, self.now);
                 return;
             }
-            self.happen(happening);
+            self.process(event);
             if self.laws.is_broken() {
                 return;
             }
         }
-        self.laws.at_rest(&self.schedule, &self.sites);
+        self.laws.finish(&self.schedule, &self.sites);
     }
 
-    fn is_at_rest(&self) -> bool {
-        self.driver.is_done() && self.laws.rest(&self.sites)
+    fn is_settled(&self) -> bool {
+        self.driver.is_done() && self.laws.is_settled(&self.sites)
     }
 
-    fn at(&mut self, time: Time, happening: Happening) {
+    fn add_event(&mut self, time: Time, event: SimEvent) {
         self.count += 1;
-        self.agenda.push(Entry {
+        self.events.push(Entry {
             at: time.max(self.now),
             number: self.count,
-            happening,
+            event,
         });
     }
 
-    fn note(&self, what: impl FnOnce() -> String) {
+    fn print_log(&self, line: impl FnOnce() -> String) {
         if self.log {
-            println!("{:>12.6} ms  {}", self.now as f64 / 1e6, what());
+            println!("{:>12.6} ms  {}", self.now as f64 / 1e6, line());
         }
     }
 
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Emit(site, flow) => self.emit(site, flow),
-            Happening::Leave(site, to, packet) => {
+    fn process(&mut self, event: SimEvent) {
+        match event {
+            SimEvent::Emit(site, flow) => self.emit(site, flow),
+            SimEvent::Leave(site, to, packet) => {
                 let gateway = to.0 as usize;
                 let link = &mut self.sites[site].to_gateway[gateway];
                 if let Some(at) = link.send(self.now, &mut self.random) {
-                    self.at(
+                    self.add_event(
                         at,
-                        Happening::AtGateway(site, gateway, Arrival::Plain(packet)),
+                        SimEvent::AtGateway(site, gateway, Arrival::Plain(packet)),
                     );
                 }
             }
-            Happening::AtGateway(site, gateway, arrival) => self.arrive(site, gateway, arrival),
-            Happening::Serve(site, gateway, life) => {
+            SimEvent::AtGateway(site, gateway, arrival) => self.arrive(site, gateway, arrival),
+            SimEvent::ProcessRequests(site, gateway, life) => {
                 if self.sites[site].lives[gateway] == life {
                     let now = self.now;
-                    self.sites[site].gateways[gateway].serve(now);
-                    (0..self.schedule.workers).for_each(|worker| self.rouse(site, gateway, worker));
+                    self.sites[site].gateways[gateway].process_requests(now);
+                    (0..self.schedule.workers)
+                        .for_each(|worker| self.wake_worker(site, gateway, worker));
                 }
             }
-            Happening::Run(site, gateway, worker, life) => {
+            SimEvent::Run(site, gateway, worker, life) => {
                 if self.sites[site].lives[gateway] == life {
                     self.run(site, gateway, worker);
                 }
             }
-            Happening::AtHost(from, packet) => self.laws.delivered(from, packet, self.now),
-            Happening::AtDemux(site, input) => {
-                self.sites[site].demux.hear(input);
-                self.work(site);
+            SimEvent::AtHost(from, packet) => self.laws.delivered(from, packet, self.now),
+            SimEvent::AtDemux(site, input) => {
+                self.sites[site].demux.receive(input);
+                self.run_demux(site);
             }
-            Happening::GoOn(site, life) => {
+            SimEvent::DemuxIdle(site, life) => {
                 if self.sites[site].demux.life == life {
-                    self.sites[site].demux.go_on();
-                    self.work(site);
+                    self.sites[site].demux.set_idle();
+                    self.run_demux(site);
                 }
             }
-            Happening::Wake(site, life) => {
+            SimEvent::Wake(site, life) => {
                 if self.sites[site].demux.life == life {
                     self.sites[site].wake = Time::MAX;
-                    self.sites[site].demux.hear(Input::Tick);
-                    self.work(site);
+                    self.sites[site].demux.receive(Input::Tick);
+                    self.run_demux(site);
                 }
             }
-            Happening::Wrong(fault) => self.fail(fault),
-            Happening::Right(fault) => self.repair(fault),
-            Happening::Drive => self.drive(),
+            SimEvent::FaultBegins(fault) => self.begin_fault(fault),
+            SimEvent::FaultEnds(fault) => self.end_fault(fault),
+            SimEvent::Drive => self.drive(),
         }
     }
 
@@ -294,12 +228,12 @@ impl World {
                 .demux
                 .steer(about.bucket, self.now, &mut self.random);
             if let Some((to, leaves)) = steered {
-                self.at(leaves, Happening::Leave(site, to, packet));
+                self.add_event(leaves, SimEvent::Leave(site, to, packet));
             }
         }
         let pause = self.random.within(about.pause / 4, about.pause * 7 / 4);
         if self.now + pause < self.schedule.end {
-            self.at(self.now + pause, Happening::Emit(site, flow));
+            self.add_event(self.now + pause, SimEvent::Emit(site, flow));
         }
     }
 
@@ -312,10 +246,10 @@ impl World {
         }
         let worker = match arrival {
             Arrival::Request(request) => {
-                at.hear(*request);
+                at.receive(*request);
                 if at.process == Process::Runs {
                     let served = self.now + self.random.below(300 * US);
-                    self.at(served, Happening::Serve(site, gateway, life));
+                    self.add_event(served, SimEvent::ProcessRequests(site, gateway, life));
                 }
                 return;
             }
@@ -329,11 +263,11 @@ impl World {
                 worker
             }
         };
-        self.rouse(site, gateway, worker);
+        self.wake_worker(site, gateway, worker);
     }
 
-    /// Lets a worker run soon that has something to do.
-    fn rouse(&mut self, site: usize, gateway: usize, worker: usize) {
+    /// Schedules a run of a worker that has work and is not scheduled yet.
+    fn wake_worker(&mut self, site: usize, gateway: usize, worker: usize) {
         let life = self.sites[site].lives[gateway];
         let at = &mut self.sites[site].gateways[gateway];
         let runs = at.process == Process::Runs;
@@ -342,7 +276,7 @@ impl World {
             worker_at.is_awake = true;
             worker_at.last_run = self.now;
             let soon = self.now + self.random.below(20 * US);
-            self.at(soon, Happening::Run(site, gateway, worker, life));
+            self.add_event(soon, SimEvent::Run(site, gateway, worker, life));
         }
     }
 
@@ -350,12 +284,12 @@ impl World {
         let mut sent = Vec::new();
         let at = &mut self.sites[site].gateways[gateway];
         at.run(worker, self.now, &mut sent);
-        let answers = at.answers();
+        let replies = at.take_replies();
         for sent in sent {
             self.send(site, gateway, worker, sent);
         }
-        for answer in answers {
-            self.answer(site, gateway, answer);
+        for reply in replies {
+            self.send_reply(site, gateway, reply);
         }
         let life = self.sites[site].lives[gateway];
         let worker_at = &mut self.sites[site].gateways[gateway].workers[worker];
@@ -365,7 +299,7 @@ impl World {
                 true => self.random.below(PAUSE),
                 false => self.random.within(5 * US, 200 * US),
             };
-            self.at(self.now + next, Happening::Run(site, gateway, worker, life));
+            self.add_event(self.now + next, SimEvent::Run(site, gateway, worker, life));
         }
     }
 
@@ -376,72 +310,72 @@ impl World {
             Sent::Sealed(inner) => {
                 if let Some(at) = here.tunnels[gateway][worker].send(now, random) {
                     let arrival = Arrival::Tunnel(worker, inner);
-                    self.at(at, Happening::AtGateway(1 - site, gateway, arrival));
+                    self.add_event(at, SimEvent::AtGateway(1 - site, gateway, arrival));
                 }
             }
             Sent::Opened(Inner::Packet(packet)) => {
                 if let Some(at) = here.to_host[gateway].send(now, random) {
-                    self.at(at, Happening::AtHost(1 - site, packet));
+                    self.add_event(at, SimEvent::AtHost(1 - site, packet));
                 }
             }
-            Sent::Opened(Inner::Word(word)) => {
+            Sent::Opened(Inner::ControlMessage(message)) => {
                 if let Some(at) = here.to_demux[gateway].send(now, random) {
-                    self.at(at, Happening::AtDemux(site, Input::FromPeer(word)));
+                    self.add_event(at, SimEvent::AtDemux(site, Input::FromPeer(message)));
                 }
             }
         }
     }
 
-    fn answer(&mut self, site: usize, gateway: usize, answer: FromGateway) {
+    fn send_reply(&mut self, site: usize, gateway: usize, reply: FromGateway) {
         let link = &mut self.sites[site].to_demux[gateway];
         if let Some(at) = link.send(self.now, &mut self.random) {
-            let input = Input::FromGateway(Ordinal(gateway as u16), answer);
-            self.at(at, Happening::AtDemux(site, input));
+            let input = Input::FromGateway(Ordinal(gateway as u16), reply);
+            self.add_event(at, SimEvent::AtDemux(site, input));
         }
     }
 
-    /// Lets a demux work off what it has.
-    fn work(&mut self, site: usize) {
-        let mut deeds = Vec::new();
+    /// Runs a demux until it waits for an input or is busy.
+    fn run_demux(&mut self, site: usize) {
+        let mut actions = Vec::new();
         let (now, random) = (self.now, &mut self.random);
-        let back = self.sites[site].demux.work(now, random, &mut deeds);
-        for deed in deeds {
-            match deed {
-                Deed::Say(to, said) => self.say(site, to, said),
-                Deed::Done(result) => {
-                    self.note(|| format!("{site} done {result:?}"));
+        let next = self.sites[site].demux.run(now, random, &mut actions);
+        for action in actions {
+            match action {
+                Action::Send(to, message) => self.send_request(site, to, message),
+                Action::Done(result) => {
+                    self.print_log(|| format!("{site} done {result:?}"));
                     self.driver.answered(site, &result, now);
-                    self.laws.done(&result);
+                    self.laws.command_done(&result);
                 }
-                Deed::Tell(event) => {
+                Action::Log(event) => {
                     if !matches!(event, Event::RoundTrip(..)) {
-                        self.note(|| format!("{site} {event:?}"));
+                        self.print_log(|| format!("{site} {event:?}"));
                     }
-                    self.laws.told(&event);
+                    self.laws.record(&event);
                 }
             }
         }
         let life = self.sites[site].demux.life;
-        match back {
-            Err(busy) => self.at(busy, Happening::GoOn(site, life)),
+        match next {
+            Err(busy) => self.add_event(busy, SimEvent::DemuxIdle(site, life)),
             Ok(wake) if wake < self.sites[site].wake => {
                 self.sites[site].wake = wake;
                 let late = wake.max(now) + self.random.below(200 * US);
-                self.at(late, Happening::Wake(site, life));
+                self.add_event(late, SimEvent::Wake(site, life));
             }
             Ok(_) => {}
         }
     }
 
-    fn say(&mut self, site: usize, to: Ordinal, said: ToGateway) {
+    fn send_request(&mut self, site: usize, to: Ordinal, request: ToGateway) {
         let gateway = to.0 as usize;
         if gateway >= GATEWAYS {
             return;
         }
         let link = &mut self.sites[site].to_gateway[gateway];
         if let Some(at) = link.send(self.now, &mut self.random) {
-            let arrival = Arrival::Request(Box::new(said));
-            self.at(at, Happening::AtGateway(site, gateway, arrival));
+            let arrival = Arrival::Request(Box::new(request));
+            self.add_event(at, SimEvent::AtGateway(site, gateway, arrival));
         }
     }
 
@@ -459,7 +393,7 @@ impl World {
                 continue;
             };
             if self.sites[site].demux.is_frozen {
-                // Whoever asks it now waits: it is asked when it goes on.
+                // A frozen demux would take the command only when it continues.
                 continue;
             }
             let table = coordinator.table().clone();
@@ -467,24 +401,19 @@ impl World {
                 .driver
                 .next(site, now, end, tables, &table, &mut self.random)
             {
-                self.note(|| format!("{site} {change:?}"));
-                self.sites[site].demux.hear(Input::Command {
+                self.print_log(|| format!("{site} {change:?}"));
+                self.sites[site].demux.receive(Input::Command {
                     change,
                     address: None,
                 });
-                self.work(site);
+                self.run_demux(site);
             }
         }
-        if let Some(late) = self.driver.is_late(now) {
-            self.laws.late(late);
+        if let Some(site) = self.driver.late_site(now) {
+            self.laws.command_late(site);
         }
         if !self.driver.is_done() {
-            self.at(now + 20 * MS, Happening::Drive);
+            self.add_event(now + 20 * MS, SimEvent::Drive);
         }
     }
-}
-
-/// Whether the schedule promises that nothing is lost.
-pub fn is_lossless(schedule: &Schedule) -> bool {
-    schedule.kind == Kind::Calm
 }

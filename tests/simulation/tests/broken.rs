@@ -1,58 +1,58 @@
-//! Schedules that broke early versions (the first two tests), or break a version without one part of
-//! the protocol (the others), so that no such mistake comes back. A seed plays its schedule only as
-//! long as `schedule.rs` draws what it draws now: new kinds of trouble are drawn behind the old ones.
+//! Regression tests: schedules that broke early versions (the first two tests), or that break a version
+//! without one part of the protocol (the others). A seed gives the same schedule only while
+//! `schedule.rs` draws the same random numbers, so new kinds of faults are drawn after the old ones.
 
 use causeway_simulation::{Schedule, play};
 
-fn holds(seeds: &[u64]) {
+fn assert_no_law_is_broken(seeds: &[u64]) {
     for &seed in seeds {
         let broken = play(Schedule::new(seed), false).broken;
         assert_eq!(broken, None, "seed {seed}");
     }
 }
 
-/// The fence was lifted 300 ms after the dead pair's gateway had answered anything: a busy gateway
-/// and its busy peer still had packets of before in their rings, and delivered them late.
+/// The fence was lifted 300 ms after the first reply from the dead pair's gateway. A busy gateway and its
+/// busy peer still had older packets in their rings, and delivered them late.
 #[test]
 fn a_fence_was_lifted_while_rings_still_had_old_packets() {
-    holds(&[202, 471]);
+    assert_no_law_is_broken(&[202, 471]);
 }
 
-/// Echoes that came late through a dead pair made it a witness against the last live one. With all
-/// pairs dead none was left to speak through, and no fence was ever lifted.
+/// Late echoes through a dead pair made the last live pair count as dead. With all pairs dead no relay was
+/// left, and no fence was ever lifted.
 #[test]
-fn a_dead_pair_was_a_witness_of_anothers_death() {
-    holds(&[51]);
+fn echoes_of_a_dead_pair_counted_against_a_live_one() {
+    assert_no_law_is_broken(&[51]);
 }
 
-/// Without the wait for the fence: packets on their way through a pair whose echoes were lost came
-/// after those that its stand-in had let go.
+/// Without the wait for the fence: packets through a pair whose echoes were lost arrived after packets that
+/// the replacing pair had released.
 #[test]
-fn packets_of_a_dead_pair_came_after_its_stand_ins() {
-    holds(&[51]);
+fn packets_of_a_dead_pair_arrived_after_those_of_its_replacement() {
+    assert_no_law_is_broken(&[51]);
 }
 
-/// With the skew left open, as the first plan had it, and not for the moment of an echo only: a bucket fell idle after the
-/// marker, and what a paused worker still had of it was overtaken.
+/// With the skew set permanently, not only for the moment of an echo: a bucket became idle after the
+/// marker, and packets of a paused worker were overtaken.
 #[test]
-fn a_bucket_went_over_that_was_idle_only_since_the_marker() {
-    holds(&[21, 41, 175, 182]);
+fn a_bucket_moved_that_was_idle_only_since_the_marker() {
+    assert_no_law_is_broken(&[21, 41, 175, 182]);
 }
 
-/// One worker's marker released what another worker's packets were still before.
+/// One worker's marker caused a release while earlier packets of another worker were still on their way.
 #[test]
-fn one_workers_marker_spoke_for_all() {
-    holds(&[174, 182]);
+fn one_workers_marker_counted_for_all() {
+    assert_no_law_is_broken(&[174, 182]);
 }
 
-/// Packets that a stopped process found in its rings, and sent, when it went on.
+/// A stopped process sent the packets in its rings when it continued.
 #[test]
-fn a_gateway_that_stood_still_sent_what_it_found() {
-    holds(&[67, 95, 187, 237]);
+fn a_stalled_gateway_sent_old_packets() {
+    assert_no_law_is_broken(&[67, 95, 187, 237]);
 }
 
-/// `Held` was said when one worker held: what came to the others passed at once.
+/// `Held` was sent when one worker held, and packets at the other workers passed at once.
 #[test]
 fn one_worker_held_for_all() {
-    holds(&[1, 5, 16, 19]);
+    assert_no_law_is_broken(&[1, 5, 16, 19]);
 }

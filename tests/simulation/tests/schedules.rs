@@ -1,4 +1,4 @@
-//! Thousands of schedules, each against all laws.
+//! Runs thousands of schedules and checks all laws.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use causeway_simulation::{Report, Schedule, play};
 
-/// Seeds of one run. Others: `SEEDS=100000..110000 cargo test -p causeway-simulation`.
+/// The default seeds. For others: `SEEDS=100000..110000 cargo test -p causeway-simulation`.
 const SEEDS: Range<u64> = 0..2000;
 
 #[test]
-fn no_packet_ever_passes_another() {
+fn no_schedule_breaks_a_law() {
     let results = play_all(seeds());
     let sum = |of: fn(&Report) -> u64| results.values().map(of).sum::<u64>();
     println!(
-        "{} schedules: {} packets, {} came; {} changes; moved idle {}, by barrier {}; held {}; deaths {}; holds expired {}",
+        "{} schedules: {} packets, {} arrived; {} changes; moved idle {}, by barrier {}; held {}; deaths {}; holds expired {}",
         results.len(),
         sum(|report| report.sent),
         sum(|report| report.delivered),
@@ -45,7 +45,7 @@ fn no_packet_ever_passes_another() {
     );
 }
 
-/// Prints what happens in the schedule of the environment's `SEED`.
+/// Prints every event in the schedule of the environment variable `SEED`.
 #[test]
 fn replay() {
     let seed = std::env::var("SEED").map_or(0, |seed| seed.parse().expect("SEED is a number"));

@@ -1,5 +1,5 @@
-//! `causeway local`: what a person asks of a role that runs on this host. `sa` and `gateway` have
-//! what can be asked, `columns` how lists are printed.
+//! `causeway local`: requests to a role on this host, over its control socket. `sa` and `gateway` have the
+//! requests, `columns` prints lists.
 
 mod columns;
 mod gateway;
@@ -10,55 +10,54 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
-use crate::control::{Answer, DEFAULT_SOCKET, ask};
+use causeway_api::client;
+use causeway_api::control::{Answer, DEFAULT_SOCKET};
 
-/// The arguments of `causeway local`.
 #[derive(Debug, Args)]
 pub struct Local {
-    /// The role's control socket, as in its configuration.
+    /// The role's control socket.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     socket: PathBuf,
     #[command(subcommand)]
-    what: What,
+    command: LocalCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Show the SAs of this host's workers, and let them come and go without losing a packet.
-    #[command(subcommand, after_help = sa::REKEY)]
+enum LocalCommand {
+    /// List, install, switch and retire SAs of this host's workers, without packet loss.
+    #[command(subcommand, after_help = sa::HELP)]
     Sa(sa::Sa),
-    /// Show the clusters that this demux spreads flows over, and change them under load without
-    /// reordering a packet.
-    #[command(subcommand, after_help = gateway::BOTH)]
+    /// List and change the clusters of this demux, under load and without reordering.
+    #[command(subcommand, after_help = gateway::HELP)]
     Gateway(gateway::Gateway),
 }
 
 impl Local {
-    /// Asks, and returns what there is to print.
+    /// Sends the request, and returns the text for stdout.
     ///
     /// # Errors
-    /// Nobody answers, or the role refuses; the error says why.
+    /// The role does not answer, or refuses with a reason.
     pub fn execute(self) -> anyhow::Result<String> {
-        let (request, json) = match self.what {
-            What::Sa(sa) => {
-                let json = sa.wants_json();
+        let (request, json) = match self.command {
+            LocalCommand::Sa(sa) => {
+                let json = sa.prints_json();
                 (sa.request()?, json)
             }
-            What::Gateway(gateway) => {
-                let json = gateway.wants_json();
+            LocalCommand::Gateway(gateway) => {
+                let json = gateway.prints_json();
                 (gateway.request(), json)
             }
         };
-        match ask(&self.socket, &request)? {
-            Answer::Done(sentence) => Ok(sentence),
-            Answer::Refused(sentence) => bail!("{sentence}"),
+        match client::request(&self.socket, &request)? {
+            Answer::Done(result) => Ok(result),
+            Answer::Refused(reason) => bail!("{reason}"),
             Answer::Sas(sas) if json => Ok(serde_json::to_string(&sas)?),
             Answer::Sas(sas) => Ok(sa::table(&sas, std::time::SystemTime::now())),
             Answer::Tables(tables) if json => Ok(serde_json::to_string(&tables)?),
             Answer::Tables(tables) => Ok(gateway::tables(&tables)),
             Answer::Changed(outcome) => Ok(outcome.to_string()),
             other @ (Answer::Explained(_) | Answer::Status(_)) => {
-                bail!("expected an answer to what was asked, got {other:?}")
+                bail!("expected an answer to the request, got {other:?}")
             }
         }
     }

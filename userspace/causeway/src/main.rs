@@ -5,23 +5,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use causeway::check::{self, Findings};
-use causeway::config::Config;
 use causeway::explain::Explain;
 use causeway::local::Local;
-use causeway::status::Role;
 use causeway::top::Top;
 use causeway::tune::Tune;
-use causeway::{key, run, sequence};
+use causeway_api::status::Role;
+use causeway_config::Config;
+use causeway_config::check::{self, Findings};
 use causeway_esp::Cipher;
+use causeway_keys::{self as key, sequence};
+use causeway_node::Node;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Encrypted cluster peering: joins VPCs through a cluster of IPsec gateways, with XDP and AF_XDP.
+/// Encrypted cluster peering: connects VPCs through clusters of IPsec gateways, with XDP and AF_XDP.
 ///
-/// Each VPC runs a demux, which spreads the VPC's flows over its gateways by a hash, and gateways,
-/// each of which carries its share as ESP. The configuration is described in docs/configuration.md,
-/// the metrics in docs/metrics.md.
+/// Each VPC runs a demux, which spreads the VPC's flows over gateways by a keyed hash. Each gateway
+/// carries its share as ESP. docs/configuration.md describes the configuration, docs/metrics.md the
+/// metrics, docs/glossary.md the terms.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -41,48 +44,49 @@ Examples:
   causeway top
   causeway explain '10.1.0.5:1234 > 10.2.0.7:443 tcp'
 
-Logs go to stderr. RUST_LOG sets what is logged, such as RUST_LOG=debug; the default is info.
+Logs go to stderr. RUST_LOG sets the level, such as RUST_LOG=debug; the default is info.
 Exit status: 0 after success, 1 after an error, 2 for a wrong command line.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Spread the VPC's flows over its gateways, on other hosts or on this one.
+    /// Run a demux: spread the VPC's flows over gateways, on other hosts or on this one.
     ///
-    /// Runs until SIGTERM or SIGINT, then drains for at most 2 seconds and prints its last status as
-    /// one line of JSON on stdout.
+    /// Runs until SIGTERM or SIGINT, then drains for at most 2 seconds and prints the last status as one
+    /// line of JSON on stdout. Exit status: 0 if the drain was complete, else 1.
     Demux(Run),
-    /// Carry this gateway's share of the flows as ESP.
+    /// Run a gateway: seal and open this gateway's share of the flows.
     ///
-    /// Runs until SIGTERM or SIGINT, then drains for at most 2 seconds and prints its last status as
-    /// one line of JSON on stdout.
+    /// Runs until SIGTERM or SIGINT, then drains for at most 2 seconds and prints the last status as one
+    /// line of JSON on stdout. Exit status: 0 if the drain was complete, else 1.
     Gateway(Run),
     /// Validate a configuration without starting anything.
     ///
-    /// Names all that is wrong with the file, its key files and this host, each with its line. Missing
-    /// privileges are warnings, so that any user who can read the keys can ask.
+    /// Prints every error in the file, its key files and this host's setup, with its line. Missing
+    /// privileges are warnings, so that every user who can read the keys can run this command.
+    /// Exit status: 0 if the configuration is valid, else 1.
     Check(Check),
-    /// Tell what the host should change for a role to be fast, with the command for each; docs/tune.md.
+    /// Check and change host settings that affect throughput and latency.
     ///
-    /// Looks at CPU frequency and idle states, NUMA, isolated cores, interrupts, and the NIC's queues,
-    /// rings, offloads and MTU against the configuration's workers and cores.
+    /// Compares CPU frequency, idle states, NUMA, isolated cores, interrupts, and the NIC's queues, rings,
+    /// offloads and MTU with the configuration's workers and cores. docs/tune.md lists the settings.
     Tune(Tune),
-    /// Make key files, readable by their owner only. An existing file is never overwritten.
+    /// Make key files that only their owner can read. An existing file is never overwritten.
     #[command(subcommand)]
     Key(Key),
-    /// Tell step by step where a packet would go, and why.
+    /// Explain step by step where the XDP program sends a packet, and why.
     ///
-    /// By the tables of the role that runs on this host, read from the XDP program's maps, or with
-    /// --config by those that a configuration makes. The parser and the verdict are the program's own.
+    /// Uses the maps of the XDP program of the role on this host, or with --config the tables that a
+    /// configuration makes. Parser and verdict are the code of the XDP program. docs/explain.md describes
+    /// the output.
     Explain(Explain),
-    /// Ask a role that runs on this host to do something.
+    /// Control a role on this host: SAs, and the clusters of a demux.
     ///
-    /// Over its control socket, which the configuration's [control] section opens to the user that the
-    /// role runs as, and to root.
+    /// Uses the control socket, which the configuration's section [control] opens to the role's user and
+    /// to root. Exit status: 0 after success, 1 after an error or a refusal.
     Local(Local),
-    /// Show live what one or many roles do: gateways, workers, drops, latencies, where time goes.
+    /// Show gateways, workers, drops, latencies and stage times of one or many roles, live.
     ///
-    /// Every role is asked for its status over HTTP or over its control socket. docs/top.md says what the
-    /// columns are.
+    /// Reads each role's status over HTTP or over its control socket. docs/top.md describes the columns.
     Top(Top),
 }
 
@@ -98,10 +102,10 @@ struct Check {
     /// The configuration, a TOML file; paths in it are relative to its directory.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The role that the file is for; without it, any role that it fits.
-    #[arg(long)]
+    /// The role of the file. Default: any role that the file fits.
+    #[arg(long, value_parser = PossibleValuesParser::new(["demux", "gateway"]).try_map(|name| name.parse::<Role>()))]
     role: Option<Role>,
-    /// Judge the files alone, not this host: for a file that is meant for another machine.
+    /// Check the files but not this host, for a configuration of another host.
     #[arg(long)]
     offline: bool,
 }
@@ -110,9 +114,9 @@ struct Check {
 enum Key {
     /// Make a key for one SA: one direction of one worker's tunnel.
     ///
-    /// Makes FILE, and FILE.sequence beside it, which records the sequence numbers that the key has
-    /// used. The sender needs both and is the only one to have FILE.sequence; copy FILE to the
-    /// receiver. Never use one key for two SAs, and never restore an old FILE.sequence.
+    /// Makes FILE and FILE.sequence, which records the sequence numbers that the key has used. The sender
+    /// needs both files. Copy FILE to the receiver, but never copy FILE.sequence. Never use one key for two SAs,
+    /// and never restore an old FILE.sequence.
     New {
         /// aes-128-gcm, aes-256-gcm or chacha20-poly1305.
         #[arg(long, value_name = "CIPHER", default_value = "aes-128-gcm")]
@@ -120,7 +124,7 @@ enum Key {
         /// The file to make.
         file: PathBuf,
     },
-    /// Make the key of the steering hash, 128 bits; copy it to every host of both VPCs.
+    /// Make the key of the steering hash, 128 bits. Copy it to every host of both VPCs.
     Steering {
         /// The file to make.
         file: PathBuf,
@@ -147,41 +151,41 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Demux(run) => start(&run.config, Role::Demux).await,
-        Command::Gateway(run) => start(&run.config, Role::Gateway).await,
-        Command::Check(check) => judge(&check).await,
+        Command::Demux(args) => run(&args.config, Role::Demux).await,
+        Command::Gateway(args) => run(&args.config, Role::Gateway).await,
+        Command::Check(check) => check_config(&check).await,
         Command::Explain(explain) => {
             explain.execute().await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Tune(tune) => {
-            let (text, good) = tune.execute().await?;
-            say(&text)?;
-            Ok(if good {
+            let (text, success) = tune.execute().await?;
+            print_line(&text)?;
+            Ok(if success {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
             })
         }
-        Command::Local(local) => say(&local.execute()?),
+        Command::Local(local) => print_line(&local.execute()?),
         Command::Top(top) => match top.execute().await? {
             Some(once) => {
-                say(&once.text)?;
+                print_line(&once.text)?;
                 Ok(ExitCode::from(u8::from(!once.complete)))
             }
             None => Ok(ExitCode::SUCCESS),
         },
         Command::Key(Key::New { cipher, file }) => {
             key::new_sa(&file, cipher)?;
-            say(&format!(
-                "made {} ({cipher}) and {}; copy the first to the receiver, the second nowhere",
+            print_line(&format!(
+                "made {} ({cipher}) and {}; copy the first file to the receiver, but never copy the second file",
                 file.display(),
                 sequence::sequence_file(&file).display()
             ))
         }
         Command::Key(Key::Steering { file }) => {
             key::new_steering(&file)?;
-            say(&format!(
+            print_line(&format!(
                 "made {}; copy it to every host of both VPCs",
                 file.display()
             ))
@@ -189,13 +193,26 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn start(path: &Path, role: Role) -> anyhow::Result<ExitCode> {
+async fn run(path: &Path, role: Role) -> anyhow::Result<ExitCode> {
     let config = Config::load(path)?;
     for warning in check::for_start(&config, role).await? {
         tracing::warn!("{warning}");
     }
-    let last = run::run(config.into_plan(), role).await?;
-    say(&serde_json::to_string(&last)?)?;
+    // Signals are handled before the start, so that a signal during the start leads to a drain.
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let mut node = Node::start(config.into_plan(), role).await?;
+    node.serve(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+    .await?;
+    let last = node.drain().await?;
+    print_line(&serde_json::to_string(&last)?)?;
     Ok(if last.drained {
         ExitCode::SUCCESS
     } else {
@@ -203,14 +220,14 @@ async fn start(path: &Path, role: Role) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn judge(check: &Check) -> anyhow::Result<ExitCode> {
+async fn check_config(check: &Check) -> anyhow::Result<ExitCode> {
     let config = Config::load(&check.config)?;
     let Findings { problems, warnings } = if check.offline {
         check::offline(&config, check.role)
     } else {
         check::here(&config, check.role)
             .await
-            .context("this host cannot be examined; --offline judges the file alone")?
+            .context("cannot read the state of this host; --offline checks only the files")?
     };
     for warning in warnings {
         eprintln!("warning: {warning}");
@@ -221,11 +238,11 @@ async fn judge(check: &Check) -> anyhow::Result<ExitCode> {
     if !problems.is_empty() {
         return Ok(ExitCode::FAILURE);
     }
-    say(&format!("{}: good", check.config.display()))
+    print_line(&format!("{}: valid", check.config.display()))
 }
 
-/// One line on stdout; a closed pipe is an error and no panic.
-fn say(line: &str) -> anyhow::Result<ExitCode> {
+/// Prints a line on stdout. A closed pipe is an error, not a panic.
+fn print_line(line: &str) -> anyhow::Result<ExitCode> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())

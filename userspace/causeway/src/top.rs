@@ -1,8 +1,8 @@
-//! `causeway top`: what one or many roles do, live.
+//! `causeway top`: a live view of one or many roles.
 //!
-//! In the order of a figure's way: [`endpoint`] (where a role is asked), `poll` (again and again), [`model`]
-//! (what became of its counters in between), [`tables`] (what is told of it), [`table`] (how that fits into
-//! a width), `screen` and `terminal`, or for `--once` a text.
+//! From a role to the screen: [`endpoint`] reads the status of a role once, `poll` at each interval. [`model`] keeps
+//! the last two readings and makes rates of them, [`tables`] makes the tables, and [`table`] fits one into a width.
+//! `screen` and `terminal` show them; `--once` prints them as text.
 
 pub mod app;
 pub mod endpoint;
@@ -26,23 +26,21 @@ use app::App;
 use endpoint::Endpoint;
 use table::{Cell, Table};
 
-/// The arguments of `causeway top`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Top {
-    /// A role's configuration: its [http] section, else its [control] section says where it is asked. May
-    /// be given several times.
+    /// A role's configuration. Its [http] section names the endpoint; without one, its [control] section. May be
+    /// given several times.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// A role's HTTP endpoint, such as http://10.1.0.100:9464, or the path of its control socket. May be
-    /// given several times. Without any, and without --config: /run/causeway/control.sock.
+    /// given several times. Default without --config: /run/causeway/control.sock.
     #[arg(long, value_name = "URL|PATH")]
     endpoint: Vec<Endpoint>,
-    /// Seconds from look to look, at least 0.1.
+    /// Seconds between two readings, at least 0.1.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     interval: Duration,
-    /// Look twice, an interval apart, print the tables and end: for scripts. The exit status is 0 if every
-    /// role answered.
+    /// Take two readings, an interval apart, print the tables and exit. Needs no terminal.
     #[arg(long)]
     once: bool,
 }
@@ -54,34 +52,35 @@ Examples:
   causeway top --config /etc/causeway/gateway.toml --interval 5
   causeway top --once
 
-Keys: q quit, arrows or j and k scroll, s sort, p pause, ? help.";
+Keys: q quit, arrows or j and k scroll, s sort, p pause, ? help.
+Exit status: 0 after success; with --once, 0 if every role answered both readings, else 1.";
 
-/// What was printed, and whether all roles answered.
+/// The output of `--once`.
 pub struct Once {
     /// The tables.
     pub text: String,
-    /// Whether every role answered both times.
+    /// Whether every role answered both readings.
     pub complete: bool,
 }
 
 impl Top {
-    /// Shows the roles until somebody quits, or with `--once` gives what there is to print.
+    /// Shows the view until it is closed; with `--once`, returns the tables instead.
     ///
     /// # Errors
-    /// A configuration does not say where its role is asked, or there is no terminal.
+    /// A configuration names no endpoint, or stdout is not a terminal.
     pub async fn execute(self) -> anyhow::Result<Option<Once>> {
         let mut endpoints = self.endpoint;
         for file in &self.config {
-            endpoints.push(Endpoint::of_config(file)?);
+            endpoints.push(Endpoint::from_config(file)?);
         }
         if endpoints.is_empty() {
-            endpoints.push(Endpoint::usual());
+            endpoints.push(Endpoint::default());
         }
         if self.once {
             return Ok(Some(once(&endpoints, self.interval).await));
         }
         if !std::io::stdout().is_terminal() {
-            bail!("expected a terminal on stdout; --once prints without one");
+            bail!("stdout is not a terminal; --once prints without one");
         }
         terminal::show(&endpoints, self.interval).await?;
         Ok(None)
@@ -94,21 +93,20 @@ fn interval(text: &str) -> Result<Duration, String> {
     interval.ok_or_else(|| "expected a number of seconds, at least 0.1".to_owned())
 }
 
-/// Looks twice.
-async fn once(endpoints: &[Endpoint], apart: Duration) -> Once {
+async fn once(endpoints: &[Endpoint], interval: Duration) -> Once {
     let mut app = App::new(endpoints.iter().map(Endpoint::to_string));
     let mut complete = true;
-    for look in 0..2 {
-        if look > 0 {
-            tokio::time::sleep(apart).await;
+    for reading in 0..2 {
+        if reading > 0 {
+            tokio::time::sleep(interval).await;
         }
         let answers = endpoints.iter().map(async |endpoint| {
-            let answer = poll::ask(endpoint).await;
+            let answer = poll::read(endpoint).await;
             (Instant::now(), answer)
         });
-        for (place, (at, answer)) in join_all(answers).await.into_iter().enumerate() {
+        for (index, (at, answer)) in join_all(answers).await.into_iter().enumerate() {
             complete &= answer.is_ok();
-            app.heard(place, at, answer);
+            app.update(index, at, answer);
         }
     }
     Once {
@@ -117,7 +115,7 @@ async fn once(endpoints: &[Endpoint], apart: Duration) -> Once {
     }
 }
 
-/// The tables as text, as wide as they are.
+/// The tables as text, with all columns.
 pub fn text(tables: &[Table]) -> String {
     let mut parts = Vec::with_capacity(tables.len());
     for table in tables {

@@ -1,38 +1,26 @@
-//! The binary itself: `check`, `key` and `local`, with their exit statuses and words.
+//! The binary: output and exit status of `check`, `key` and `local`.
 
 #[path = "support/binary.rs"]
 mod binary;
-mod support;
 
 use std::path::Path;
 use std::process::Output;
 
-use binary::causeway;
-use support::Directory;
-
-const DEMUX: &str = include_str!("support/demux.toml");
-
-/// A directory with a demux's files, made by the command.
-fn prepared(configuration: &str) -> Directory {
-    let directory = Directory::new();
-    let made = causeway(&directory, &["key", "steering", "steering.key"]);
-    assert!(made.status.success(), "{made:?}");
-    std::fs::write(directory.file("demux.toml"), configuration).unwrap();
-    directory
-}
+use binary::{causeway, demux, prepared};
+use tempfile::tempdir;
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]
-fn a_good_file_is_good_for_its_role_only() {
-    let directory = prepared(DEMUX);
+fn a_valid_file_is_valid_for_its_role_only() {
+    let directory = prepared(&demux());
     for role in [&[][..], &["--role", "demux"]] {
         let arguments = [&["check", "--offline", "--config", "demux.toml"], role].concat();
         let output = causeway(&directory, &arguments);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        assert_eq!(output.stdout, b"demux.toml: good\n");
+        assert_eq!(output.stdout, b"demux.toml: valid\n");
     }
     let output = causeway(
         &directory,
@@ -47,20 +35,20 @@ fn a_good_file_is_good_for_its_role_only() {
     );
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).starts_with("demux.toml:11: gateway[0]: has no workers;"),
+        stderr(&output).starts_with("demux.toml:15: gateway[0]: has no workers;"),
         "{output:?}"
     );
 }
 
 #[test]
-fn a_bad_file_is_refused_with_its_line() {
-    let directory = prepared(&DEMUX.replace("10.2.0.0/24", "10.1.0.0/16"));
+fn an_invalid_file_is_refused_with_the_line() {
+    let directory = prepared(&demux().replace("10.2.0.0/24", "10.1.0.0/16"));
     for command in [&["check", "--offline"][..], &["check"], &["demux"]] {
         let output = causeway(&directory, &[command, &["--config", "demux.toml"]].concat());
         assert_eq!(output.status.code(), Some(1));
         assert!(
             stderr(&output).starts_with(
-                "demux.toml:9: peering[0].prefixes[0]: 10.1.0.0/16 overlaps 10.1.0.0/24 of [vpc] (line 4)"
+                "demux.toml:12: peering[0].prefixes[0]: 10.1.0.0/16 overlaps 10.1.0.0/24 of [vpc] (line 5)"
             ),
             "{output:?}"
         );
@@ -68,10 +56,10 @@ fn a_bad_file_is_refused_with_its_line() {
     }
 }
 
-/// A check and a start refuse it alike, before anything is touched.
+/// `check` and `demux` give the same error, before any change to the host.
 #[test]
-fn a_nic_that_does_not_exist_is_refused_with_those_that_do() {
-    let directory = prepared(DEMUX);
+fn a_missing_nic_is_refused_with_the_existing_ones() {
+    let directory = prepared(&demux());
     for command in ["check", "demux"] {
         let output = causeway(&directory, &[command, "--config", "demux.toml"]);
         assert_eq!(output.status.code(), Some(1));
@@ -90,16 +78,16 @@ fn a_nic_that_does_not_exist_is_refused_with_those_that_do() {
 }
 
 #[test]
-fn an_sa_key_is_made_with_its_reservation_and_its_bytes_are_not_shown() {
-    let directory = Directory::new();
+fn a_new_sa_key_has_a_sequence_file_and_its_bytes_are_not_printed() {
+    let directory = tempdir().unwrap();
     let output = causeway(
         &directory,
         &["key", "new", "--cipher", "chacha20-poly1305", "a.key"],
     );
     assert!(output.status.success(), "{output:?}");
-    let text = std::fs::read_to_string(directory.file("a.key")).unwrap();
+    let text = std::fs::read_to_string(directory.path().join("a.key")).unwrap();
     assert!(text.starts_with("cipher = \"chacha20-poly1305\"\nkey = \""));
-    assert!(Path::new(&directory.file("a.key.sequence")).exists());
+    assert!(Path::new(&directory.path().join("a.key.sequence")).exists());
     let digits = text.split('"').nth(3).unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(!shown.contains(&digits[..8]), "{shown}");
@@ -113,9 +101,9 @@ fn an_sa_key_is_made_with_its_reservation_and_its_bytes_are_not_shown() {
 }
 
 #[test]
-fn without_a_role_local_says_what_to_do() {
-    let directory = Directory::new();
-    let ask = |arguments: &[&str]| {
+fn without_a_role_local_fails_with_advice() {
+    let directory = tempdir().unwrap();
+    let run = |arguments: &[&str]| {
         let socket = ["local", "--socket", "control.sock"];
         let output = causeway(&directory, &[&socket[..], arguments].concat());
         (output.status.code(), stderr(&output))
@@ -139,15 +127,15 @@ fn without_a_role_local_says_what_to_do() {
         &["gateway", "remove", "--gateway", "g"],
         &["gateway", "weight", "--gateway", "g", "--weight", "64"],
     ] {
-        let (code, said) = ask(arguments);
-        assert_eq!(code, Some(1), "{said}");
+        let (code, stderr) = run(arguments);
+        assert_eq!(code, Some(1), "{stderr}");
         assert!(
-            said.contains("no role serves control.sock") && said.contains("[control]"),
-            "{said}"
+            stderr.contains("no role serves control.sock") && stderr.contains("[control]"),
+            "{stderr}"
         );
     }
-    // A wrong command line is told from a refusal.
-    for (arguments, words) in [
+    // A wrong command line has another exit status than a refusal.
+    for (arguments, expected) in [
         (&["sa", "retire", "--spi", "255"][..], "256 to 4294967295"),
         (
             &["sa", "install", "--gateway", "g", "--spi", "4097"],
@@ -172,8 +160,8 @@ fn without_a_role_local_says_what_to_do() {
         (&["gateway", "weight", "--gateway", "g"], "--weight"),
         (&["gateway", "drain"], "--gateway"),
     ] {
-        let (code, said) = ask(arguments);
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains(words), "{said}");
+        let (code, stderr) = run(arguments);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
     }
 }

@@ -1,14 +1,14 @@
-//! What became of the packets that the program saw.
+//! The program's counters.
 
 use causeway_steering::MAX_GATEWAYS;
 use causeway_steering::maps::{Counts, Traffic};
-use causeway_steering::reason::{Drop, Punt, counter};
+use causeway_steering::reason::{DropReason, PuntReason, counter};
 
-/// The program's counters at one moment, summed over the CPUs.
+/// A snapshot of the program's counters, summed over the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
     ends: Vec<u64>,
-    /// What went to each gateway, by index.
+    /// The traffic to each gateway, by the gateway's index.
     pub gateways: Vec<Traffic>,
 }
 
@@ -30,7 +30,7 @@ impl Counters {
         sum
     }
 
-    /// Packets that the program saw.
+    /// Packets that reached the program.
     pub fn received(&self) -> u64 {
         self.at(counter::RECEIVED)
     }
@@ -46,12 +46,12 @@ impl Counters {
     }
 
     /// Packets dropped for a reason.
-    pub fn dropped(&self, reason: Drop) -> u64 {
+    pub fn dropped(&self, reason: DropReason) -> u64 {
         self.at(counter::drop(reason))
     }
 
-    /// Packets given to the kernel for a reason.
-    pub fn punted(&self, reason: Punt) -> u64 {
+    /// Packets passed to the kernel's network stack for a reason.
+    pub fn punted(&self, reason: PuntReason) -> u64 {
         self.at(counter::punt(reason))
     }
 

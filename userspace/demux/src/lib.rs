@@ -1,16 +1,22 @@
-//! The owner of the XDP program: loads it, fills its maps, attaches it, reads its counters.
+//! Loads the XDP program, fills its maps, attaches it and reads its counters.
 //!
-//! [`steering`] holds in memory what the maps hold in the kernel, and answers the same verdicts;
-//! [`program`] puts it into the kernel; [`moves`] lets buckets go over to other gateways while packets
-//! flow; [`live`] asks the kernel's tables as they stand; [`counters`] reads what became of the packets.
+//! - [`steering`]: the tables in memory, with the same verdicts as the program.
+//! - [`program`]: loads the program and writes the tables into the kernel's maps.
+//! - `moves`: moves buckets to other gateways while packets flow; [`skew`]: the clock for that.
+//! - [`live`]: verdicts on the tables in the kernel.
+//! - [`counters`]: a snapshot of the program's counters.
 
 pub mod counters;
+mod entries;
+pub mod error;
 pub mod live;
-pub mod moves;
+mod moves;
 pub mod program;
+pub mod skew;
 pub mod steering;
 
 pub use counters::Counters;
+pub use error::ProgramError;
 pub use live::Live;
-pub use program::{Attach, Mode, Program, ProgramError};
+pub use program::{Attach, Mode, Program};
 pub use steering::Steering;

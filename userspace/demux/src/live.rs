@@ -1,4 +1,4 @@
-//! The tables as the kernel has them now, to be asked without moving anything.
+//! The tables in the kernel, for verdicts that change nothing.
 
 use std::cell::RefCell;
 
@@ -7,10 +7,12 @@ use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError};
 use causeway_steering::maps::{Destination, Gateway, Host};
 use causeway_steering::{Address, BUCKETS, Bucket, Tables};
 
-use crate::moves;
-use crate::program::{Program, ProgramError, in_map};
+use crate::entries;
+use crate::error::{ProgramError, in_map};
+use crate::program::Program;
+use crate::skew;
 
-/// The program's maps, as `Tables`. Unlike the program, it lets no bucket go over.
+/// The program's maps as `Tables`. Unlike the program, a verdict on them moves no bucket.
 pub struct Live<'a> {
     host: Array<&'a MapData, Host>,
     workers: HashMap<&'a MapData, u32, u32>,
@@ -23,18 +25,18 @@ pub struct Live<'a> {
 }
 
 impl Program {
-    /// The tables as they stand, for a packet that comes on `queue`.
+    /// The current tables, for a packet that arrives on `queue`.
     ///
     /// # Errors
-    /// Where the object is not ours.
+    /// If the object is not Causeway's program.
     pub fn live(&self, queue: u32) -> Result<Live<'_>, ProgramError> {
         Ok(Live {
-            host: self.shared("HOST")?,
-            workers: self.shared("WORKER_OF_SPI")?,
-            destinations_v4: self.shared("DESTINATIONS_V4")?,
-            destinations_v6: self.shared("DESTINATIONS_V6")?,
-            buckets: self.shared(moves::MAP)?,
-            gateways: self.shared("GATEWAYS")?,
+            host: self.shared_map("HOST")?,
+            workers: self.shared_map("WORKER_OF_SPI")?,
+            destinations_v4: self.shared_map("DESTINATIONS_V4")?,
+            destinations_v6: self.shared_map("DESTINATIONS_V6")?,
+            buckets: self.shared_map(entries::MAP)?,
+            gateways: self.shared_map("GATEWAYS")?,
             queue,
             failed: RefCell::new(None),
         })
@@ -42,25 +44,24 @@ impl Program {
 }
 
 impl Live<'_> {
-    /// Tells whether everything that was asked could be read: what could not was taken as absent.
+    /// Reports whether every read succeeded. An entry that could not be read counted as absent.
     ///
     /// # Errors
-    /// The last thing that went wrong.
+    /// The last error of a read.
     pub fn finish(self) -> Result<(), ProgramError> {
         self.failed.into_inner().map_or(Ok(()), Err)
     }
 
-    /// The entry of a bucket of a peering.
     pub fn entry(&self, peering: u32, bucket: u32) -> Option<Bucket> {
         let index = peering.checked_mul(BUCKETS)?.checked_add(bucket)?;
-        self.read(moves::MAP, self.buckets.get(&index, 0))
+        self.read(entries::MAP, self.buckets.get(&index, 0))
             .map(Bucket::from)
     }
 
     fn read<V>(&self, map: &'static str, read: Result<V, MapError>) -> Option<V> {
         match read {
             Ok(value) => Some(value),
-            // No element, or beyond the end of an array: the program finds nothing either.
+            // No element, or an index beyond the array: the program finds nothing either.
             Err(MapError::KeyNotFound | MapError::OutOfBounds { .. }) => None,
             Err(error) => {
                 *self.failed.borrow_mut() = Some(in_map(map)(error));
@@ -73,7 +74,7 @@ impl Live<'_> {
 impl Tables for Live<'_> {
     fn host(&self) -> Option<Host> {
         let host = self.read("HOST", self.host.get(&0, 0))?;
-        // As in the program: zero until it is filled.
+        // As in the program: the MAC address is zero until the tables are filled.
         (host.mac != [0; 3]).then_some(host)
     }
 
@@ -97,7 +98,7 @@ impl Tables for Live<'_> {
 
     fn gateway_of(&self, peering: u32, bucket: u32, host: &Host) -> Option<u32> {
         let entry = self.entry(peering, bucket)?;
-        Some(entry.route(moves::now, host.skew).gateway.into())
+        Some(entry.route(skew::now, host.skew).gateway.into())
     }
 
     fn gateway(&self, index: u32) -> Option<Gateway> {

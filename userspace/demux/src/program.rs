@@ -1,28 +1,28 @@
-//! The XDP program in the kernel: loaded, filled, attached, read.
+//! The XDP program in the kernel: loads it, fills its maps, attaches it and reads its counters.
 
 use std::os::fd::AsFd;
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, DevMap, HashMap, LpmTrie, MapData, MapError, PerCpuArray, XskMap};
+use aya::programs::Xdp;
 use aya::programs::xdp::{XdpLinkId, XdpMode};
-use aya::programs::{ProgramError as AyaError, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use causeway_steering::maps::{Counts, Destination, Gateway, Host};
 use causeway_steering::{BUCKETS, MAX_GATEWAYS, MAX_PEERINGS, MAX_WORKERS};
 use ipnet::IpNet;
-use thiserror::Error;
 
 use crate::counters::Counters;
-use crate::moves;
+use crate::entries::{self, Entries};
+use crate::error::{ProgramError, in_map};
 use crate::steering::{Place, Steering};
 
 const PROGRAM: &str = "causeway";
 
-/// How the program may be attached.
+/// The modes in which the program may be attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Attach {
-    /// In the driver, else in the kernel's generic path.
+    /// In the driver, or else in the kernel's generic path.
     #[default]
     Auto,
     /// In the driver only.
@@ -31,12 +31,12 @@ pub enum Attach {
     Skb,
 }
 
-/// How the program is attached.
+/// The mode in which the program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// In the driver.
     Driver,
-    /// In the kernel's generic path, after it has made a socket buffer.
+    /// In the kernel's generic path, after the kernel has allocated a socket buffer.
     Skb,
 }
 
@@ -50,59 +50,8 @@ impl Mode {
     }
 }
 
-/// What can go wrong between the program and the kernel.
-#[derive(Debug, Error)]
-pub enum ProgramError {
-    /// The object was built by another version, or is none.
-    #[error("the kernel program has no {0} \"{1}\": build it again with `cargo xtask build`")]
-    Missing(&'static str, &'static str),
-    /// The object does not load.
-    #[error("the kernel refused the program: {0}")]
-    Load(#[source] Box<aya::EbpfError>),
-    /// The verifier refused it, or a privilege is missing.
-    #[error("the kernel refused the program: {0}; it needs CAP_BPF and CAP_NET_ADMIN")]
-    Verify(#[source] Box<AyaError>),
-    /// The program cannot be attached to the NIC.
-    #[error(
-        "cannot attach the program to {nic} in {mode} mode: {source}; is another XDP program there (`ip link show {nic}`)?"
-    )]
-    Attach {
-        /// The NIC's name.
-        nic: String,
-        /// The mode that was tried last.
-        mode: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: Box<AyaError>,
-    },
-    /// A map cannot be read or written.
-    #[error("cannot access the program's map {map}: {source}")]
-    Map {
-        /// The map's name.
-        map: &'static str,
-        /// What the kernel said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The kernel does not tell when no CPU runs by the old tables any more.
-    #[error(
-        "cannot wait until no CPU steers by the old table: {0} (membarrier(2); a kernel with nohz_full lacks it)"
-    )]
-    GracePeriod(#[source] rustix::io::Errno),
-    /// The tables are larger than the maps.
-    #[error("{count} {what}, but the program has room for {room}")]
-    TooMany {
-        /// What is too many.
-        what: &'static str,
-        /// How many there are.
-        count: usize,
-        /// How many there may be.
-        room: u32,
-    },
-}
-
-/// The program, loaded. Dropping it detaches it, and so does the end of the process: the
-/// kernel's link goes with its last file descriptor.
+/// The loaded program. Dropping the value detaches the program, and so does the end of the process:
+/// the kernel's link ends with its last file descriptor.
 pub struct Program {
     ebpf: Ebpf,
     link: Option<XdpLinkId>,
@@ -110,11 +59,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Loads the object file's bytes into the kernel; its tables are empty, so that it gives
-    /// every packet to the kernel until [`Program::fill`].
+    /// Loads the object file's bytes into the kernel. The tables are empty, so that the program
+    /// passes every packet to the kernel's network stack until [`Program::fill`].
     ///
     /// # Errors
-    /// Where the object is not ours, or the kernel refuses it.
+    /// If the object is not Causeway's program, or the kernel refuses it.
     pub fn load(object: &[u8]) -> Result<Self, ProgramError> {
         let mut ebpf = EbpfLoader::new()
             .load(object)
@@ -130,16 +79,17 @@ impl Program {
         })
     }
 
-    /// The reader of the program's rare log lines. The program must be loaded before, and the
-    /// logger kept alive while it runs. `None` once taken.
+    /// The reader of the program's rare log lines. It reads only while the value is alive. `None` if
+    /// it was taken before.
     pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
         EbpfLogger::init(&mut self.ebpf).ok()
     }
 
-    /// Writes the tables. The host's own facts come last: before them the program steers nothing.
+    /// Writes the tables. The host's own parameters come last, because the program starts to steer
+    /// when they are there.
     ///
     /// # Errors
-    /// Where the tables exceed the maps, or the kernel refuses a write.
+    /// If the tables exceed the maps, or the kernel refuses a write.
     pub fn fill(&mut self, nic_index: u32, steering: &Steering) -> Result<(), ProgramError> {
         let too_many = |what, count: usize, room: u32| match count > room as usize {
             true => Err(ProgramError::TooMany { what, count, room }),
@@ -157,18 +107,18 @@ impl Program {
         let mut entries = self.entries()?;
         for (index, peering) in (0..).zip(&steering.peerings) {
             for (bucket, entry) in (0..BUCKETS).zip(&peering.buckets) {
-                moves::write(&mut entries, index, bucket, *entry)?;
+                entries::write(&mut entries, index, bucket, *entry)?;
             }
         }
         for (prefix, destination) in steering.destinations() {
             match prefix {
                 IpNet::V4(net) => {
                     let key = Key::new(net.prefix_len().into(), net.network().octets());
-                    self.destination("DESTINATIONS_V4", &key, destination)?;
+                    self.add_destination("DESTINATIONS_V4", &key, destination)?;
                 }
                 IpNet::V6(net) => {
                     let key = Key::new(net.prefix_len().into(), net.network().octets());
-                    self.destination("DESTINATIONS_V6", &key, destination)?;
+                    self.add_destination("DESTINATIONS_V6", &key, destination)?;
                 }
             }
         }
@@ -178,7 +128,7 @@ impl Program {
         host.set(0, steering.host(), 0).map_err(in_map("HOST"))
     }
 
-    fn destination<const OCTETS: usize>(
+    fn add_destination<const OCTETS: usize>(
         &mut self,
         map: &'static str,
         key: &Key<[u8; OCTETS]>,
@@ -192,10 +142,10 @@ impl Program {
             .map_err(in_map(map))
     }
 
-    /// Puts a gateway into its place, or moves it.
+    /// Writes a gateway's placement, or replaces it.
     ///
     /// # Errors
-    /// Where the kernel refuses the write.
+    /// If the kernel refuses the write.
     pub fn place(&mut self, index: u32, place: Place) -> Result<(), ProgramError> {
         let mut gateways: Array<_, Gateway> = self.map("GATEWAYS")?;
         gateways
@@ -203,10 +153,10 @@ impl Program {
             .map_err(in_map("GATEWAYS"))
     }
 
-    /// Steers ESP of an inbound SPI to a worker from now on.
+    /// Steers ESP with an inbound SPI to a worker.
     ///
     /// # Errors
-    /// Where the kernel refuses the write, as when the map is full.
+    /// If the kernel refuses the write, for example because the map is full.
     pub fn steer_spi(&mut self, spi: u32, worker: u32) -> Result<(), ProgramError> {
         let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
         workers
@@ -214,20 +164,20 @@ impl Program {
             .map_err(in_map("WORKER_OF_SPI"))
     }
 
-    /// Steers ESP of an SPI to no worker any more. A packet that the program redirected a moment
-    /// ago may still be on its way to the worker's socket.
+    /// Stops steering ESP with an inbound SPI. Packets that the program has already redirected may
+    /// still reach the worker's socket.
     ///
     /// # Errors
-    /// Where the kernel refuses, as when the SPI is not there.
-    pub fn forget_spi(&mut self, spi: u32) -> Result<(), ProgramError> {
+    /// If the kernel refuses, for example because the SPI is unknown.
+    pub fn remove_spi(&mut self, spi: u32) -> Result<(), ProgramError> {
         let mut workers: HashMap<_, u32, u32> = self.map("WORKER_OF_SPI")?;
         workers.remove(&spi).map_err(in_map("WORKER_OF_SPI"))
     }
 
-    /// Lets the program hand packets of `queue` to the AF_XDP socket of `worker`.
+    /// Lets the program redirect packets of `queue` to the AF_XDP socket of `worker`.
     ///
     /// # Errors
-    /// Where the kernel refuses the socket.
+    /// If the kernel refuses the socket.
     pub fn bind(&mut self, queue: u32, worker: u32, socket: impl AsFd) -> Result<(), ProgramError> {
         let mut sockets: XskMap<_> = self.map("SOCKETS")?;
         sockets
@@ -235,10 +185,10 @@ impl Program {
             .map_err(in_map("SOCKETS"))
     }
 
-    /// Attaches the program to a NIC and tells the mode in force.
+    /// Attaches the program to a NIC and returns the mode in force.
     ///
     /// # Errors
-    /// Where no permitted mode works; the error names the NIC and what the kernel said.
+    /// If no permitted mode works.
     pub fn attach(
         &mut self,
         nic: &str,
@@ -263,7 +213,7 @@ impl Program {
                 Err(error) => tracing::warn!(
                     nic,
                     %error,
-                    "the driver does not take the XDP program: falling back to SKB mode, which is slower"
+                    "the driver does not accept the XDP program: falling back to SKB mode, which is slower"
                 ),
             }
         }
@@ -275,10 +225,10 @@ impl Program {
         Ok(Mode::Skb)
     }
 
-    /// Detaches the program, so that the NIC's packets go to the kernel.
+    /// Detaches the program, so that all of the NIC's packets go to the kernel's network stack.
     ///
     /// # Errors
-    /// Where the kernel refuses; the link then goes with the process.
+    /// If the kernel refuses. The link then ends with the process.
     pub fn detach(&mut self) -> Result<(), ProgramError> {
         match self.link.take() {
             Some(link) => xdp(&mut self.ebpf)?
@@ -288,24 +238,28 @@ impl Program {
         }
     }
 
-    /// The counters now.
+    /// Reads the counters.
     ///
     /// # Errors
-    /// Where the kernel refuses to be read.
+    /// If the kernel refuses the read.
     pub fn counters(&self) -> Result<Counters, ProgramError> {
         let cpus = self.counters.get(&0, 0).map_err(in_map("COUNTERS"))?;
         Ok(Counters::sum(cpus.iter()))
     }
 
-    /// The program itself, for BPF_PROG_TEST_RUN and for what the kernel tells of it.
+    /// The program itself, for BPF_PROG_TEST_RUN and for the kernel's information on it.
     ///
     /// # Errors
-    /// Where the object has no such program.
+    /// If the object has no such program.
     pub fn xdp(&mut self) -> Result<&mut Xdp, ProgramError> {
         xdp(&mut self.ebpf)
     }
 
-    pub(crate) fn shared<'a, M>(&'a self, name: &'static str) -> Result<M, ProgramError>
+    pub(crate) fn entries(&mut self) -> Result<Entries<'_>, ProgramError> {
+        self.map(entries::MAP)
+    }
+
+    pub(crate) fn shared_map<'a, M>(&'a self, name: &'static str) -> Result<M, ProgramError>
     where
         M: TryFrom<&'a aya::maps::Map, Error = MapError>,
     {
@@ -342,14 +296,4 @@ where
     map.ok_or(ProgramError::Missing("map", name))?
         .try_into()
         .map_err(in_map(name))
-}
-
-pub(crate) fn in_map<E>(map: &'static str) -> impl Fn(E) -> ProgramError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    move |source| ProgramError::Map {
-        map,
-        source: Box::new(source),
-    }
 }

@@ -1,4 +1,4 @@
-//! What the program steers by, in memory: written to the maps, and asked by the host's tools.
+//! The tables in memory: the source of the maps' contents, and of verdicts in the host's tools.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -8,21 +8,20 @@ use causeway_steering::maps::{Destination, Gateway, Host};
 use causeway_steering::{Address, BUCKETS, Bucket, SteerHash, Tables};
 use ipnet::IpNet;
 
-use crate::moves;
+use crate::skew;
 
-/// A gateway's place in the tables: local workers, or a host of the subnet.
+/// A gateway's placement: workers of this host, or another host of the subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Workers of this host: `workers` of them from `first_worker` on.
+    /// Consecutive workers of this host.
     Local {
-        /// Index of the first worker.
         first_worker: u16,
-        /// How many, at least 1.
+        /// The number of workers, at least 1.
         workers: u16,
     },
-    /// A host of the NIC's subnet, at this MAC address once its neighbour entry is resolved.
+    /// A host of the NIC's subnet.
     Remote {
-        /// The MAC address, if known.
+        /// The MAC address, once the neighbour entry is resolved.
         mac: Option<[u8; 6]>,
     },
 }
@@ -52,18 +51,18 @@ impl From<Place> for Gateway {
     }
 }
 
-/// A peering's part of the tables.
+/// The tables of one peering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peering {
     /// The peer's prefixes.
     pub prefixes: Vec<IpNet>,
-    /// For each bucket the gateways that carry it, by index.
+    /// The entry of each bucket.
     pub buckets: Vec<Bucket>,
 }
 
 impl Peering {
-    /// A peering over a cluster: indices of its gateways, in the order that both VPCs share.
-    /// Buckets are dealt in turn, so both sides come to the same table.
+    /// A peering over a cluster: the indices of its gateways, in the order that both VPCs share.
+    /// Buckets are dealt round-robin, so both VPCs get the same table.
     pub fn over(prefixes: Vec<IpNet>, cluster: &[u32]) -> Self {
         let direct = cluster
             .iter()
@@ -75,14 +74,13 @@ impl Peering {
     }
 }
 
-/// The whole of the tables.
+/// All tables of one host.
 #[derive(Clone, Debug)]
 pub struct Steering {
-    /// The NIC's MAC address.
     pub mac: [u8; 6],
     /// The NIC's addresses.
     pub own: HashSet<IpAddr>,
-    /// The hash, whose key both VPCs share.
+    /// The keyed hash; both VPCs share the key.
     pub hash: SteerHash,
     /// Peerings, by index.
     pub peerings: Vec<Peering>,
@@ -90,26 +88,26 @@ pub struct Steering {
     pub gateways: Vec<Place>,
     /// The worker of each inbound SPI.
     pub workers: HashMap<u32, u32>,
-    /// The pause after which a moving bucket goes over.
+    /// The pause after which a moving bucket changes its gateway.
     pub skew: Duration,
-    /// The moment for which a verdict is asked, by [`clock`](causeway_steering::bucket::clock). Only
-    /// moving buckets heed it.
+    /// The time of the verdict, by [`clock`](causeway_steering::bucket::clock). Only the entries of
+    /// moving buckets depend on it.
     pub now: u32,
 }
 
 impl Steering {
-    /// The host's own facts as the program reads them.
+    /// The host's own parameters, as the program reads them.
     pub fn host(&self) -> Host {
         Host {
             hash: self.hash,
-            skew: moves::pause(self.skew),
+            skew: skew::pause(self.skew),
             mac: words(self.mac),
             reserved: [0; 3],
         }
     }
 
-    /// Every prefix that is told apart, and what it stands for. The NIC's own addresses are the
-    /// longest there can be, so they win over a peer's prefix that covers them.
+    /// Every prefix and its owner. The NIC's addresses are the longest possible prefixes, so they
+    /// take precedence over a peer's prefix that covers them.
     pub fn destinations(&self) -> impl Iterator<Item = (IpNet, Destination)> + '_ {
         let own = self.own.iter().map(|&own| (own.into(), Destination::Own));
         let peers = self.peerings.iter().zip(0..).flat_map(|(peering, index)| {
@@ -138,7 +136,7 @@ impl Tables for Steering {
             .map(|(_, destination)| destination)
     }
 
-    /// What the kernel program would say now; unlike there, asking moves no bucket.
+    /// As in the kernel program, except that a lookup moves no bucket.
     fn gateway_of(&self, peering: u32, bucket: u32, host: &Host) -> Option<u32> {
         let peering = self.peerings.get(peering as usize)?;
         let entry = peering.buckets.get(bucket as usize)?;

@@ -1,7 +1,7 @@
-//! AF_XDP sockets as a [`Device`]: for each queue one UMEM, and on it one socket for each worker.
+//! AF_XDP sockets as a [`Device`]: one UMEM for each queue, and on it one socket for each worker.
 //!
-//! A worker receives on all queues, since a flow's queue is the NIC's choice and its worker is
-//! ours, and transmits on one, its home.
+//! A worker receives on all queues, because the NIC chooses the queue of a flow and the XDP program chooses its worker.
+//! A worker transmits on one queue, its transmit queue.
 
 mod bind;
 mod error;
@@ -12,7 +12,8 @@ mod open;
 mod options;
 mod partition;
 mod pool;
-mod port;
+mod rx_socket;
+mod tx_socket;
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -27,35 +28,39 @@ pub use frame::XdpFrame;
 pub use monitor::{Monitor, Stats};
 pub use options::{CopyMode, CopyPreference, FrameSize, OpenOptions};
 
-use crate::{Device, Intake, Level, Occupancy, Waker, wake::sleep_on};
-use port::{Port, Transmitter};
+use crate::{
+    device::{Device, RxCursor},
+    diagnostics::{Diagnostics, Level, Occupancy},
+    wake::{Waker, sleep_on},
+};
+use rx_socket::RxSocket;
+use tx_socket::TxSocket;
 
-/// How long a worker sleeps while the kernel has not finished its transmissions, of which no
-/// descriptor tells.
+/// The longest sleep of a worker while the kernel has not finished its transmissions: no descriptor signals their end.
 const TRANSMIT_POLL: Duration = Duration::from_millis(1);
 
 /// One worker's sockets on the queues of a NIC. Made by [`AfXdp::open`], then moved to the
 /// worker's thread.
 pub struct AfXdp {
     /// By queue.
-    ports: Box<[Port]>,
+    rx: Box<[RxSocket]>,
     /// The queue on which this worker transmits.
-    home: usize,
-    transmitter: Transmitter,
-    /// The port that is asked first for packets in the next round.
-    turn: usize,
+    tx_queue: usize,
+    tx: TxSocket,
+    /// The queue that the next round reads first.
+    first_queue: usize,
     frames: usize,
     waker: Waker,
     monitor: Monitor,
 }
 
 impl AfXdp {
-    /// Each queue and this worker's socket on it, for the XSKMAP.
+    /// The queues and this worker's socket on each of them, for the XSKMAP.
     pub fn sockets(&self) -> impl Iterator<Item = (u32, BorrowedFd<'_>)> {
-        self.ports.iter().map(|port| (port.queue, port.as_fd()))
+        self.rx.iter().map(|rx| (rx.queue, rx.as_fd()))
     }
 
-    /// The mode that is in force, which the kernel chose.
+    /// The copy mode that the kernel chose.
     pub fn copy_mode(&self) -> CopyMode {
         self.monitor.copy_mode()
     }
@@ -65,19 +70,19 @@ impl AfXdp {
         self.monitor.clone()
     }
 
-    /// The port of a frame's queue.
-    fn port_of(&self, frame: &XdpFrame) -> usize {
-        // The ids of one device's ports are consecutive.
-        let index = frame.port.wrapping_sub(self.ports[0].id) as usize;
-        assert!(index < self.ports.len(), "a frame of another device");
-        index
+    /// The queue of a frame.
+    fn queue_of(&self, frame: &XdpFrame) -> usize {
+        // The ids of one device's sockets are consecutive.
+        let queue = frame.socket.wrapping_sub(self.rx[0].id) as usize;
+        assert!(queue < self.rx.len(), "the frame belongs to another device");
+        queue
     }
 
-    /// Moves frames between this worker and the shared rings of its queues; see [`Port::settle`].
-    fn settle(&mut self, must: bool) {
-        for (queue, port) in self.ports.iter_mut().enumerate() {
-            let at_home = (queue == self.home).then_some(&mut self.transmitter);
-            port.settle(at_home, must);
+    /// Moves frames between this worker and the shared rings of its queues; see [`RxSocket::recycle`].
+    fn recycle(&mut self, must_wait: bool) {
+        for (queue, rx) in self.rx.iter_mut().enumerate() {
+            let tx = (queue == self.tx_queue).then_some(&mut self.tx);
+            rx.recycle(tx, must_wait);
         }
         self.monitor.publish_home(self.frames_home());
     }
@@ -88,66 +93,66 @@ impl Device for AfXdp {
 
     fn receive(&mut self, into: &mut Vec<XdpFrame>, max: usize) -> usize {
         let mut count = 0;
-        let queues = self.ports.len();
+        let queues = self.rx.len();
         for offset in 0..queues {
-            let port = &mut self.ports[(self.turn + offset) % queues];
-            count += port.receive(into, max - count);
+            let rx = &mut self.rx[(self.first_queue + offset) % queues];
+            count += rx.receive(into, max - count);
         }
-        self.turn = (self.turn + 1) % queues;
+        self.first_queue = (self.first_queue + 1) % queues;
         count
     }
 
     fn allocate(&mut self) -> Option<XdpFrame> {
-        self.transmitter.allocate()
+        self.tx.allocate()
     }
 
     fn bytes<'a>(&'a self, frame: &'a XdpFrame) -> &'a [u8] {
-        frame.bytes(&self.ports[self.port_of(frame)].pool.umem)
+        frame.bytes(&self.rx[self.queue_of(frame)].pool.umem)
     }
 
     fn room<'a>(&'a self, frame: &'a mut XdpFrame) -> &'a mut [u8] {
-        frame.room(&self.ports[self.port_of(frame)].pool.umem)
+        frame.room(&self.rx[self.queue_of(frame)].pool.umem)
     }
 
     fn set_len(&self, frame: &mut XdpFrame, len: usize) {
-        frame.set_len(&self.ports[self.port_of(frame)].pool.umem, len);
+        frame.set_len(&self.rx[self.queue_of(frame)].pool.umem, len);
     }
 
     fn transmit(&mut self, from: &mut Vec<XdpFrame>) -> usize {
-        self.transmitter.transmit(from)
+        self.tx.transmit(from)
     }
 
     fn release(&mut self, frame: XdpFrame) {
-        let index = self.port_of(&frame);
-        let port = &mut self.ports[index];
-        if port.pool.partition.receives(frame.desc.addr()) {
-            port.release(frame);
+        let queue = self.queue_of(&frame);
+        let rx = &mut self.rx[queue];
+        if rx.pool.partition.receives(frame.desc.addr()) {
+            rx.release(frame);
         } else {
-            self.transmitter.release(frame);
+            self.tx.release(frame);
         }
     }
 
-    fn forsake(&mut self) {
-        self.transmitter.forsake();
+    fn invalidate_pending(&mut self) {
+        self.tx.invalidate_pending();
     }
 
     fn maintain(&mut self) {
-        self.settle(false);
-        self.transmitter.kick();
+        self.recycle(false);
+        self.tx.kick();
     }
 
     fn wait(&mut self, timeout: Duration) {
-        // What this worker holds back would be missing to the others while it sleeps.
-        self.settle(true);
-        self.transmitter.kick();
-        let pending = self.transmitter.waiting() > 0 || self.transmitter.starves();
+        // Other workers may need the frames that this worker would keep during its sleep.
+        self.recycle(true);
+        self.tx.kick();
+        let pending = self.tx.waiting() > 0 || self.tx.is_out_of_frames();
         let timeout = if pending {
             timeout.min(TRANSMIT_POLL)
         } else {
             timeout
         };
-        let ports = self.ports.iter().map(AsFd::as_fd);
-        let mut fds: Vec<PollFd<'_>> = ports
+        let sockets = self.rx.iter().map(AsFd::as_fd);
+        let mut fds: Vec<PollFd<'_>> = sockets
             .chain([self.waker.as_fd()])
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
@@ -159,39 +164,16 @@ impl Device for AfXdp {
         self.waker.clone()
     }
 
-    fn occupancy(&mut self) -> Occupancy {
-        let mut receive = Level::default();
-        let mut fill = Level::default();
-        for port in &mut self.ports {
-            receive += port.unread();
-            fill += port.pool.ready();
-        }
-        Occupancy {
-            receive,
-            fill,
-            transmit: self.transmitter.level(),
-        }
-    }
-
-    fn intake(&mut self, ring: usize) -> Option<Intake> {
-        self.ports.get_mut(ring).map(Port::intake)
-    }
-
-    fn frames_total(&self) -> usize {
-        self.frames
-    }
-
-    fn frames_home(&self) -> usize {
-        let held: usize = self.ports.iter().map(Port::held).sum();
-        self.frames - held - self.transmitter.not_free()
+    fn rx_cursor(&mut self, ring: usize) -> Option<RxCursor> {
+        self.rx.get_mut(ring).map(RxSocket::rx_cursor)
     }
 
     fn drain(&mut self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         loop {
-            self.transmitter.kick();
-            self.settle(true);
-            if self.transmitter.away() == 0 || Instant::now() >= deadline {
+            self.tx.kick();
+            self.recycle(true);
+            if self.tx.in_flight() == 0 || Instant::now() >= deadline {
                 return self.frames_home() == self.frames;
             }
             thread::sleep(TRANSMIT_POLL);
@@ -199,14 +181,38 @@ impl Device for AfXdp {
     }
 }
 
+impl Diagnostics for AfXdp {
+    fn occupancy(&mut self) -> Occupancy {
+        let mut receive = Level::default();
+        let mut fill = Level::default();
+        for rx in &mut self.rx {
+            receive += rx.level();
+            fill += rx.pool.fill_level();
+        }
+        Occupancy {
+            receive,
+            fill,
+            transmit: self.tx.level(),
+        }
+    }
+
+    fn frames_total(&self) -> usize {
+        self.frames
+    }
+
+    fn frames_home(&self) -> usize {
+        let held: usize = self.rx.iter().map(RxSocket::held).sum();
+        self.frames - held - self.tx.not_free()
+    }
+}
+
 impl Drop for AfXdp {
     fn drop(&mut self) {
-        // The frames that receive go on serving the other workers of the queue, those of unread
-        // packets too.
-        for port in &mut self.ports {
-            port.discard();
+        // The other workers of the queue continue to use the receive frames, including those of unread packets.
+        for rx in &mut self.rx {
+            rx.discard();
         }
-        self.settle(true);
+        self.recycle(true);
         self.monitor.close();
     }
 }

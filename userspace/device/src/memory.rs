@@ -1,8 +1,8 @@
-//! A NIC pair in RAM: what one end transmits, the other receives.
+//! A NIC pair in memory: each end receives the packets that the other end transmits.
 //!
-//! It behaves as a kernel's queue does where a worker can tell: packets are copied into the
-//! receiver's own frames, are dropped and counted when the receiver gave none, and a transmitted
-//! frame comes home only by [`Device::maintain`].
+//! To a worker it behaves like a queue of the kernel. Packets are copied into the receiver's own frames. They are
+//! dropped and counted when the receiver has no free frame. A transmitted frame becomes free again only in
+//! [`Device::maintain`].
 
 use std::{
     collections::VecDeque,
@@ -13,9 +13,13 @@ use std::{
     time::Duration,
 };
 
-use crate::{Device, Intake, Level, Occupancy, Waker};
+use crate::{
+    device::{Device, RxCursor},
+    diagnostics::{Diagnostics, Level, Occupancy},
+    wake::Waker,
+};
 
-/// A packet buffer of one [`Memory`] end.
+/// A packet buffer that belongs to one [`Memory`] device.
 #[derive(Debug)]
 pub struct MemoryFrame {
     room: Box<[u8]>,
@@ -23,18 +27,18 @@ pub struct MemoryFrame {
     end: u32,
 }
 
-/// Why packets towards an end did not arrive there.
+/// Packets that were sent to a device and dropped, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// The end had no free frame in its fill ring.
+    /// The device's fill ring was empty.
     pub fill_ring_empty: u64,
-    /// The end had not read its receive ring.
+    /// The device's receive ring was full.
     pub rx_ring_full: u64,
-    /// The packet did not fit into the end's frames.
+    /// The packet was longer than the device's frames.
     pub too_long: u64,
 }
 
-/// The half of an end that its peer reaches.
+/// The state of a device that its peer accesses, too.
 #[derive(Debug)]
 struct Side {
     fill: Vec<MemoryFrame>,
@@ -63,7 +67,7 @@ impl Side {
     }
 }
 
-/// One end of a NIC pair in RAM, made by [`pair`].
+/// One end of a NIC pair in memory, made by [`pair`].
 #[derive(Debug)]
 pub struct Memory {
     id: u32,
@@ -78,11 +82,11 @@ pub struct Memory {
     ring: usize,
 }
 
-/// Two ends joined to each other, each with `frames` frames of `frame_size` bytes and receive and
-/// transmit rings of `ring` frames. Half of an end's frames wait in its fill ring.
+/// Makes two connected devices. Each has `frames` frames of `frame_size` bytes, and receive and transmit rings of
+/// `ring` frames. Half of a device's frames are reserved for receiving.
 ///
 /// # Panics
-/// If the process cannot have two more file descriptors.
+/// If the process cannot open two more file descriptors.
 pub fn pair(frames: usize, frame_size: usize, ring: usize) -> (Memory, Memory) {
     static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
@@ -123,9 +127,8 @@ pub fn pair(frames: usize, frame_size: usize, ring: usize) -> (Memory, Memory) {
 }
 
 impl Memory {
-    /// Transmits one packet, for a test that plays the network on this end. Returns whether this
-    /// end had a frame and a place in its ring; the peer may still lose the packet, which
-    /// [`Memory::losses`] of the peer then tells.
+    /// Transmits one packet, for a test that acts as the network on this end. Returns whether this end had a free frame
+    /// and a free ring entry. The peer may still drop the packet and counts that in its [`Memory::losses`].
     ///
     /// # Panics
     /// If the packet is empty or longer than a frame.
@@ -144,7 +147,7 @@ impl Memory {
         taken == 1
     }
 
-    /// The oldest packet that arrived at this end, for a test that plays the network on it.
+    /// Receives the oldest packet that arrived at this end, for a test that acts as the network on it.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         let mut burst = Vec::with_capacity(1);
         self.receive(&mut burst, 1);
@@ -155,17 +158,17 @@ impl Memory {
         Some(packet)
     }
 
-    /// What was sent to this end and did not arrive.
+    /// Counts of the packets that the peer sent to this end and that were dropped.
     pub fn losses(&self) -> Losses {
         lock(&self.here).losses
     }
 
     fn check(&self, frame: &MemoryFrame) {
-        assert_eq!(frame.end, self.id, "a frame of another device");
+        assert_eq!(frame.end, self.id, "the frame belongs to another device");
     }
 }
 
-/// A panic of the peer's thread leaves nothing half done here: frames move one at a time.
+/// A poisoned lock is usable: frames move one at a time, so a panic of the peer's thread leaves no frame half moved.
 fn lock(side: &Mutex<Side>) -> MutexGuard<'_, Side> {
     side.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -197,7 +200,10 @@ impl Device for Memory {
 
     fn set_len(&self, frame: &mut MemoryFrame, len: usize) {
         self.check(frame);
-        assert!(len <= frame.room.len(), "a packet longer than its frame");
+        assert!(
+            len <= frame.room.len(),
+            "the packet is longer than its frame"
+        );
         frame.len = len;
     }
 
@@ -209,7 +215,7 @@ impl Device for Memory {
         let mut there = lock(&self.there);
         for frame in from.drain(..count) {
             self.check(&frame);
-            assert!(frame.len > 0, "a frame without a packet");
+            assert!(frame.len > 0, "the frame has no packet");
             there.deliver(&frame.room[..frame.len], self.ring);
             self.sent.push(frame);
         }
@@ -219,8 +225,8 @@ impl Device for Memory {
         count
     }
 
-    fn forsake(&mut self) {
-        // What was transmitted is at the peer.
+    fn invalidate_pending(&mut self) {
+        // The peer has every transmitted packet already.
     }
 
     fn release(&mut self, frame: MemoryFrame) {
@@ -231,8 +237,8 @@ impl Device for Memory {
     fn maintain(&mut self) {
         self.free.append(&mut self.sent);
         let mut here = lock(&self.here);
-        // As many as the receive side may hold: what waits unread is part of it, so that an
-        // unread ring cannot take the frames of the transmit side.
+        // Unread packets count towards the receive side's share, so that an unread ring cannot use up the frames of the
+        // transmit side.
         let held = here.fill.len() + here.receive.len();
         let missing = (self.frames / 2).saturating_sub(held);
         let rest = self.free.len() - missing.min(self.free.len());
@@ -255,6 +261,22 @@ impl Device for Memory {
         self.waker.clone()
     }
 
+    fn rx_cursor(&mut self, ring: usize) -> Option<RxCursor> {
+        (ring == 0).then(|| RxCursor {
+            read: self.read,
+            unread: lock(&self.here).receive.len(),
+            unseen: 0,
+        })
+    }
+
+    fn drain(&mut self, _timeout: Duration) -> bool {
+        // Transmission completes at once. A frame that is not home is held by the worker, so waiting would not help.
+        self.maintain();
+        self.frames_home() == self.frames
+    }
+}
+
+impl Diagnostics for Memory {
     fn occupancy(&mut self) -> Occupancy {
         let here = lock(&self.here);
         let level = |entries, room| Level { entries, room };
@@ -265,14 +287,6 @@ impl Device for Memory {
         }
     }
 
-    fn intake(&mut self, ring: usize) -> Option<Intake> {
-        (ring == 0).then(|| Intake {
-            read: self.read,
-            unread: lock(&self.here).receive.len(),
-            unseen: 0,
-        })
-    }
-
     fn frames_total(&self) -> usize {
         self.frames
     }
@@ -280,12 +294,5 @@ impl Device for Memory {
     fn frames_home(&self) -> usize {
         let here = lock(&self.here);
         self.free.len() + here.fill.len() + here.receive.len()
-    }
-
-    fn drain(&mut self, _timeout: Duration) -> bool {
-        // What was sent is complete at once: a frame that is still away is in the worker's hands,
-        // and no waiting would bring it home.
-        self.maintain();
-        self.frames_home() == self.frames
     }
 }

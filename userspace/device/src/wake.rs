@@ -1,4 +1,4 @@
-//! Ending a worker's sleep from another thread.
+//! A handle that ends a worker's sleep from another thread.
 
 use std::{
     io,
@@ -12,34 +12,34 @@ use rustix::{
     io::{read, write},
 };
 
-/// Ends the [`Device::wait`](crate::Device::wait) of one device. A wake that comes while the
-/// worker is awake is kept for its next wait, so none is lost.
+/// Ends [`Device::wait`](crate::Device::wait) of one device. A wake-up during the worker's work takes effect at its
+/// next wait, so no wake-up is lost.
 #[derive(Clone, Debug)]
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
-    /// A waker, for a device that is not of this crate.
+    /// Makes a waker. It is public for devices outside this crate.
     ///
     /// # Errors
-    /// If the process cannot have one more file descriptor.
+    /// If the process cannot open another file descriptor.
     pub fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
         Ok(Self(Arc::new(fd)))
     }
 
-    /// Ends the current wait, or else the next one.
+    /// Ends the current wait, or the next one if the worker is awake.
     pub fn wake(&self) {
-        // The one possible failure is a counter at its maximum, and then a wake is pending.
+        // The only possible failure is a counter at its maximum, and then a wake-up is pending anyway.
         let _ = write(&self.0, &1u64.to_ne_bytes());
     }
 
-    /// Forgets the wakes so far.
+    /// Discards pending wake-ups.
     pub(crate) fn clear(&self) {
-        // EAGAIN when nobody woke, which is the usual case.
+        // EAGAIN means that no wake-up is pending.
         let _ = read(&self.0, &mut [0u8; 8]);
     }
 
-    /// Sleeps on this waker alone.
+    /// Sleeps until this waker wakes or `timeout` expires.
     pub(crate) fn wait(&self, timeout: Duration) {
         sleep_on(&mut [PollFd::new(self, PollFlags::IN)], timeout);
         self.clear();
@@ -52,12 +52,12 @@ impl AsFd for Waker {
     }
 }
 
-/// `poll(2)` until one of `fds` is ready, a signal arrives or the time is over.
+/// Sleeps in `poll(2)` until one of `fds` is ready, a signal arrives or `timeout` expires.
 pub(crate) fn sleep_on(fds: &mut [PollFd<'_>], timeout: Duration) {
-    // A time beyond what the kernel's clock holds is for ever, which is what poll makes of None.
+    // A timeout that Timespec cannot represent means no timeout, which is None for poll.
     let timeout = Timespec::try_from(timeout).ok();
-    // EINTR ends the sleep early and the caller looks again anyway; other errors cannot arise
-    // from descriptors that the caller holds.
+    // EINTR ends the sleep early, and the caller checks its queues again anyway. Open descriptors cause no other
+    // error.
     let _ = poll(fds, timeout.as_ref());
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wake_before_the_wait_is_kept_and_then_forgotten() {
+    fn a_wake_up_before_the_wait_ends_exactly_one_wait() {
         let waker = Waker::new().unwrap();
         waker.wake();
         waker.wake();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wake_from_another_thread_ends_the_wait() {
+    fn a_wake_up_from_another_thread_ends_the_wait() {
         let waker = Waker::new().unwrap();
         let remote = waker.clone();
         let start = Instant::now();

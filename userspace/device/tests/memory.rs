@@ -1,8 +1,8 @@
-//! Law 1 over the NIC pair in memory: after a drain every frame is home, whatever came before.
+//! Law 1 over the NIC pair in memory: after a drain every frame is home, regardless of the operations before it.
 
 use std::{collections::VecDeque, thread, time::Duration};
 
-use causeway_device::{Arrived, Device, Memory, MemoryFrame, memory};
+use causeway_device::{Device, Diagnostics, Memory, MemoryFrame, RxWatermark, memory};
 use proptest::prelude::*;
 
 const FRAMES: usize = 24;
@@ -34,7 +34,7 @@ fn operation() -> impl Strategy<Value = (bool, Operation)> {
     (any::<bool>(), operation)
 }
 
-/// One end, the frames that its worker holds, and what a perfect network would hold.
+/// One end, the frames that its worker holds, and counts of the packets sent and received.
 struct End {
     device: Memory,
     received: VecDeque<MemoryFrame>,
@@ -122,8 +122,8 @@ proptest! {
         for (second, operation) in &operations {
             let end = &mut ends[usize::from(*second)];
             end.apply(operation);
-            let hands = end.received.len() + end.allocated.len();
-            prop_assert!(end.device.frames_home() + hands <= FRAMES);
+            let held = end.received.len() + end.allocated.len();
+            prop_assert!(end.device.frames_home() + held <= FRAMES);
         }
         for end in &mut ends {
             end.finish();
@@ -131,7 +131,7 @@ proptest! {
             prop_assert_eq!(end.device.frames_home(), FRAMES);
             prop_assert_eq!(end.device.frames_total(), FRAMES);
         }
-        // Law 2 on the wire: what was transmitted arrived, or is counted as lost by a reason.
+        // Law 2 on the wire: each transmitted packet arrived, or is counted as lost by a reason.
         for (from, to) in [(0, 1), (1, 0)] {
             let losses = ends[to].device.losses();
             let lost = losses.fill_ring_empty + losses.rx_ring_full + losses.too_long;
@@ -158,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn a_frame_that_is_not_given_back_is_missed() {
+fn a_drain_fails_while_the_worker_holds_a_frame() {
     let (mut a, _b) = memory::pair(FRAMES, 64, RING);
     let frame = a.allocate().unwrap();
     assert!(!a.drain(Duration::ZERO));
@@ -168,7 +168,7 @@ fn a_frame_that_is_not_given_back_is_missed() {
 }
 
 #[test]
-fn a_receiver_that_does_not_read_loses_packets_and_counts_them() {
+fn packets_for_a_full_receive_ring_are_dropped_and_counted() {
     let (mut a, b) = memory::pair(FRAMES, 64, RING);
     for _ in 0..RING + 3 {
         assert!(a.inject(b"packet"));
@@ -177,7 +177,7 @@ fn a_receiver_that_does_not_read_loses_packets_and_counts_them() {
 }
 
 #[test]
-fn unread_packets_leave_the_transmit_side_its_frames() {
+fn unread_packets_do_not_use_up_transmit_frames() {
     let (mut a, mut b) = memory::pair(FRAMES, 64, RING);
     for _ in 0..RING {
         assert!(a.inject(b"packet"));
@@ -188,7 +188,7 @@ fn unread_packets_leave_the_transmit_side_its_frames() {
 }
 
 #[test]
-#[should_panic(expected = "a frame of another device")]
+#[should_panic(expected = "the frame belongs to another device")]
 fn a_frame_of_the_peer_is_refused() {
     let (mut a, mut b) = memory::pair(FRAMES, 64, RING);
     let frame = b.allocate().unwrap();
@@ -215,7 +215,7 @@ fn a_sleeping_worker_is_woken_by_a_packet_and_by_its_waker() {
 }
 
 #[test]
-fn what_had_arrived_is_read_whatever_comes_after_it() {
+fn the_watermark_is_read_while_later_packets_are_unread() {
     let (mut device, mut wire) = memory::pair(FRAMES, 64, RING);
     let read = |device: &mut Memory| {
         let mut burst = Vec::with_capacity(1);
@@ -227,12 +227,12 @@ fn what_had_arrived_is_read_whatever_comes_after_it() {
         assert!(wire.inject(&[7]));
     }
     read(&mut device);
-    let mut arrived = Arrived::at(&mut device);
-    assert!(!arrived.is_read(&mut device), "two are left");
+    let mut watermark = RxWatermark::at(&mut device);
+    assert!(!watermark.is_read(&mut device), "two packets are unread");
     for left in [1, 0] {
         assert!(wire.inject(&[7]));
         read(&mut device);
-        assert_eq!(arrived.is_read(&mut device), left == 0);
+        assert_eq!(watermark.is_read(&mut device), left == 0);
     }
-    assert_eq!(device.occupancy().receive.entries, 2, "what came later");
+    assert_eq!(device.occupancy().receive.entries, 2, "the later packets");
 }

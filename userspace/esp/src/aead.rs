@@ -1,31 +1,29 @@
-//! The AEAD calls: a nonce is consumed by sealing, a candidate becomes authentic by opening.
+//! The AEAD calls. Sealing consumes a nonce; opening turns a candidate number into an authentic one.
 
 use aes_gcm::aead::Error;
 use zeroize::Zeroizing;
 
-use crate::key::{Key, SALT_LEN};
+use crate::key::Key;
 use crate::sequence::Nonce;
 use crate::spi::Spi;
 use crate::window::Candidate;
-use backend::{Keyed, keyed};
-use fastest::Split;
+use crate::wire::{ICV_LEN, IV_LEN, NONCE_LEN, SALT_LEN};
+use backend::keyed_cipher;
+use fastest::BackendsByLength;
+use keyed_cipher::KeyedCipher;
 
 pub use backend::{Available, Backend, BackendChoice, BackendMissing};
+pub(crate) use direction::Direction;
 
 mod aws_lc;
 mod backend;
+mod direction;
 mod fastest;
 mod ipsec_mb;
+mod keyed_cipher;
 mod rustcrypto;
 
-/// Length of the explicit IV in bytes (RFC 4106 section 3.1, RFC 7634 section 2).
-pub(crate) const IV_LEN: usize = 8;
-/// Length of the ICV in bytes (RFC 8221 section 5 asks for the full 16).
-pub(crate) const ICV_LEN: usize = 16;
-/// Length of the AEAD's nonce in bytes: salt and IV.
-const NONCE_LEN: usize = SALT_LEN + IV_LEN;
-
-/// A number whose packet carried a valid ICV. Only [`Aead::open`] makes one.
+/// The sequence number of a packet with a valid ICV. Only [`Aead::open`] creates one.
 pub(crate) struct Authentic(Candidate);
 
 impl Authentic {
@@ -33,55 +31,53 @@ impl Authentic {
         self.0.number()
     }
 
-    /// For tests and benches of the window alone.
+    /// Skips verification, for tests and benchmarks of the window alone.
     #[cfg(any(test, feature = "pieces"))]
     pub(crate) fn assume(candidate: Candidate) -> Authentic {
         Authentic(candidate)
     }
 }
 
-/// A packet whose ICV is not valid.
-pub(crate) struct Forged;
+/// The ICV of a packet is not valid.
+pub(crate) struct InvalidIcv;
 
-/// What an SA does with its key.
-#[derive(Clone, Copy)]
-pub(crate) enum Way {
-    Seal,
-    Open,
-}
-
-/// A keyed cipher with its salt, all of it wiped when dropped.
+/// An SA's keyed cipher with its salt. Both are wiped when dropped.
 pub(crate) struct Aead {
-    /// Who serves plaintexts up to so many bytes, in rising order; mostly nobody but `longest`.
-    shorter: Box<[(usize, Box<dyn Keyed>)]>,
-    longest: Box<dyn Keyed>,
+    /// Length limits in bytes, ascending, each with the backend for plaintexts up to that limit.
+    /// Usually empty, because one backend is the fastest at every length.
+    shorter: Box<[(usize, Box<dyn KeyedCipher>)]>,
+    longest: Box<dyn KeyedCipher>,
     salt: Zeroizing<[u8; SALT_LEN]>,
     esn: bool,
 }
 
 impl Aead {
-    pub(crate) fn new(key: &Key, esn: bool, choice: BackendChoice, way: Way) -> Aead {
+    pub(crate) fn new(key: &Key, esn: bool, choice: BackendChoice, direction: Direction) -> Aead {
         match choice {
-            BackendChoice::Auto => Aead::split(key, esn, fastest::fastest(key.cipher(), way)),
-            BackendChoice::Only(backend) => Aead::split(key, esn, &Split::only(backend)),
+            BackendChoice::Auto => {
+                Aead::with_backends(key, esn, fastest::fastest(key.cipher(), direction))
+            }
+            BackendChoice::Only(backend) => {
+                Aead::with_backends(key, esn, &BackendsByLength::only(backend))
+            }
         }
     }
 
-    fn split(key: &Key, esn: bool, split: &Split) -> Aead {
-        let keyed = |backend| keyed(backend, key.cipher(), key.secret());
-        let shorter = split.shorter.iter();
+    fn with_backends(key: &Key, esn: bool, backends: &BackendsByLength) -> Aead {
+        let keyed = |backend| keyed_cipher(backend, key.cipher(), key.secret());
+        let shorter = backends.shorter.iter();
         Aead {
             shorter: shorter
                 .map(|&(limit, backend)| (limit, keyed(backend)))
                 .collect(),
-            longest: keyed(split.longest),
+            longest: keyed(backends.longest),
             salt: key.salt(),
             esn,
         }
     }
 
-    /// Encrypts `plaintext` into `ciphertext` (of equal length) in one pass and writes the ICV. The IV is the
-    /// sequence number.
+    /// Encrypts `plaintext` into `ciphertext` (of equal length) in one pass and writes the ICV. The IV is
+    /// the sequence number.
     #[inline]
     pub(crate) fn seal(
         &self,
@@ -99,7 +95,7 @@ impl Aead {
     }
 
     /// Verifies the ICV and then decrypts `ciphertext` into `plaintext` (of equal length).
-    /// Unless the ICV is valid, `plaintext` stays as it was or is zeroed.
+    /// If the ICV is not valid, `plaintext` is unchanged or zeroed.
     #[inline]
     pub(crate) fn open(
         &self,
@@ -109,22 +105,22 @@ impl Aead {
         ciphertext: &[u8],
         icv: &[u8; ICV_LEN],
         plaintext: &mut [u8],
-    ) -> Result<Authentic, Forged> {
+    ) -> Result<Authentic, InvalidIcv> {
         let aad = Aad::new(spi, candidate.number(), self.esn);
         self.keyed(ciphertext.len())
             .decrypt(&self.nonce(iv), aad.bytes(), ciphertext, icv, plaintext)
-            .map_err(|_| Forged)?;
+            .map_err(|_| InvalidIcv)?;
         Ok(Authentic(candidate))
     }
 
-    /// Fetches ahead what every packet takes of the key.
+    /// Prefetches the part of the key that every packet reads.
     #[inline]
     pub(crate) fn fetch(&self) {
         self.longest.fetch();
     }
 
     #[inline]
-    fn keyed(&self, len: usize) -> &dyn Keyed {
+    fn keyed(&self, len: usize) -> &dyn KeyedCipher {
         for (limit, keyed) in &self.shorter {
             if len <= *limit {
                 return &**keyed;
@@ -142,8 +138,8 @@ impl Aead {
     }
 }
 
-/// What the ICV covers beside the ciphertext: the SPI and the 64-bit number, without ESN the SPI and
-/// the 32-bit number (RFC 4106 section 5, RFC 7634 section 2.1).
+/// Additional authenticated data: the SPI and the 64-bit sequence number. Without ESN the number has 32
+/// bits (RFC 4106 section 5, RFC 7634 section 2.1).
 struct Aad {
     bytes: [u8; 12],
     len: usize,

@@ -1,11 +1,12 @@
 //! Bursts: many packets in one call.
 //!
-//! A packet comes from a NIC and lies beyond the cache, and so does the frame that it goes to. One by one, the
-//! cipher waits for both. Worse, it waits for the trailer that was just stored behind the packet, since a wide load
-//! cannot be served from a narrow store that is still on its way, and stores go in order: that one waits until all of
-//! the packet before is written out. So a burst to seal goes through group by group, each in two steps: headers and trailers
-//! of all, then the ciphers of all, while the first lines of the next group are fetched. A burst to open goes packet
-//! by packet: what is looked at when it is decrypted decides nothing that the next cipher waits for. Measured:
+//! A received packet and its destination frame are usually not in the cache. If packets are sealed one at a time, the
+//! cipher waits for both. It also waits for the trailer that was just stored behind the packet: a wide load cannot be
+//! forwarded from a narrow pending store, and stores complete in order, after the whole previous packet.
+//!
+//! A burst to seal is therefore processed in groups, each in two steps. The first step writes headers and trailers of
+//! all packets. The second step encrypts all packets, and prefetches the first cache lines of the next group. A burst
+//! to open is processed packet by packet, because no check after decryption delays the next cipher. Measurements:
 //! docs/performance.md.
 
 use std::ops::Range;
@@ -16,25 +17,25 @@ use causeway_ipsec_mb::{prefetch, prefetch_write};
 use crate::open::{InboundSa, OpenError, Opened};
 use crate::seal::{OutboundSa, Prepared, SealError};
 
-/// Packets of a group. Frames begin at the same place of a page, so all their first lines compete for the
-/// same few places of the nearest cache, which has eight on the CPUs of today: a packet takes two.
+/// Packets per group. Frames start at the same offset of a page, so their first lines share one set of the L1
+/// cache. The set has eight ways on current CPUs, and a packet uses two.
 const GROUP: usize = 4;
 
 /// Packets to seal.
 pub trait SealBurst {
-    /// Whether several SAs seal them, and not the first one alone: a burst of either kind is compiled for itself.
+    /// True if several SAs seal the burst, false if only the first one does. Each case is compiled separately.
     const MIXED: bool = false;
 
-    /// Which of the SAs seals the n-th packet.
+    /// The index of the SA that seals the n-th packet.
     #[inline]
     fn sa(&self, _n: usize) -> usize {
         0
     }
 
-    /// The n-th packet, from 0: what [`OutboundSa::seal`] takes.
+    /// The n-th packet, from 0: the arguments of [`OutboundSa::seal`].
     fn packet(&mut self, n: usize) -> ToSeal<'_>;
 
-    /// Fetches the n-th packet's memory ahead, and what is written to: their first lines, and that behind the packet.
+    /// Prefetches the first cache line of the n-th packet and of its output, and the line behind the packet.
     #[inline]
     fn fetch(&mut self, n: usize) {
         let ToSeal { frame, len, out } = self.packet(n);
@@ -43,44 +44,44 @@ pub trait SealBurst {
         prefetch_write(out);
     }
 
-    /// Takes what [`OutboundSa::seal`] returns for the n-th packet. Called once for each.
+    /// Receives the result of [`OutboundSa::seal`] for the n-th packet. Called once per packet.
     fn sealed(&mut self, n: usize, result: Result<usize, SealError>);
 }
 
 /// A packet to seal.
 pub struct ToSeal<'a> {
-    /// The inner packet, and room behind it.
+    /// The inner packet, with [`TAIL_ROOM`](crate::TAIL_ROOM) behind it.
     pub frame: &'a mut [u8],
-    /// Its length in bytes.
+    /// Length of the inner packet in bytes.
     pub len: usize,
-    /// Where the outer packet goes.
+    /// The output buffer for the outer packet.
     pub out: &'a mut [u8],
 }
 
-/// Packets to open by one SA.
+/// Packets that one SA opens.
 pub trait OpenBurst {
-    /// The n-th packet, from 0: what [`InboundSa::open`] takes.
+    /// The n-th packet, from 0: the arguments of [`InboundSa::open`].
     fn packet(&mut self, n: usize) -> ToOpen<'_>;
 
-    /// Fetches the first lines of the n-th packet ahead, if there is one, and of what is written to.
+    /// Prefetches the first cache lines of the n-th packet, if it exists, and of its output.
     fn fetch(&mut self, n: usize);
 
-    /// Takes what [`InboundSa::open`] returns for the n-th packet. Called once for each.
+    /// Receives the result of [`InboundSa::open`] for the n-th packet. Called once per packet.
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>);
 }
 
 /// A packet to open.
 pub struct ToOpen<'a> {
-    /// The packet from its ESP header on.
+    /// The packet, starting at its ESP header.
     pub esp: &'a [u8],
-    /// The TOS byte of the header it came in.
+    /// The TOS byte of the outer header.
     pub outer_tos: u8,
-    /// Where the inner packet goes.
+    /// The output buffer for the inner packet.
     pub out: &'a mut [u8],
 }
 
-/// Seals `count` packets, each as [`OutboundSa::seal`] would by that of `sas` which is its, in their order: those of an SA
-/// get its numbers in it.
+/// Seals `count` packets, each like [`OutboundSa::seal`] with the SA at [`SealBurst::sa`]. The packets of one SA get
+/// sequence numbers in their order.
 #[inline(always)]
 pub fn seal_burst<S: AsMut<OutboundSa>, P: SealBurst>(
     sas: &mut [S],
@@ -88,31 +89,31 @@ pub fn seal_burst<S: AsMut<OutboundSa>, P: SealBurst>(
     packets: &mut P,
 ) {
     let mut prepared = [const { None::<Prepared> }; GROUP];
-    // The SAs that prepared them, whose numbers must not meet another one's key.
-    let mut whose = [0; GROUP];
+    // The SA that prepared each packet: a nonce must not be used with the key of another SA.
+    let mut sa_of = [0; GROUP];
     for n in 0..count.min(GROUP) {
         fetch_key(sas, n, packets);
     }
     for first in (0..count).step_by(GROUP) {
         let group = first..count.min(first + GROUP);
-        for ((n, slot), whose) in group.clone().zip(&mut prepared).zip(&mut whose) {
+        for ((n, slot), sa_index) in group.clone().zip(&mut prepared).zip(&mut sa_of) {
             if P::MIXED {
-                *whose = packets.sa(n);
+                *sa_index = packets.sa(n);
             }
-            let sa = if P::MIXED { *whose } else { 0 };
+            let sa = if P::MIXED { *sa_index } else { 0 };
             let ToSeal { frame, len, out } = packets.packet(n);
             match sas[sa].as_mut().prepare(frame, len, out) {
                 Ok(ready) => *slot = Some(ready),
                 Err(error) => packets.sealed(n, Err(error)),
             }
         }
-        for ((n, slot), whose) in group.zip(&mut prepared).zip(&whose) {
+        for ((n, slot), sa_index) in group.zip(&mut prepared).zip(&sa_of) {
             if n + GROUP < count {
                 packets.fetch(n + GROUP);
                 fetch_key(sas, n + GROUP, packets);
             }
             if let Some(ready) = slot.take() {
-                let sa = if P::MIXED { *whose } else { 0 };
+                let sa = if P::MIXED { *sa_index } else { 0 };
                 let ToSeal { frame, out, .. } = packets.packet(n);
                 let result = sas[sa].as_mut().finish(ready, frame, out);
                 packets.sealed(n, result);
@@ -121,7 +122,7 @@ pub fn seal_burst<S: AsMut<OutboundSa>, P: SealBurst>(
     }
 }
 
-/// Fetches the n-th packet's key ahead, where SAs are mixed, unless the one before it has done so.
+/// Prefetches the n-th packet's key in a mixed burst, unless the previous packet has the same key.
 #[inline(always)]
 fn fetch_key<S: AsMut<OutboundSa>, P: SealBurst>(sas: &mut [S], n: usize, packets: &P) {
     if P::MIXED && (n == 0 || packets.sa(n - 1) != packets.sa(n)) {
@@ -130,7 +131,7 @@ fn fetch_key<S: AsMut<OutboundSa>, P: SealBurst>(sas: &mut [S], n: usize, packet
 }
 
 impl OutboundSa {
-    /// Seals `count` packets by this SA alone, each as [`OutboundSa::seal`] would, with numbers in their order.
+    /// Seals `count` packets with this SA, each like [`OutboundSa::seal`], with sequence numbers in their order.
     pub fn seal_burst(&mut self, count: usize, packets: &mut impl SealBurst) {
         seal_burst(slice::from_mut(self), count, packets);
     }
@@ -144,11 +145,11 @@ impl AsMut<OutboundSa> for OutboundSa {
 }
 
 impl InboundSa {
-    /// Opens these packets, each as [`InboundSa::open`] would, in their order: the window has moved past one
-    /// packet before it is asked about the next, so a duplicate in the same burst is refused.
+    /// Opens the packets of `range` in order, each like [`InboundSa::open`]. The window advances between two
+    /// packets, so a duplicate in the same burst is refused.
     #[inline]
-    pub fn open_burst(&mut self, these: Range<usize>, packets: &mut impl OpenBurst) {
-        for n in these {
+    pub fn open_burst(&mut self, range: Range<usize>, packets: &mut impl OpenBurst) {
+        for n in range {
             packets.fetch(n + GROUP);
             let ToOpen {
                 esp,

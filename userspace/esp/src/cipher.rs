@@ -1,9 +1,9 @@
-//! The names of the AEADs.
+//! The ciphers of ESP.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::key::SALT_LEN;
+use crate::wire::SALT_LEN;
 
 /// An AEAD for ESP, always with a 4-octet salt, an 8-octet IV and a 16-octet ICV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,14 +17,14 @@ pub enum Cipher {
 }
 
 impl Cipher {
-    /// Every cipher, for menus and tests.
+    /// Every supported cipher.
     pub const ALL: [Cipher; 3] = [
         Cipher::Aes128Gcm,
         Cipher::Aes256Gcm,
         Cipher::ChaCha20Poly1305,
     ];
 
-    /// The name in configuration and key files.
+    /// The cipher's name in configuration and key files.
     pub const fn name(self) -> &'static str {
         match self {
             Cipher::Aes128Gcm => "aes-128-gcm",
@@ -65,7 +65,7 @@ impl FromStr for Cipher {
     }
 }
 
-/// A name that is no cipher's; holds the name.
+/// The given name is not the name of a cipher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected the cipher aes-128-gcm, aes-256-gcm or chacha20-poly1305, got {0:?}")]
 pub struct UnknownCipher(pub String);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back_and_listed_in_the_error() {
+    fn names_parse_and_the_error_lists_them() {
         let error = "aes-192-gcm".parse::<Cipher>().unwrap_err().to_string();
         assert!(error.contains("\"aes-192-gcm\""));
         for cipher in Cipher::ALL {

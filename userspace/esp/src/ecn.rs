@@ -1,7 +1,6 @@
 //! Explicit congestion notification across the tunnel (RFC 6040).
 //!
-//! The way in needs no code of its own: the outer header copies the inner field (section 4.1, normal
-//! mode).
+//! Encapsulation needs no code here: the outer header copies the inner field (section 4.1, normal mode).
 
 /// The ECN bits of a TOS byte.
 const MASK: u8 = 0b11;
@@ -10,9 +9,9 @@ const ECT_1: u8 = 0b01;
 const ECT_0: u8 = 0b10;
 const CE: u8 = 0b11;
 
-/// The inner TOS byte after decapsulation (RFC 6040 section 4.2, figure 4): the DSCP stays, the ECN
-/// fields combine. `None` for congestion experienced over an inner packet that is not ECN-capable:
-/// only a drop can tell its sender.
+/// The inner TOS byte after decapsulation (RFC 6040 section 4.2, figure 4): the DSCP is kept, the ECN fields
+/// are combined. `None` for an outer CE over an inner packet that is not ECN-capable. Only a drop signals
+/// congestion to the sender of such a packet.
 #[inline]
 pub(crate) fn decapsulate(inner_tos: u8, outer_tos: u8) -> Option<u8> {
     let ecn = match (inner_tos & MASK, outer_tos & MASK) {
@@ -29,7 +28,7 @@ pub(crate) fn decapsulate(inner_tos: u8, outer_tos: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
-    /// RFC 6040 figure 4, all sixteen cells: rows are the inner field, columns the outer one, in
+    /// RFC 6040 figure 4, all sixteen cells: rows are the inner field, columns the outer field, in
     /// the order Not-ECT, ECT(0), ECT(1), CE.
     /// Standard: ecn-out, ecn-not-ect
     #[test]
@@ -52,7 +51,7 @@ mod tests {
                 assert_eq!(
                     decapsulate(dscp | inner, outer),
                     expected.map(|ecn| dscp | ecn),
-                    "the DSCP is the inner one (RFC 2983, uniform only for ECN)"
+                    "the inner DSCP is kept (RFC 2983, uniform only for ECN)"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! The inner IP header: what ESP reads of it and the one field it changes.
+//! The inner IP header: the fields that ESP reads, and the TOS byte, which it changes.
 
 /// Length of an IPv4 header without options, in bytes.
 pub(crate) const IPV4_LEN: usize = 20;
@@ -23,7 +23,7 @@ impl Family {
     }
 }
 
-/// The fields of an inner header that the tunnel looks at.
+/// The fields of an inner header that ESP reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inner {
     pub(crate) family: Family,
@@ -31,12 +31,12 @@ pub(crate) struct Inner {
     pub(crate) len: usize,
     /// DSCP and ECN: IPv4's TOS byte, IPv6's traffic class.
     pub(crate) tos: u8,
-    /// Always so for IPv6, which no router fragments (RFC 8200 section 5).
+    /// True for every IPv6 packet, because routers do not fragment them (RFC 8200 section 5).
     pub(crate) dont_fragment: bool,
 }
 
-/// Reads the IP packet at the start of `bytes`, behind which other bytes may follow. `None` if its
-/// header is malformed or it does not fit into `bytes`.
+/// Parses the IP packet at the start of `bytes`; other bytes may follow it. `None` if the header is malformed
+/// or the packet does not fit into `bytes`.
 #[inline]
 pub(crate) fn parse(bytes: &[u8]) -> Option<Inner> {
     let header: &[u8; IPV4_LEN] = bytes.first_chunk()?;
@@ -47,8 +47,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Inner> {
     let len = usize::from(u16::from_be_bytes([header[2], header[3]]));
     let well_formed =
         header[0] >> 4 == 4 && header_len >= IPV4_LEN && header_len <= len && len <= bytes.len();
-    // No `then_some` here and no `ok_or` in the callers: the value would travel through memory in
-    // pieces and be read back across them, which costs a packet some 10 ns.
+    // No `then_some` here and no `ok_or` in the callers: the value would be stored in parts and loaded as a
+    // whole, and that stall costs about 10 ns per packet.
     if !well_formed {
         return None;
     }
@@ -60,8 +60,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Inner> {
     })
 }
 
-/// A payload length of 0 is a packet without payload; the jumbograms of RFC 2675 that it may also
-/// announce are longer than any frame.
+/// A payload length of 0 means no payload. It may also announce a jumbogram (RFC 2675), which fits into no
+/// frame.
 #[inline]
 fn parse_ipv6(bytes: &[u8]) -> Option<Inner> {
     let header: &[u8; IPV6_LEN] = bytes.first_chunk()?;
@@ -77,7 +77,7 @@ fn parse_ipv6(bytes: &[u8]) -> Option<Inner> {
     })
 }
 
-/// Sets DSCP and ECN. `packet` is one that [`parse`] accepted.
+/// Sets DSCP and ECN of a packet that [`parse`] accepted.
 pub(crate) fn set_tos(packet: &mut [u8], tos: u8) {
     if packet[0] >> 4 == 6 {
         packet[0] = 6 << 4 | tos >> 4;
@@ -87,7 +87,7 @@ pub(crate) fn set_tos(packet: &mut [u8], tos: u8) {
     let old = u16::from_be_bytes([packet[0], packet[1]]);
     packet[1] = tos;
     let new = u16::from_be_bytes([packet[0], packet[1]]);
-    // By the difference, RFC 1624 equation 3: a broken checksum stays broken.
+    // An incremental update, RFC 1624 equation 3: an invalid checksum stays invalid.
     let checksum = u16::from_be_bytes([packet[10], packet[11]]);
     let sum = fold(u32::from(!checksum) + u32::from(!old) + u32::from(new));
     packet[10..12].copy_from_slice(&(!sum).to_be_bytes());
@@ -114,10 +114,10 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// RFC 1624: a header whose checksum was right is right after the change, for every
-        /// header and TOS; a wrong one stays wrong.
+        /// RFC 1624: for every header and TOS, a valid checksum stays valid and an invalid checksum stays
+        /// invalid.
         #[test]
-        fn the_checksum_stays_right(
+        fn setting_the_tos_keeps_the_checksum_valid(
             mut header in prop::array::uniform20(any::<u8>()),
             tos: u8,
         ) {
@@ -135,10 +135,9 @@ mod tests {
             prop_assert_eq!(fold(sum(&header)), wrong);
         }
 
-        /// RFC 8200 section 3: the traffic class lies across two bytes, between version and
-        /// flow label.
+        /// RFC 8200 section 3: the traffic class spans two bytes, between version and flow label.
         #[test]
-        fn the_traffic_class_is_set_alone(
+        fn setting_the_traffic_class_changes_no_other_field(
             mut packet in prop::collection::vec(any::<u8>(), 40..60),
             tos: u8,
         ) {

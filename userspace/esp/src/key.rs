@@ -1,26 +1,24 @@
-//! Keying material, wiped when dropped and never shown.
+//! Keying material, wiped when dropped and never printed.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use crate::cipher::Cipher;
+use crate::wire::SALT_LEN;
 
-/// Length of the salt at the end of the keying material, in bytes.
-pub(crate) const SALT_LEN: usize = 4;
-
-/// A cipher with its key and salt. Wiped when dropped; on the heap, so that moving it leaves no
-/// copy behind.
+/// A cipher with its key and salt. Both are wiped when dropped. They are on the heap, so that a move leaves no
+/// copy of them.
 pub struct Key {
     cipher: Cipher,
     material: Zeroizing<Box<[u8]>>,
 }
 
 impl Key {
-    /// Takes a copy of `material`: the key, then 4 bytes of salt.
+    /// Copies `material`: the key, then 4 bytes of salt.
     ///
     /// # Errors
-    /// [`KeyError`] if its length is not [`Cipher::key_len`].
+    /// [`KeyError`] if the length is not [`Cipher::key_len`].
     pub fn new(cipher: Cipher, material: &[u8]) -> Result<Key, KeyError> {
         if material.len() != cipher.key_len() {
             return Err(KeyError {
@@ -34,7 +32,7 @@ impl Key {
         })
     }
 
-    /// The cipher that this key is for.
+    /// The cipher that uses this key.
     pub fn cipher(&self) -> Cipher {
         self.cipher
     }
@@ -56,13 +54,13 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Keying material of the wrong length. Tells lengths, never bytes.
+/// Keying material has the wrong length. The error holds lengths, never key bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {} bytes for {cipher} (the key and 4 bytes of salt), got {actual}", .cipher.key_len())]
 pub struct KeyError {
-    /// The cipher that the key was meant for.
+    /// The cipher that determines the expected length.
     pub cipher: Cipher,
-    /// The length that came, in bytes.
+    /// The length of the given material in bytes.
     pub actual: usize,
 }
 
@@ -71,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_length_is_told_without_the_bytes() {
+    fn the_length_error_contains_no_key_bytes() {
         for cipher in Cipher::ALL {
             let error = Key::new(cipher, &[0xab; 19]).unwrap_err().to_string();
             assert!(error.contains(&format!("expected {} bytes", cipher.key_len())));
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_byte() {
+    fn debug_prints_no_key_bytes() {
         let key = Key::new(Cipher::Aes128Gcm, &[0xab; 20]).unwrap();
         assert_eq!(format!("{key:?}"), "Key(aes-128-gcm, redacted)");
     }

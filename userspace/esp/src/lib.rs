@@ -1,25 +1,31 @@
-//! ESP in tunnel mode (RFC 4303) as pure functions over byte slices: no I/O, no allocation per
-//! packet, no `unsafe`, and a clock only to find the fastest backend ([`BackendChoice::Auto`]).
+//! ESP in tunnel mode (RFC 4303) as pure functions over byte slices.
 //!
-//! # The order of things
+//! The crate does no I/O, allocates nothing per packet and contains no `unsafe`. It reads a clock only to
+//! measure the fastest backend ([`BackendChoice::Auto`]).
+//!
+//! # Steps of a packet
 //!
 //! Sending, [`OutboundSa::seal`]:
-//! 1. the inner packet, IPv4 or IPv6, is measured and held against the SA's [`Lifetime`]
-//!    ([`SealError`] names what does not fit),
-//! 2. [`Sequence::issue`] gives a [`Nonce`], which can be used once because it is consumed,
-//! 3. padding and next header are written behind the inner packet, in its own frame,
-//! 4. the AEAD reads that frame and writes the other one: encryption is the copy,
-//! 5. the outer header, IPv4 or IPv6, comes ready from the SA; only length, identification, TOS, DF and checksum change.
+//! 1. The inner packet, IPv4 or IPv6, is parsed and checked against the SA's [`Lifetime`]. Each refusal is
+//!    a [`SealError`].
+//! 2. [`Sequence::issue`] returns a [`Nonce`]. Encryption consumes the nonce, so it is used once.
+//! 3. Padding and next header are written behind the inner packet, in the source frame.
+//! 4. The AEAD reads the source frame and writes the destination frame: encryption is the copy.
+//! 5. The outer header, IPv4 or IPv6, is copied from the SA's template. Only length, identification, TOS,
+//!    DF and checksum change per packet.
 //!
 //! Receiving, [`InboundSa::open`], in the order of RFC 4303 section 3.4:
-//! 1. the replay window infers the 64-bit number and checks it: a *candidate*,
-//! 2. the AEAD verifies the ICV and only then decrypts; it takes the candidate and gives it back as *authentic*,
-//! 3. the window advances, which takes the authentic number: it cannot move on a forged packet,
-//! 4. padding, next header and inner length are inspected, the ECN fields combined (RFC 6040).
+//! 1. The replay window infers the 64-bit sequence number and checks it. The result is a *candidate*.
+//! 2. The AEAD verifies the ICV and only then decrypts. It consumes the candidate and returns an
+//!    *authentic* number.
+//! 3. The window advances. It accepts only an authentic number, so a forged packet cannot move it.
+//! 4. Padding, next header and inner length are checked, and the ECN fields are combined (RFC 6040).
 //!
-//! Extended sequence numbers (ESN) are on unless the SA says otherwise. The 8-octet IV is the sequence
-//! number, with ESN or without, so one counter rules both replay and nonces (RFC 4106 section 3.1,
+//! Extended sequence numbers (ESN) are the default. The 8-octet IV is the sequence number, with and
+//! without ESN, so one counter serves both replay protection and nonces (RFC 4106 section 3.1,
 //! RFC 7634 section 2).
+
+#![warn(missing_docs)]
 
 mod aead;
 mod burst;
@@ -37,13 +43,14 @@ mod sequence;
 mod spi;
 mod table;
 mod window;
+mod wire;
 
 pub use aead::{Available, Backend, BackendChoice, BackendMissing};
 pub use burst::{OpenBurst, SealBurst, ToOpen, ToSeal, seal_burst};
 pub use causeway_ipsec_mb::{prefetch, prefetch_value, prefetch_write};
 pub use cipher::{Cipher, UnknownCipher};
 pub use key::{Key, KeyError};
-pub use lifetime::{Lifetime, Limits, Stage, Usage};
+pub use lifetime::{Lifetime, LifetimeState, Limits, Usage};
 pub use open::{InboundConfig, InboundSa, OpenError, Opened};
 pub use outer::{DontFragment, Dscp, Encapsulation, Ends, MixedFamilies, NAT_T_PORT, Outer};
 pub use seal::{OutboundConfig, OutboundSa, SealError, TAIL_ROOM, Tfc};

@@ -1,24 +1,24 @@
-//! How long an SA may live, and what it has carried (RFC 4301 section 4.4.2.1).
+//! The lifetime of an SA and its usage (RFC 4301 section 4.4.2.1).
 
 use std::time::Duration;
 
-/// The limits of an SA. The default has none.
+/// The limits of an SA. The default has no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Beyond these a new SA is due: whoever runs the SA is told, and it goes on.
+    /// Limits at which the SA should be replaced. The SA continues to work.
     pub soft: Limits,
-    /// Beyond these it carries nothing more.
+    /// Limits at which the SA stops.
     pub hard: Limits,
 }
 
-/// Limits, of which the first one reached counts.
+/// Limits of which the first one reached counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Time since the SA was installed.
     pub time: Option<Duration>,
-    /// Octets given to the cipher: inner packets with their padding and trailer.
+    /// Octets encrypted or decrypted: inner packets with their padding and trailer.
     pub bytes: Option<u64>,
-    /// Packets.
+    /// Packets sealed, or authentic packets opened.
     pub packets: Option<u64>,
 }
 
@@ -30,40 +30,41 @@ impl Limits {
     }
 }
 
-/// What an SA has carried.
+/// The traffic of an SA so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Packets that were sealed, or authentic ones that were opened.
+    /// Packets sealed, or authentic packets opened.
     pub packets: u64,
-    /// Octets given to the cipher.
+    /// Octets encrypted or decrypted.
     pub bytes: u64,
 }
 
-/// Where an SA stands in its life.
+/// The state of an SA's lifetime, in order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum LifetimeState {
     /// No limit is reached.
-    Young,
-    /// A soft limit is reached: a new SA is due.
+    Active,
+    /// A soft limit is reached: the SA should be replaced.
     Due,
-    /// A hard limit is reached: the SA carries nothing more.
+    /// A hard limit is reached: the SA seals or opens no more packets.
     Expired,
 }
 
-/// An SA's usage held against its limits. Octets and packets are looked at for each packet, so that
-/// not one goes beyond a hard limit; time only when somebody tells it.
+/// Counts an SA's usage and compares it with its limits. Octets and packets are compared per packet, so that
+/// no packet exceeds a hard limit. Time is compared only in [`LifetimeTracker::state`].
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct LifetimeTracker {
     usage: Usage,
-    /// The hard limits, or the largest number where there is none.
+    /// The hard limits, or `u64::MAX` without one.
     bytes: u64,
     packets: u64,
-    /// Below all of these no limit is reached, hard or soft, so that the lifetime itself is not looked at.
-    young: Young,
+    /// Below all of these no limit is reached, hard or soft, and the lifetime itself need not be read.
+    lowest: LowestLimits,
 }
 
+/// The lowest limit of each kind, hard or soft.
 #[derive(Debug)]
-struct Young {
+struct LowestLimits {
     bytes: u64,
     packets: u64,
     nanoseconds: u64,
@@ -71,17 +72,17 @@ struct Young {
 
 /// A hard limit is reached.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Expired;
+pub(crate) struct LimitReached;
 
-impl Ledger {
-    pub(crate) fn new(lifetime: &Lifetime) -> Ledger {
+impl LifetimeTracker {
+    pub(crate) fn new(lifetime: &Lifetime) -> LifetimeTracker {
         let both = [lifetime.soft, lifetime.hard];
         let least = |limit: fn(Limits) -> Option<u64>| {
             both.into_iter().filter_map(limit).min().unwrap_or(u64::MAX)
         };
-        Ledger {
+        LifetimeTracker {
             usage: Usage::default(),
-            young: Young {
+            lowest: LowestLimits {
                 bytes: least(|limits| limits.bytes),
                 packets: least(|limits| limits.packets),
                 nanoseconds: least(|limits| limits.time.map(nanoseconds)),
@@ -91,12 +92,12 @@ impl Ledger {
         }
     }
 
-    /// Whether one more packet of `bytes` octets is within the hard limits.
+    /// Checks that one more packet of `bytes` octets is within the hard limits.
     #[inline]
-    pub(crate) fn admit(&self, bytes: usize) -> Result<(), Expired> {
+    pub(crate) fn admit(&self, bytes: usize) -> Result<(), LimitReached> {
         let within = self.usage.packets < self.packets
             && self.usage.bytes.saturating_add(bytes as u64) <= self.bytes;
-        if within { Ok(()) } else { Err(Expired) }
+        if within { Ok(()) } else { Err(LimitReached) }
     }
 
     /// Adds a packet of `bytes` octets.
@@ -110,39 +111,39 @@ impl Ledger {
         self.usage
     }
 
-    /// Where the SA stands at this age, whose `lifetime` the ledger was made for; past a hard limit it stays expired.
+    /// The state at this age. `lifetime` is the one that this tracker was created with. An expired SA stays expired.
     #[inline]
-    pub(crate) fn stage(&mut self, lifetime: &Lifetime, age: Duration) -> Stage {
-        let Young {
+    pub(crate) fn state(&mut self, lifetime: &Lifetime, age: Duration) -> LifetimeState {
+        let LowestLimits {
             bytes,
             packets,
             nanoseconds: time,
-        } = self.young;
-        let young = self.usage.packets < packets.min(self.packets)
+        } = self.lowest;
+        let active = self.usage.packets < packets.min(self.packets)
             && self.usage.bytes < bytes
             && nanoseconds(age) < time;
-        if young {
-            return Stage::Young;
+        if active {
+            return LifetimeState::Active;
         }
-        self.hold_against(lifetime, age)
+        self.check_limits(lifetime, age)
     }
 
     #[cold]
-    fn hold_against(&mut self, lifetime: &Lifetime, age: Duration) -> Stage {
+    fn check_limits(&mut self, lifetime: &Lifetime, age: Duration) -> LifetimeState {
         if lifetime.hard.reached(self.usage, age) {
             self.packets = 0;
         }
         if self.admit(1).is_err() {
-            Stage::Expired
+            LifetimeState::Expired
         } else if lifetime.soft.reached(self.usage, age) {
-            Stage::Due
+            LifetimeState::Due
         } else {
-            Stage::Young
+            LifetimeState::Active
         }
     }
 }
 
-/// As far as 64 bits reach, which is 584 years.
+/// Saturates after 584 years.
 #[inline]
 fn nanoseconds(time: Duration) -> u64 {
     let nanoseconds = u64::from(time.subsec_nanos());
@@ -169,8 +170,8 @@ mod tests {
     }
 
     proptest! {
-        /// RFC 4301 section 4.4.2.1: not an octet and not a packet beyond a hard limit, nothing
-        /// after its time, and a soft limit only tells.
+        /// RFC 4301 section 4.4.2.1: no octet and no packet exceeds a hard limit, no packet follows its
+        /// time, and a soft limit only changes the state.
         /// Standard: lifetime
         #[test]
         fn nothing_goes_beyond_a_hard_limit(
@@ -179,30 +180,30 @@ mod tests {
             steps in prop::collection::vec((0..300usize, 0..3u64), 1..60),
         ) {
             let lifetime = Lifetime { soft, hard };
-            let mut ledger = Ledger::new(&lifetime);
+            let mut tracker = LifetimeTracker::new(&lifetime);
             let mut age = Duration::ZERO;
             let (mut packets, mut bytes) = (0, 0);
             let mut expired = false;
             for (len, seconds) in steps {
                 age += Duration::from_secs(seconds);
-                let stage = ledger.stage(&lifetime, age);
-                prop_assert!(!expired || stage == Stage::Expired, "it comes back to life");
+                let state = tracker.state(&lifetime, age);
+                prop_assert!(!expired || state == LifetimeState::Expired, "an expired SA became active again");
                 expired |= hard.time.is_some_and(|limit| age >= limit);
-                prop_assert!(!expired || stage == Stage::Expired);
+                prop_assert!(!expired || state == LifetimeState::Expired);
                 let due = soft.time.is_some_and(|limit| age >= limit)
                     || soft.bytes.is_some_and(|limit| bytes >= limit)
                     || soft.packets.is_some_and(|limit| packets >= limit);
-                prop_assert!(due == (stage == Stage::Due) || stage == Stage::Expired);
-                expired |= stage == Stage::Expired;
-                if ledger.admit(len).is_ok() {
+                prop_assert!(due == (state == LifetimeState::Due) || state == LifetimeState::Expired);
+                expired |= state == LifetimeState::Expired;
+                if tracker.admit(len).is_ok() {
                     prop_assert!(!expired);
-                    ledger.add(len);
+                    tracker.add(len);
                     packets += 1;
                     bytes += len as u64;
                 }
                 prop_assert!(hard.packets.is_none_or(|limit| packets <= limit));
                 prop_assert!(hard.bytes.is_none_or(|limit| bytes <= limit));
-                prop_assert_eq!(ledger.usage(), Usage { packets, bytes });
+                prop_assert_eq!(tracker.usage(), Usage { packets, bytes });
             }
         }
     }

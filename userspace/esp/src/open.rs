@@ -4,34 +4,35 @@ use std::fmt;
 use std::mem;
 use std::time::Duration;
 
-use crate::aead::{Aead, Authentic, BackendChoice, Forged, ICV_LEN, IV_LEN, Way};
+use crate::aead::{Aead, Authentic, BackendChoice, Direction, InvalidIcv};
 use crate::ecn;
 use crate::inner::{self, Family};
 use crate::key::Key;
-use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
-use crate::seal::{ESP_LEN, NEXT_DUMMY, TRAILER_LEN};
+use crate::lifetime::{Lifetime, LifetimeState, LifetimeTracker, LimitReached, Usage};
 use crate::spi::Spi;
-use crate::window::{Candidate, Refusal, ReplayWindow, WindowError};
+use crate::window::{Candidate, ReplayError, ReplayWindow, WindowError};
+use crate::wire::{ESP_LEN, ICV_LEN, IV_LEN, NEXT_DUMMY, TRAILER_LEN};
 
-/// What an inbound SA is made of.
+/// The parameters of an inbound SA.
 #[derive(Debug)]
 pub struct InboundConfig {
-    /// Our name for the SA.
+    /// The SPI that this gateway chose for the SA.
     pub spi: Spi,
-    /// Cipher and key. No other SA may have it.
+    /// Cipher and key. No other SA may use the same key.
     pub key: Key,
     /// Width of the replay window in packets, 64 to 16384.
     pub window: u32,
-    /// Whether numbers have 64 bits (RFC 4303 section 2.2.1) or 32, as the peer has it.
+    /// True for sequence numbers of 64 bits (RFC 4303 section 2.2.1), false for 32. The peer must use the
+    /// same.
     pub esn: bool,
-    /// How long it may live.
+    /// The limits of the SA.
     pub lifetime: Lifetime,
-    /// The AEAD's implementation.
+    /// The AEAD implementation.
     pub backend: BackendChoice,
 }
 
 impl InboundConfig {
-    /// With ESN, no limit, and the fastest backend.
+    /// A configuration with ESN, no lifetime limit, and the fastest backend.
     pub fn new(spi: Spi, key: Key, window: u32) -> InboundConfig {
         InboundConfig {
             spi,
@@ -45,66 +46,67 @@ impl InboundConfig {
 }
 
 /// The receiving end of a tunnel-mode SA.
-// In this order as the other end is.
+// Fields that a packet reads are adjacent, as in `OutboundSa`.
 #[repr(C)]
 pub struct InboundSa {
     aead: Aead,
     spi: Spi,
     window: ReplayWindow,
-    ledger: Ledger,
+    tracker: LifetimeTracker,
     lifetime: Lifetime,
 }
 
-/// What an authentic packet held.
+/// The content of an authentic packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// An inner packet stands at the start of the output.
+    /// An inner packet, at the start of the output.
     Packet {
-        /// Its length in bytes.
+        /// Length of the inner packet in bytes.
         len: usize,
     },
-    /// A dummy (RFC 4303 section 2.6): to be dropped without an error. The output holds nothing
-    /// of use.
+    /// A dummy packet (RFC 4303 section 2.6), to be dropped without an error. The output is meaningless.
     Dummy,
 }
 
 impl InboundSa {
-    /// How many of its bytes, from the first on, a packet takes.
+    /// The length in bytes of the leading part of this struct that every packet reads.
     pub const HOT: usize = mem::offset_of!(InboundSa, lifetime);
 
-    /// An SA that has received nothing yet.
+    /// Creates an SA that has received no packet.
     ///
     /// # Errors
     /// [`WindowError`] if the window is narrower than 64 packets or wider than 16384.
     pub fn new(config: InboundConfig) -> Result<InboundSa, WindowError> {
         Ok(InboundSa {
             spi: config.spi,
-            aead: Aead::new(&config.key, config.esn, config.backend, Way::Open),
+            aead: Aead::new(&config.key, config.esn, config.backend, Direction::Open),
             window: ReplayWindow::new(config.window, config.esn)?,
-            ledger: Ledger::new(&config.lifetime),
+            tracker: LifetimeTracker::new(&config.lifetime),
             lifetime: config.lifetime,
         })
     }
 
-    /// Verifies and decrypts the ESP packet `esp`, from its ESP header on, and writes the inner
-    /// packet to the start of `out`, which takes at least as many bytes as the ciphertext has
-    /// (`esp.len() - 32`). `outer_tos` is the TOS byte of the header it came in.
+    /// Verifies and decrypts an ESP packet and writes the inner packet to the start of `out`.
+    ///
+    /// `esp` starts at the ESP header. `out` has room for the ciphertext, `esp.len() - 32` bytes.
+    /// `outer_tos` is the TOS byte of the outer header.
     ///
     /// # Errors
-    /// [`OpenError`]. Up to and including [`OpenError::BadIcv`] the packet is not authentic, no byte of
-    /// it gets into `out` (which stays as it was or is zeroed) and the SA is unchanged; the errors
-    /// after it come from the peer that holds the key.
+    /// [`OpenError`], in the order of the checks. Up to and including [`OpenError::BadIcv`] the packet is not
+    /// authentic: no byte of it is written to `out`, which is unchanged or zeroed, and the SA is unchanged.
+    /// The later errors are caused by the peer that holds the key.
     ///
     /// # Timing
-    /// Until the ICV is verified, the time depends on what travels in the clear alone: lengths, SPI,
-    /// number, IV, and the numbers that were received before.
+    /// Until the ICV is verified, the duration depends only on cleartext: lengths, SPI, sequence number, IV,
+    /// and the numbers received before.
     #[inline]
     pub fn open(&mut self, esp: &[u8], outer_tos: u8, out: &mut [u8]) -> Result<Opened, OpenError> {
         self.authenticate(esp, out)?;
         InboundSa::inspect(esp.len(), outer_tos, out)
     }
 
-    /// The first half of [`InboundSa::open`]: window check, authentication, advance. All that changes the SA.
+    /// The first half of [`InboundSa::open`]: window check, authentication, advance. Only this half changes
+    /// the SA.
     #[inline(always)]
     pub(crate) fn authenticate(&mut self, esp: &[u8], out: &mut [u8]) -> Result<(), OpenError> {
         let packet = Packet::split(esp).ok_or(OpenError::TooShort)?;
@@ -112,22 +114,23 @@ impl InboundSa {
             .get_mut(..packet.ciphertext.len())
             .ok_or(OpenError::OutputTooSmall)?;
 
-        // The ICV covers the SPI of this SA; under any other the packet cannot be authentic.
+        // The ICV covers the SPI, so a packet with another SPI cannot be authentic.
         if packet.spi != self.spi.get() {
             return Err(OpenError::BadIcv);
         }
-        self.ledger.admit(packet.ciphertext.len())?;
+        self.tracker.admit(packet.ciphertext.len())?;
         let candidate = self.window.check(packet.low)?;
         let authentic = match self.decrypt(candidate, &packet, plaintext) {
             Ok(authentic) => authentic,
             Err(_) => self.resynchronise(&packet, plaintext)?,
         };
         self.window.advance(authentic);
-        self.ledger.add(packet.ciphertext.len());
+        self.tracker.add(packet.ciphertext.len());
         Ok(())
     }
 
-    /// The second half: what the authentic packet of `esp_len` bytes held, which is now in `out`.
+    /// The second half of [`InboundSa::open`]: checks the plaintext in `out` of an authentic packet of `esp_len`
+    /// bytes.
     #[inline]
     pub(crate) fn inspect(
         esp_len: usize,
@@ -135,7 +138,7 @@ impl InboundSa {
         out: &mut [u8],
     ) -> Result<Opened, OpenError> {
         let plaintext = esp_len
-            .checked_sub(AROUND)
+            .checked_sub(FRAMING_LEN)
             .and_then(|len| out.get_mut(..len))
             .ok_or(OpenError::OutputTooSmall)?;
         let (payload, next_header) = strip_trailer(plaintext)?;
@@ -146,8 +149,8 @@ impl InboundSa {
             NEXT_DUMMY => return Ok(Opened::Dummy),
             _ => return Err(OpenError::NextHeader),
         }
-        // Traffic flow confidentiality padding (RFC 4303 section 2.7) lies behind the inner
-        // packet and is left there.
+        // Traffic flow confidentiality padding (RFC 4303 section 2.7) follows the inner packet and is
+        // ignored.
         let Some(inner) = inner::parse(payload) else {
             return Err(OpenError::InnerMalformed);
         };
@@ -161,30 +164,31 @@ impl InboundSa {
         Ok(Opened::Packet { len: inner.len })
     }
 
-    /// Fetches ahead what every packet takes of the key, and the window. The SA itself should be in the cache by then.
+    /// Prefetches the replay window and the part of the key that every packet reads. The SA itself should be
+    /// in the cache already.
     #[inline]
     pub fn fetch(&self) {
         self.aead.fetch();
         self.window.fetch();
     }
 
-    /// What this SA has opened: authentic packets, whatever was in them.
+    /// The authentic packets of this SA, including those that a later check refused.
     pub fn usage(&self) -> Usage {
-        self.ledger.usage()
+        self.tracker.usage()
     }
 
-    /// The limits of this SA.
+    /// The limits that this SA was configured with.
     pub fn lifetime(&self) -> Lifetime {
         self.lifetime
     }
 
-    /// Where this SA stands in its life at `age` since it was installed. Once it has been told an age
-    /// past its hard limit, it opens nothing more.
-    pub fn stage(&mut self, age: Duration) -> Stage {
-        self.ledger.stage(&self.lifetime, age)
+    /// The state of this SA's lifetime at `age`, the time since it was installed. After a call with an age
+    /// past the hard limit, the SA opens no more packets.
+    pub fn lifetime_state(&mut self, age: Duration) -> LifetimeState {
+        self.tracker.state(&self.lifetime, age)
     }
 
-    /// The SPI that this SA answers to.
+    /// The SPI of the packets that this SA opens.
     pub fn spi(&self) -> Spi {
         self.spi
     }
@@ -195,7 +199,7 @@ impl InboundSa {
         candidate: Candidate,
         packet: &Packet<'_>,
         plaintext: &mut [u8],
-    ) -> Result<Authentic, Forged> {
+    ) -> Result<Authentic, InvalidIcv> {
         self.aead.open(
             candidate,
             self.spi,
@@ -206,11 +210,12 @@ impl InboundSa {
         )
     }
 
-    /// A second look at a packet that failed under the inferred number, for what 32 bits cannot
-    /// tell (RFC 4303 appendix A3). A peer whose IV is the number, as ours is, claims all 64:
-    /// - a number beyond reach is tried once. So a receiver that was restarted, or lost 2^32 packets
-    ///   in a row, finds back to its peer with the first packet. The ICV decides as ever.
-    /// - a number left of the window names the drop. That much is not authenticated, as it is not
+    /// Checks a packet again whose ICV failed under the inferred number (RFC 4303 appendix A3).
+    ///
+    /// 32 bits do not determine the number, but a peer of this implementation sends all 64 bits as the IV:
+    /// - A number beyond reach is tried once. A receiver that was restarted, or lost 2^32 packets in a
+    ///   row, so resynchronises with the first packet. The ICV must still be valid.
+    /// - A number left of the window selects the drop reason. The number is not authenticated, as it is not
     ///   with 32-bit numbers either.
     #[cold]
     fn resynchronise(
@@ -223,7 +228,7 @@ impl InboundSa {
             return Err(OpenError::BadIcv);
         }
         if self.window.has_passed(claimed) {
-            return Err(OpenError::Old);
+            return Err(OpenError::TooOld);
         }
         let candidate = self.window.beyond_reach(claimed).ok_or(OpenError::BadIcv)?;
         self.decrypt(candidate, packet, plaintext)
@@ -238,7 +243,7 @@ impl fmt::Debug for InboundSa {
 }
 
 /// Bytes of an ESP packet that are not ciphertext: SPI, number, IV and ICV.
-const AROUND: usize = ESP_LEN + IV_LEN + ICV_LEN;
+const FRAMING_LEN: usize = ESP_LEN + IV_LEN + ICV_LEN;
 
 /// The parts of an ESP packet (RFC 4303 section 2).
 struct Packet<'a> {
@@ -287,53 +292,52 @@ fn strip_trailer(plaintext: &mut [u8]) -> Result<(&mut [u8], u8), OpenError> {
     Ok((payload, next_header))
 }
 
-/// Why a packet was not opened, in the order of the checks.
+/// The reason why a packet was not opened, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Shorter than the shortest ESP packet, 34 bytes.
-    #[error("shorter than the shortest ESP packet")]
+    /// The packet is shorter than the shortest ESP packet, 34 bytes.
+    #[error("the packet is shorter than the shortest ESP packet, 34 bytes")]
     TooShort,
     /// The plaintext does not fit into the output.
     #[error("the plaintext does not fit into the output frame")]
     OutputTooSmall,
     /// A hard limit of the SA's [`Lifetime`] is reached.
-    #[error("a hard limit of the SA's lifetime is reached: it needs a new key")]
+    #[error("a hard limit of the SA's lifetime is reached; install a new SA")]
     Expired,
-    /// This number was received before (RFC 4303 section 3.4.3).
+    /// The sequence number was received before (RFC 4303 section 3.4.3).
     #[error("the sequence number was received before")]
     Replayed,
-    /// This number lies left of the replay window, or says so of itself.
-    #[error("the sequence number lies left of the replay window")]
-    Old,
+    /// The sequence number, inferred or taken from the IV, is left of the replay window.
+    #[error("the sequence number is left of the replay window")]
+    TooOld,
     /// The ICV is wrong (RFC 4303 section 3.4.4).
     #[error("the integrity check value is wrong")]
     BadIcv,
-    /// The padding is not 1, 2, 3, ... or longer than the packet.
-    #[error("the padding is not what the standard asks for")]
+    /// The padding is not 1, 2, 3, ..., or is longer than the packet.
+    #[error("the padding is not 1, 2, 3, ... as RFC 4303 requires")]
     BadPadding,
-    /// The payload is neither IPv4 (4) nor IPv6 (41) nor a dummy (59).
+    /// The next header is neither IPv4 (4) nor IPv6 (41) nor a dummy (59).
     #[error("the payload is neither IPv4 nor IPv6 nor a dummy")]
     NextHeader,
-    /// The inner packet is not a whole IP packet, or of another version than the next header says.
-    #[error("the inner packet is not a whole IP packet of the version that the trailer names")]
+    /// The inner packet is not a whole IP packet, or its version differs from the next header.
+    #[error("the inner packet is not a whole IP packet of the version in the next header")]
     InnerMalformed,
-    /// Congestion was experienced outside, but the inner packet is not ECN-capable
-    /// (RFC 6040 section 4.2).
-    #[error("congestion experienced over an inner packet that is not ECN-capable")]
+    /// The outer header has CE, but the inner packet is not ECN-capable (RFC 6040 section 4.2).
+    #[error("the outer header has ECN CE, but the inner packet is not ECN-capable")]
     EcnCeOverNotEct,
 }
 
-impl From<Expired> for OpenError {
-    fn from(Expired: Expired) -> OpenError {
+impl From<LimitReached> for OpenError {
+    fn from(LimitReached: LimitReached) -> OpenError {
         OpenError::Expired
     }
 }
 
-impl From<Refusal> for OpenError {
-    fn from(refusal: Refusal) -> OpenError {
+impl From<ReplayError> for OpenError {
+    fn from(refusal: ReplayError) -> OpenError {
         match refusal {
-            Refusal::Replayed => OpenError::Replayed,
-            Refusal::Old => OpenError::Old,
+            ReplayError::Replayed => OpenError::Replayed,
+            ReplayError::TooOld => OpenError::TooOld,
         }
     }
 }

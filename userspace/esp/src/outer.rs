@@ -1,4 +1,4 @@
-//! The outer header: made ready once per SA, patched per packet.
+//! The outer header: a template per SA, completed per packet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,21 +16,21 @@ const ECN: u8 = 0b11;
 /// The outer header of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outer {
-    /// Both ends.
+    /// The outer addresses.
     pub ends: Ends,
-    /// What stands between the IP header and ESP.
+    /// ESP directly over IP, or in UDP.
     pub encapsulation: Encapsulation,
     /// TTL or hop limit of the outer header; not copied from the inner one (RFC 4301 section
     /// 5.1.2.1).
     pub ttl: u8,
-    /// Where the outer DSCP comes from.
+    /// The source of the outer DSCP.
     pub dscp: Dscp,
-    /// Where the outer "don't fragment" comes from. IPv6 has none: nobody fragments it on the way.
+    /// The source of the outer DF bit. IPv6 has no such bit, because routers do not fragment it.
     pub dont_fragment: DontFragment,
 }
 
 impl Outer {
-    /// A tunnel between `ends` that copies DSCP and DF from the inner header.
+    /// A header between `ends` that copies DSCP and DF from the inner header.
     pub const fn new(ends: Ends, encapsulation: Encapsulation, ttl: u8) -> Outer {
         Outer {
             ends,
@@ -42,7 +42,7 @@ impl Outer {
     }
 }
 
-/// The outer addresses of a tunnel, of one family.
+/// The outer addresses of a tunnel, both of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
     /// Over IPv4.
@@ -62,7 +62,7 @@ pub enum Ends {
 }
 
 impl Ends {
-    /// The ends of a tunnel.
+    /// Checks that both addresses are of one family.
     ///
     /// # Errors
     /// [`MixedFamilies`] if one address is IPv4 and the other IPv6.
@@ -81,7 +81,7 @@ impl Ends {
     }
 }
 
-/// A tunnel whose ends are of two families.
+/// The two addresses of a tunnel are of different families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected both ends of a tunnel to be IPv4 or both IPv6, got {near} and {far}")]
 pub struct MixedFamilies {
@@ -91,44 +91,44 @@ pub struct MixedFamilies {
     pub far: IpAddr,
 }
 
-/// How ESP travels.
+/// The encapsulation of ESP packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encapsulation {
-    /// Straight over IP, protocol 50.
+    /// Directly over IP, protocol 50.
     Esp,
     /// In UDP to port 4500 (RFC 3948).
     Udp {
-        /// The source port. One per worker, where RFC 3948 would have 4500 or whatever a NAT made
-        /// of it: it spreads the far side's receive queues.
+        /// The source port, one per worker. RFC 3948 uses 4500 or a port that a NAT chose. A port per worker
+        /// spreads the packets over the peer's receive queues.
         source_port: u16,
     },
 }
 
-/// Where the outer DSCP comes from (RFC 4301 section 4.4.2.1). The ECN field is always copied
+/// The source of the outer DSCP (RFC 4301 section 4.4.2.1). The ECN field is always copied
 /// (RFC 6040 section 4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dscp {
-    /// From the inner header.
+    /// Copied from the inner header.
     #[default]
     Copy,
-    /// This value, 0 to 63, of which the low six bits count: 0 hides the inner one.
+    /// A fixed value, 0 to 63. It hides the inner DSCP. Only the low six bits are used.
     Set(u8),
 }
 
-/// Where the outer DF bit comes from (RFC 4301 section 8.1).
+/// The source of the outer DF bit (RFC 4301 section 8.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DontFragment {
-    /// From the inner header; IPv6 counts as having it.
+    /// Copied from the inner header. An inner IPv6 packet counts as DF.
     #[default]
     Copy,
     /// Always set.
     Set,
-    /// Never set: routers on the way may fragment, which the far end drops unless its kernel puts
-    /// the packet together first.
+    /// Never set: routers may fragment the packet. The peer drops fragments unless its kernel reassembles
+    /// them first.
     Clear,
 }
 
-/// An outer header that lacks only what differs from packet to packet.
+/// An outer header without the fields that differ from packet to packet.
 pub(crate) struct Template {
     header: [u8; IPV6_LEN + UDP_LEN],
     len: usize,
@@ -136,10 +136,10 @@ pub(crate) struct Template {
     ip_len: usize,
     /// One's complement sum of the constant part of an IPv4 header.
     sum: u32,
-    /// Outer TOS = inner TOS & `tos_kept` | `tos_set`: no branch on the setting.
+    /// Outer TOS = inner TOS & `tos_kept` | `tos_set`, without a branch on the setting.
     tos_kept: u8,
     tos_set: u8,
-    /// Likewise for the flags of IPv4.
+    /// The same for the flags of IPv4.
     flags_kept: u16,
     flags_set: u16,
 }
@@ -204,16 +204,17 @@ impl Template {
         }
     }
 
-    /// Length in bytes of what comes before the ESP header.
+    /// Length in bytes of the headers before the ESP header.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Writes the header of a packet of `total_len` bytes into `out`, which is [`Template::len`]
-    /// bytes long. The ECN field is the inner one (RFC 6040 section 4.1), DSCP and DF are as the SA
-    /// has them. The UDP checksum stays 0: RFC 3948 section 2.1 for IPv4, RFC 6935 section 5 for
-    /// IPv6, where the ICV guards what a checksum would.
+    /// Writes the header of a packet of `total_len` bytes into `out`, which is [`Template::len`] bytes long.
+    ///
+    /// The ECN field is copied from the inner header (RFC 6040 section 4.1). DSCP and DF follow the SA's
+    /// settings. The UDP checksum is 0: RFC 3948 section 2.1 for IPv4, RFC 6935 section 5 for IPv6, since
+    /// the ICV protects the payload.
     #[inline]
     pub(crate) fn write(
         &self,
@@ -231,8 +232,7 @@ impl Template {
         let flags = inner_flags & self.flags_kept | self.flags_set;
         let changed = [u16::from(tos), total_len, identification, flags];
         let checksum = !fold(self.sum + changed.map(u32::from).iter().sum::<u32>());
-        // Copies of fixed length, which are a few moves; one of a length that is known only here
-        // would be a call.
+        // Copies of constant length compile to a few moves; a copy of variable length is a call.
         const WHOLE: usize = IPV4_LEN + UDP_LEN;
         match out.first_chunk_mut::<WHOLE>() {
             Some(whole) => whole.copy_from_slice(&self.header[..WHOLE]),
@@ -249,8 +249,8 @@ impl Template {
         }
     }
 
-    /// The flow label stays 0 (RFC 6437 section 3): one that told SAs apart would let a rekey take
-    /// another path and overtake what is under way.
+    /// The flow label is 0 (RFC 6437 section 3). With a label per SA, packets after a rekey could take
+    /// another path and overtake packets in flight.
     #[inline]
     fn write_ipv6(&self, out: &mut [u8], total_len: u16, tos: u8) {
         match out.first_chunk_mut() {

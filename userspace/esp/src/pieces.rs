@@ -1,24 +1,25 @@
-//! Pieces of the path that have no name outside, each on its own, so that a bench can time them. They belong
-//! to no SA and no part of the crate uses them.
+//! Private parts of the data path as separate types, so that a benchmark can time them. The crate itself does
+//! not use them.
 
-use crate::aead::{Authentic, IV_LEN};
+use crate::aead::Authentic;
 use crate::outer::{Outer, Template};
 use crate::sequence::Nonce;
 use crate::window::{ReplayWindow, WindowError};
+use crate::wire::IV_LEN;
 
-/// A replay window without an SA, to which every packet is authentic.
+/// A replay window without an SA. Every packet counts as authentic.
 pub struct Window(ReplayWindow);
 
 impl Window {
-    /// With ESN and this many packets.
+    /// A window of `bits` packets, with ESN.
     ///
     /// # Errors
-    /// As for [`InboundSa::new`](crate::InboundSa::new).
+    /// [`WindowError`], as for [`InboundSa::new`](crate::InboundSa::new).
     pub fn new(bits: u32) -> Result<Window, WindowError> {
         ReplayWindow::new(bits, true).map(Window)
     }
 
-    /// Checks a number by its low half and marks it as seen. False if the window refuses it.
+    /// Checks a number by its low 32 bits and marks it as received. Returns false if the window refuses it.
     #[inline]
     pub fn accept(&mut self, low: u32) -> bool {
         let candidate = self.0.check(low);
@@ -29,16 +30,16 @@ impl Window {
     }
 }
 
-/// A ready outer header.
+/// The template of an outer header.
 pub struct Header(Template);
 
 impl Header {
-    /// For these ends.
+    /// Builds the template of this outer header.
     pub fn new(outer: &Outer) -> Header {
         Header(Template::new(outer))
     }
 
-    /// Writes the header of a packet of `total_len` bytes to the front of `out`.
+    /// Writes the header of a packet of `total_len` bytes to the start of `out`.
     #[inline]
     pub fn write(&self, out: &mut [u8], total_len: u16, identification: u16, tos: u8) {
         let header = &mut out[..self.0.len()];

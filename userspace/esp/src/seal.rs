@@ -1,51 +1,46 @@
-//! Sealing: an inner IP packet in one frame becomes an outer one in another.
+//! Sealing: encrypts an inner IP packet from one frame into an outer packet in another frame.
 
 use std::fmt;
 use std::mem;
 use std::time::Duration;
 
-use crate::aead::{Aead, BackendChoice, ICV_LEN, IV_LEN, Way};
+use crate::aead::{Aead, BackendChoice, Direction};
 use crate::inner::{self, Family, Inner};
 use crate::key::Key;
-use crate::lifetime::{Expired, Ledger, Lifetime, Stage, Usage};
+use crate::lifetime::{Lifetime, LifetimeState, LifetimeTracker, LimitReached, Usage};
 use crate::outer::{Outer, Template};
 use crate::sequence::{Nonce, Sequence, SequenceError};
 use crate::spi::Spi;
+use crate::wire::{ESP_LEN, ICV_LEN, IV_LEN, NEXT_DUMMY, TRAILER_LEN};
 
-/// Length of SPI and sequence number (RFC 4303 section 2), in bytes.
-pub(crate) const ESP_LEN: usize = 8;
-/// Length of pad length and next header, in bytes.
-pub(crate) const TRAILER_LEN: usize = 2;
-/// Next header of a dummy packet (RFC 4303 section 2.6).
-pub(crate) const NEXT_DUMMY: u8 = 59;
-
-/// Room in bytes that [`OutboundSa::seal`] may write to behind the inner packet, or behind what
-/// [`Tfc::PadTo`] makes of it: up to 3 bytes of padding, pad length and next header.
+/// Bytes that [`OutboundSa::seal`] may write behind the inner packet, or behind its [`Tfc::PadTo`] padding:
+/// up to 3 bytes of padding, pad length and next header.
 pub const TAIL_ROOM: usize = 3 + TRAILER_LEN;
 
-/// What an outbound SA is made of.
+/// The parameters of an outbound SA.
 #[derive(Debug)]
 pub struct OutboundConfig {
-    /// The peer's name for the SA.
+    /// The SPI that the peer chose for the SA.
     pub spi: Spi,
-    /// Cipher and key. No other SA may have it.
+    /// Cipher and key. No other SA may use the same key.
     pub key: Key,
-    /// The outer header.
+    /// The outer header of every packet.
     pub outer: Outer,
-    /// Where its numbers start.
+    /// The counter of sequence numbers.
     pub sequence: Sequence,
-    /// Whether numbers have 64 bits (RFC 4303 section 2.2.1) or 32. The peer must have the same.
+    /// True for sequence numbers of 64 bits (RFC 4303 section 2.2.1), false for 32. The peer must use the
+    /// same.
     pub esn: bool,
-    /// How lengths are hidden.
+    /// Padding that hides packet lengths.
     pub tfc: Tfc,
-    /// How long it may live.
+    /// The limits of the SA.
     pub lifetime: Lifetime,
-    /// The AEAD's implementation.
+    /// The AEAD implementation.
     pub backend: BackendChoice,
 }
 
 impl OutboundConfig {
-    /// With ESN, lengths as they are, no limit, and the fastest backend.
+    /// A configuration with ESN, no TFC padding, no lifetime limit, and the fastest backend.
     pub fn new(spi: Spi, key: Key, outer: Outer, sequence: Sequence) -> OutboundConfig {
         OutboundConfig {
             spi,
@@ -60,43 +55,42 @@ impl OutboundConfig {
     }
 }
 
-/// Traffic flow confidentiality: whether the lengths of inner packets are hidden (RFC 4303 section
-/// 2.7).
+/// Traffic flow confidentiality: padding that hides the lengths of inner packets (RFC 4303 section 2.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tfc {
-    /// They show.
+    /// No padding: lengths are visible.
     #[default]
     Off,
-    /// Shorter packets are filled up with zeros to so many bytes; longer ones stay as they are.
+    /// Zeros pad shorter packets to this length in bytes. Longer packets are not padded.
     PadTo(usize),
 }
 
-/// A packet that waits for its cipher: it has its number, its headers and its trailer.
+/// A packet ready for encryption: its sequence number is issued, its headers and its trailer are written.
 pub(crate) struct Prepared {
     nonce: Nonce,
     plaintext_len: usize,
 }
 
 /// The sending end of a tunnel-mode SA.
-// In this order, so that what a packet takes of it lies together: with many SAs each line is a wait for memory.
+// Fields that a packet reads are adjacent: with many SAs each cache line is a wait for memory.
 #[repr(C)]
 pub struct OutboundSa {
     aead: Aead,
     spi: Spi,
     sequence: Sequence,
-    /// Bytes to which shorter payloads are filled up; 0 where none are.
+    /// Length in bytes to which shorter payloads are padded; 0 without padding.
     pad_to: usize,
-    ledger: Ledger,
+    tracker: LifetimeTracker,
     template: Template,
     lifetime: Lifetime,
     tfc: Tfc,
 }
 
 impl OutboundSa {
-    /// How many of its bytes, from the first on, a packet takes.
+    /// The length in bytes of the leading part of this struct that every packet reads.
     pub const HOT: usize = mem::offset_of!(OutboundSa, lifetime);
 
-    /// An SA that has sent whatever the sequence says it has.
+    /// Creates an SA that continues at the configured sequence number.
     pub fn new(config: OutboundConfig) -> OutboundSa {
         let sequence = match config.esn {
             true => config.sequence,
@@ -104,20 +98,19 @@ impl OutboundSa {
         };
         let mut sa = OutboundSa {
             spi: config.spi,
-            aead: Aead::new(&config.key, config.esn, config.backend, Way::Seal),
+            aead: Aead::new(&config.key, config.esn, config.backend, Direction::Seal),
             sequence,
             template: Template::new(&config.outer),
             pad_to: 0,
             tfc: config.tfc,
-            ledger: Ledger::new(&config.lifetime),
+            tracker: LifetimeTracker::new(&config.lifetime),
             lifetime: config.lifetime,
         };
         sa.bound_padding(usize::MAX);
         sa
     }
 
-    /// Never pads an inner packet to more than `max_inner` bytes, whatever the SA's [`Tfc`] says: the
-    /// tunnel carries no more.
+    /// Limits [`Tfc::PadTo`] to `max_inner` bytes, the longest inner packet of the tunnel.
     pub fn bound_padding(&mut self, max_inner: usize) {
         self.pad_to = match self.tfc {
             Tfc::Off => 0,
@@ -125,21 +118,19 @@ impl OutboundSa {
         };
     }
 
-    /// Encrypts the IP packet at the start of `frame` and writes the whole outer packet, from
-    /// its IP header on, to the start of `out`. Returns the length of the outer packet.
+    /// Encrypts the IP packet at the start of `frame` into `out`. Returns the length of the outer packet.
     ///
-    /// `inner_len` is how many bytes of `frame` came from outside; what the inner header does not
-    /// count among them (Ethernet padding) is left behind. Up to [`TAIL_ROOM`] bytes behind the
-    /// packet, or behind its [`Tfc`] padding, are overwritten. The inner TTL is the caller's to decrement.
+    /// The outer packet starts with its IP header. `inner_len` is the number of received bytes in `frame`.
+    /// Bytes behind the length in the inner header (Ethernet padding) are not sent. Up to [`TAIL_ROOM`] bytes
+    /// behind the packet, or behind its [`Tfc`] padding, are overwritten. The caller decrements the inner TTL.
     ///
     /// # Errors
-    /// [`SealError`]; no sequence number is used up by a packet that is refused.
-    // Padding and trailer go behind the packet in the source frame, because the AEAD wants its
-    // input in one piece. The other way is to copy the packet first and encrypt it in place.
-    // Measured against that, AES-128-GCM built generically, on a busy machine: with frames that
-    // stay in the cache 6-7 % faster at 1408 B and even to 5 % faster at 64-512 B; walking through
-    // 4 MiB of frames 5-19 % faster at 1408 B, but 7-13 % slower at 256-512 B. With
-    // ChaCha20-Poly1305 the difference drowns in the cipher.
+    /// [`SealError`]. A refused packet uses no sequence number.
+    // Padding and trailer are written behind the packet in the source frame, because the AEAD requires
+    // contiguous input. The alternative is to copy the packet first and to encrypt it in place.
+    // Compared with that, AES-128-GCM built for a generic CPU, on a busy machine: with cached frames
+    // 6-7 % faster at 1408 B and 0-5 % faster at 64-512 B; over 4 MiB of frames 5-19 % faster at
+    // 1408 B, but 7-13 % slower at 256-512 B. With ChaCha20-Poly1305 the cipher dominates.
     #[inline]
     pub fn seal(
         &mut self,
@@ -151,9 +142,9 @@ impl OutboundSa {
         self.finish(prepared, frame, out)
     }
 
-    /// All of [`OutboundSa::seal`] but the cipher: what is refused is refused here, the number is issued, and
-    /// everything but the ciphertext is written.
-    // Inlined, as `encapsulate` is: what they return would travel through memory in pieces and be read back across them.
+    /// The part of [`OutboundSa::seal`] before encryption. It makes every refusal, issues the sequence number, and
+    /// writes all bytes except the ciphertext.
+    // Inlined, like `encapsulate`: their results would otherwise be stored in parts and loaded as a whole, which stalls.
     #[inline(always)]
     pub(crate) fn prepare(
         &mut self,
@@ -161,16 +152,16 @@ impl OutboundSa {
         inner_len: usize,
         out: &mut [u8],
     ) -> Result<Prepared, SealError> {
-        let came = frame.get(..inner_len).ok_or(SealError::NoTailRoom)?;
-        let Some(inner) = inner::parse(came) else {
+        let received = frame.get(..inner_len).ok_or(SealError::NoTailRoom)?;
+        let Some(inner) = inner::parse(received) else {
             return Err(SealError::NotIp);
         };
         let Inner { family, tos, .. } = inner;
         if inner.len != inner_len {
-            return self.prepare_part(frame, inner.len, family, tos, inner.dont_fragment, out);
+            return self.prepare_prefix(frame, inner.len, family, tos, inner.dont_fragment, out);
         }
-        // With the length that came, which equals the one in the header: the CPU gets on with the
-        // cipher, and with the next packet, while this one's header is still on its way to the cache.
+        // `inner_len` equals the length in the header here. Using it lets the CPU start the cipher, and the
+        // next packet, before this packet's header is in the cache.
         self.encapsulate(
             frame,
             inner_len,
@@ -181,11 +172,11 @@ impl OutboundSa {
         )
     }
 
-    /// Prepares a packet that is shorter than what came. Takes its header's fields one by one: behind
-    /// a reference they would have to be in memory on the usual way too.
+    /// Prepares a packet that is shorter than the received bytes. The header's fields are separate arguments:
+    /// a reference would force them into memory on the fast path too.
     #[cold]
     #[inline(never)]
-    fn prepare_part(
+    fn prepare_prefix(
         &mut self,
         frame: &mut [u8],
         len: usize,
@@ -197,9 +188,8 @@ impl OutboundSa {
         self.encapsulate(frame, len, family.next_header(), tos, dont_fragment, out)
     }
 
-    /// Makes a dummy packet (RFC 4303 section 2.6), which the peer drops silently. The first
-    /// `len` bytes of `frame` are its payload, whatever they are; the rest is as with
-    /// [`OutboundSa::seal`].
+    /// Seals a dummy packet (RFC 4303 section 2.6), which the peer drops silently. The payload is the first
+    /// `len` bytes of `frame`, with any content. Otherwise like [`OutboundSa::seal`].
     ///
     /// # Errors
     /// [`SealError`], as for [`OutboundSa::seal`].
@@ -223,7 +213,7 @@ impl OutboundSa {
         dont_fragment: bool,
         out: &mut [u8],
     ) -> Result<Prepared, SealError> {
-        // Everything that can be refused is refused before a number is issued.
+        // Every refusal comes before a sequence number is issued.
         let packet_len = len;
         let len = packet_len.max(self.pad_to);
         let total_len = self.sealed_len(len);
@@ -233,14 +223,14 @@ impl OutboundSa {
         let plaintext = frame
             .get_mut(..len + padding + TRAILER_LEN)
             .ok_or(SealError::NoTailRoom)?;
-        self.ledger.admit(plaintext.len())?;
+        self.tracker.admit(plaintext.len())?;
         let nonce = self.sequence.issue()?;
 
-        // Zeros, not what the frame held before.
+        // The frame may hold bytes of an earlier packet, which must not be sent.
         if packet_len < len {
             plaintext[packet_len..len].fill(0);
         }
-        // Each arm is a copy of fixed length: a store or two instead of a call.
+        // Each arm is a copy of constant length: a store or two instead of a call.
         let trailer = &mut plaintext[len..];
         match padding {
             0 => trailer.copy_from_slice(&[0, next_header]),
@@ -249,7 +239,7 @@ impl OutboundSa {
             _ => trailer.copy_from_slice(&[1, 2, 3, 3, next_header]),
         }
 
-        self.ledger.add(plaintext.len());
+        self.tracker.add(plaintext.len());
         let number = nonce.number();
         let (header, esp) = out.split_at_mut(self.template.len());
         let esp_header = esp
@@ -258,8 +248,8 @@ impl OutboundSa {
         esp_header[..4].copy_from_slice(&self.spi.get().to_be_bytes());
         esp_header[4..8].copy_from_slice(&(number as u32).to_be_bytes());
         esp_header[8..].copy_from_slice(&nonce.iv());
-        // Without DF, fragments of two packets must not share an identification; the number's
-        // low half repeats as late as 16 bits allow.
+        // Without DF, fragments of two packets must not share an identification. The low bits of the
+        // sequence number repeat as late as 16 bits allow.
         self.template
             .write(header, outer_len, number as u16, tos, dont_fragment);
         Ok(Prepared {
@@ -268,7 +258,7 @@ impl OutboundSa {
         })
     }
 
-    /// Encrypts a packet that this SA has prepared, in the same frames.
+    /// Encrypts a packet that this SA has prepared. The frames are the same as for `prepare`.
     #[inline]
     pub(crate) fn finish(
         &self,
@@ -295,14 +285,14 @@ impl OutboundSa {
         Ok(at + plaintext_len + ICV_LEN)
     }
 
-    /// Fetches ahead what every packet takes of the key. The SA itself should be in the cache by then.
+    /// Prefetches the part of the key that every packet reads. The SA itself should be in the cache already.
     #[inline]
     pub fn fetch(&self) {
         self.aead.fetch();
     }
 
-    /// What sealing adds to an inner packet of this length with its [`Tfc`] padding, in bytes: over
-    /// IPv4 54 to 57, in UDP 62 to 65; over IPv6 20 more.
+    /// The bytes that sealing adds to an inner packet of this length, with its [`Tfc`] padding. Without that
+    /// padding 54 to 57 over IPv4, 62 to 65 in UDP, and 20 more over IPv6.
     pub fn overhead(&self, inner_len: usize) -> usize {
         self.sealed_len(inner_len.max(self.pad_to)) - inner_len
     }
@@ -314,20 +304,20 @@ impl OutboundSa {
         payload_len.saturating_add(fixed + padding(payload_len))
     }
 
-    /// The longest inner packet whose outer packet fits into `outer_mtu` bytes: the MTU of the
-    /// tunnel. For 1500 over IPv4 1446, in UDP 1438; over IPv6 1426 and 1418.
+    /// The longest inner packet whose outer packet fits into `outer_mtu` bytes: the MTU of the tunnel. For
+    /// 1500 it is 1446 over IPv4 and 1438 in UDP; over IPv6 1426 and 1418.
     pub fn max_inner(&self, outer_mtu: usize) -> usize {
         let fixed = self.template.len() + ESP_LEN + IV_LEN + ICV_LEN;
         let padded = outer_mtu.saturating_sub(fixed) & !3;
         padded.saturating_sub(TRAILER_LEN)
     }
 
-    /// The SPI that this SA writes.
+    /// The SPI of the packets that this SA seals.
     pub fn spi(&self) -> Spi {
         self.spi
     }
 
-    /// The SA's counter.
+    /// The counter of sequence numbers.
     pub fn sequence(&self) -> &Sequence {
         &self.sequence
     }
@@ -337,23 +327,23 @@ impl OutboundSa {
         self.sequence.reserve_until(ceiling);
     }
 
-    /// What this SA has sealed.
+    /// The packets that this SA has sealed.
     pub fn usage(&self) -> Usage {
-        self.ledger.usage()
+        self.tracker.usage()
     }
 
-    /// The limits of this SA.
+    /// The limits that this SA was configured with.
     pub fn lifetime(&self) -> Lifetime {
         self.lifetime
     }
 
-    /// Where this SA stands in its life at `age` since it was installed. Once it has been told an age
-    /// past its hard limit, it seals nothing more.
-    pub fn stage(&mut self, age: Duration) -> Stage {
-        self.ledger.stage(&self.lifetime, age)
+    /// The state of this SA's lifetime at `age`, the time since it was installed. After a call with an age
+    /// past the hard limit, the SA seals no more packets.
+    pub fn lifetime_state(&mut self, age: Duration) -> LifetimeState {
+        self.tracker.state(&self.lifetime, age)
     }
 
-    /// How many packets this SA can still send, reserved or not.
+    /// The number of packets that this SA can still seal, with or without a reserved sequence number.
     pub fn sequence_remaining(&self) -> u64 {
         self.sequence.remaining()
     }
@@ -370,7 +360,7 @@ fn padding(len: usize) -> usize {
     len.wrapping_add(TRAILER_LEN).wrapping_neg() & 3
 }
 
-/// Why a packet was not sealed.
+/// The reason why a packet was not sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The inner packet is not a well-formed, whole IP packet.
@@ -383,7 +373,7 @@ pub enum SealError {
     #[error("the frame has no room for padding and trailer behind the inner packet")]
     NoTailRoom,
     /// A hard limit of the SA's [`Lifetime`] is reached.
-    #[error("a hard limit of the SA's lifetime is reached: it needs a new key")]
+    #[error("a hard limit of the SA's lifetime is reached; install a new SA")]
     Expired,
     /// The outer packet does not fit into the output.
     #[error("the outer packet does not fit into the output frame")]
@@ -392,12 +382,12 @@ pub enum SealError {
     #[error("the next sequence number is not reserved yet")]
     NotReserved,
     /// All sequence numbers of the SA are used (RFC 4303 section 3.3.3).
-    #[error("all sequence numbers of the SA are used: it needs a new key")]
+    #[error("all sequence numbers of the SA are used; install a new SA")]
     Exhausted,
 }
 
-impl From<Expired> for SealError {
-    fn from(Expired: Expired) -> SealError {
+impl From<LimitReached> for SealError {
+    fn from(LimitReached: LimitReached) -> SealError {
         SealError::Expired
     }
 }

@@ -1,12 +1,12 @@
 //! Sequence numbers, each issued once.
 
-use crate::aead::IV_LEN;
+use crate::wire::IV_LEN;
 
-/// The outbound counter of an SA: 64-bit sequence numbers, from which the IVs are made.
+/// The outbound counter of an SA: 64-bit sequence numbers, which are also the IVs.
 ///
-/// A number is issued only below the reserved ceiling, so that whoever keeps the counter across
-/// restarts (RFC 4303 section 3.3.3, manually keyed SAs) can write the ceiling down first. Nothing is
-/// reserved at the start; for a key that dies with its process reserve `u64::MAX`.
+/// Numbers are issued only below the reserved ceiling. A caller that keeps the counter across restarts
+/// (RFC 4303 section 3.3.3, manually keyed SAs) stores the ceiling before it reserves. A new counter has no
+/// reserved numbers. For a key that is never used after a restart, reserve `u64::MAX`.
 #[derive(Debug)]
 pub struct Sequence {
     next: u64,
@@ -15,12 +15,12 @@ pub struct Sequence {
     end: u64,
 }
 
-/// Numbers of 32 bits end here (RFC 4303 section 3.3.3: the counter must not cycle).
+/// The first number that does not fit into 32 bits (RFC 4303 section 3.3.3: the counter must not cycle).
 const END_WITHOUT_ESN: u64 = 1 << 32;
 
 impl Sequence {
-    /// A counter whose first number is `next`; 0 counts as 1, the first number of an SA
-    /// (RFC 4303 section 2.2).
+    /// Creates a counter that issues `next` first. 0 counts as 1, the first number of an SA (RFC 4303
+    /// section 2.2).
     pub fn new(next: u64) -> Sequence {
         let next = next.max(1);
         Sequence {
@@ -38,18 +38,17 @@ impl Sequence {
         }
     }
 
-    /// Allows numbers below `ceiling`. A ceiling never goes down. `u64::MAX` itself is never
+    /// Reserves the numbers below `ceiling`. A lower ceiling than before has no effect. `u64::MAX` is never
     /// issued, so the counter cannot cycle.
     pub fn reserve_until(&mut self, ceiling: u64) {
         self.ceiling = self.ceiling.max(ceiling);
     }
 
-    /// Gives out the next number.
+    /// Issues the next number.
     ///
     /// # Errors
-    /// [`SequenceError::NotReserved`] at the ceiling, [`SequenceError::Exhausted`] at the end of the
-    /// 64-bit space, or of the 32-bit space of an SA without ESN, where RFC 4303 section 3.3.3 asks
-    /// for a new SA.
+    /// [`SequenceError::NotReserved`] at the ceiling. [`SequenceError::Exhausted`] at the end of the 64-bit
+    /// space, or of the 32-bit space without ESN. RFC 4303 section 3.3.3 then requires a new SA.
     pub fn issue(&mut self) -> Result<Nonce, SequenceError> {
         if self.next >= self.end {
             return Err(SequenceError::Exhausted);
@@ -67,19 +66,19 @@ impl Sequence {
         self.next
     }
 
-    /// How many numbers are reserved and not yet issued.
+    /// The count of numbers that are reserved and not yet issued.
     pub fn reserved(&self) -> u64 {
         self.ceiling - self.next
     }
 
-    /// How many numbers are left before the SA is exhausted, reserved or not.
+    /// The count of numbers before the SA is exhausted, reserved or not.
     pub fn remaining(&self) -> u64 {
         self.end.saturating_sub(self.next)
     }
 }
 
-/// The right to encrypt one packet. Neither `Copy` nor `Clone`: the AEAD consumes it, so no
-/// number can make two IVs.
+/// The right to encrypt one packet. It is neither `Copy` nor `Clone` and the AEAD consumes it, so no IV is
+/// used twice.
 ///
 /// ```compile_fail
 /// let mut sequence = causeway_esp::Sequence::new(1);
@@ -96,20 +95,20 @@ impl Nonce {
         self.0
     }
 
-    /// The IV on the wire, which is the number (RFC 4106 section 3.1, RFC 7634 section 2).
+    /// The IV on the wire, equal to the number (RFC 4106 section 3.1, RFC 7634 section 2).
     pub(crate) fn iv(&self) -> [u8; IV_LEN] {
         self.0.to_be_bytes()
     }
 }
 
-/// Why no number was issued.
+/// The reason why no sequence number was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
     /// The next number is not reserved yet.
     #[error("the next sequence number is not reserved yet")]
     NotReserved,
-    /// All numbers of the SA are used; it needs a new key.
-    #[error("all sequence numbers of the SA are used: it needs a new key")]
+    /// All numbers of the SA are used; a new SA is required.
+    #[error("all sequence numbers of the SA are used; install a new SA")]
     Exhausted,
 }
 
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_issued_that_is_not_reserved() {
+    fn only_reserved_numbers_are_issued() {
         let mut sequence = Sequence::new(5);
         assert_eq!(sequence.issue(), Err(SequenceError::NotReserved));
         sequence.reserve_until(6);
@@ -154,8 +153,8 @@ mod tests {
         assert_eq!(sequence.remaining(), 0);
     }
 
-    /// RFC 4303 section 3.3.3: without ESN there are 32 bits, and no number beyond them may be
-    /// sent, whatever was reserved.
+    /// RFC 4303 section 3.3.3: without ESN numbers have 32 bits. No larger number is sent, even if it is
+    /// reserved.
     /// Standard: counter-stops
     #[test]
     fn without_esn_the_counter_stops_at_32_bits() {
@@ -171,7 +170,7 @@ mod tests {
     }
 
     proptest! {
-        /// Law 3: whatever is reserved and asked for in whatever order, numbers only rise.
+        /// Law 3: numbers only rise, in any order of reserving and issuing.
         /// Standard: gcm-iv
         #[test]
         fn numbers_never_repeat(

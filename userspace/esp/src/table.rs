@@ -1,24 +1,25 @@
-//! From the SPI of a packet to what its receiver keeps for it.
+//! A hash map from SPIs to a receiver's state.
 
 use std::mem;
 
 use crate::spi::Spi;
 
-/// Slots of a table that has never grown.
-const FEWEST_SLOTS: usize = 16;
-/// 2^64 over the golden ratio, made odd: neighbouring SPIs land far apart.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Slots of a new table.
+const MIN_SLOTS: usize = 16;
+/// 2^64 over the golden ratio, rounded to an odd number: it maps adjacent SPIs to distant slots.
+const HASH_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A map from SPI to `V`, whose look-up costs the same whether it holds one SA or 100,000.
+/// A map from SPI to `V` with lookups of constant cost, from one SA to 100,000.
 ///
-/// Open addressing with linear probing, at most half full; the value lies beside its SPI, so a look-up
-/// touches one cache line as a rule. So keep `V` small: an index. Only [`SaTable::insert`] allocates.
+/// The table uses open addressing with linear probing and is at most half full. A value is stored beside its
+/// SPI, so a lookup usually reads one cache line. Keep `V` small, for example an index. Only
+/// [`SaTable::insert`] allocates.
 ///
-/// The hash has no key. Which SPIs are in the table is the receiver's own choice, and a stranger who
-/// asks for others can at most walk the longest run of full slots.
+/// The hash has no secret. The receiver chooses the SPIs in the table. An attacker who sends other SPIs can at
+/// most make a lookup read the longest run of full slots.
 #[derive(Clone, Debug)]
 pub struct SaTable<V> {
-    /// A power of two of them.
+    /// The number of slots is a power of two.
     slots: Box<[Slot<V>]>,
     len: usize,
 }
@@ -26,25 +27,25 @@ pub struct SaTable<V> {
 type Slot<V> = Option<(Spi, V)>;
 
 impl<V> SaTable<V> {
-    /// A table without an SA.
+    /// Creates an empty table.
     pub fn new() -> SaTable<V> {
         SaTable {
-            slots: empty(FEWEST_SLOTS),
+            slots: empty(MIN_SLOTS),
             len: 0,
         }
     }
 
-    /// How many SAs it holds.
+    /// The number of SPIs in the table.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it holds none.
+    /// True if the table holds no SPI.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What is kept for an SPI.
+    /// The value of an SPI.
     #[inline]
     pub fn get(&self, spi: Spi) -> Option<&V> {
         match &self.slots[self.find(spi)] {
@@ -53,7 +54,7 @@ impl<V> SaTable<V> {
         }
     }
 
-    /// What is kept for an SPI, to be changed.
+    /// The mutable value of an SPI.
     #[inline]
     pub fn get_mut(&mut self, spi: Spi) -> Option<&mut V> {
         match &mut self.slots[self.find(spi)] {
@@ -62,25 +63,25 @@ impl<V> SaTable<V> {
         }
     }
 
-    /// The place of an SPI that is kept, for [`SaTable::at_mut`], until the table changes.
+    /// The slot of an SPI, for [`SaTable::slot_mut`]. It is valid until the next insertion or removal.
     #[inline]
-    pub fn place(&self, spi: Spi) -> Option<usize> {
+    pub fn slot(&self, spi: Spi) -> Option<usize> {
         let at = self.find(spi);
         self.slots[at].is_some().then_some(at)
     }
 
-    /// What is kept at a place, which [`SaTable::place`] has told since the last change.
+    /// The mutable value in a slot that [`SaTable::slot`] returned since the last insertion or removal.
     ///
     /// # Panics
-    /// If there is nothing.
+    /// If the slot is empty.
     #[inline]
-    pub fn at_mut(&mut self, place: usize) -> &mut V {
-        let slot = self.slots[place].as_mut();
-        let (_, value) = slot.expect("a place that was told since the last change");
+    pub fn slot_mut(&mut self, slot: usize) -> &mut V {
+        let slot = self.slots[slot].as_mut();
+        let (_, value) = slot.expect("a slot that was returned since the last change");
         value
     }
 
-    /// Keeps `value` for an SPI and returns what was kept for it before.
+    /// Sets the value of an SPI and returns the previous value.
     pub fn insert(&mut self, spi: Spi, value: V) -> Option<V> {
         if self.len * 2 >= self.slots.len() {
             self.grow();
@@ -91,13 +92,13 @@ impl<V> SaTable<V> {
         before.map(|(_, value)| value)
     }
 
-    /// Forgets an SPI and returns what was kept for it.
+    /// Removes an SPI and returns its value.
     pub fn remove(&mut self, spi: Spi) -> Option<V> {
         let mut hole = self.find(spi);
         let (_, value) = self.slots[hole].take()?;
         self.len -= 1;
-        // Whoever was pushed past the hole moves into it: no tombstones, so a table in which SAs come
-        // and go for ever stays as fast as a new one.
+        // Entries that were displaced past the hole move into it. Without tombstones, lookups stay fast after any
+        // number of insertions and removals.
         let mut at = hole;
         loop {
             at = self.next(at);
@@ -112,20 +113,20 @@ impl<V> SaTable<V> {
         }
     }
 
-    /// Every SPI with its value, in no order.
+    /// Every SPI with its value, in unspecified order.
     pub fn iter(&self) -> impl Iterator<Item = (Spi, &V)> {
         let full = self.slots.iter().flatten();
         full.map(|(spi, value)| (*spi, value))
     }
 
-    /// Every SPI with its value, to be changed, in no order.
+    /// Every SPI with its mutable value, in unspecified order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Spi, &mut V)> {
         let full = self.slots.iter_mut().flatten();
         full.map(|(spi, value)| (*spi, value))
     }
 
-    /// The slot that holds this SPI, or the empty one where it would go. There always is one, since
-    /// half of them are empty.
+    /// The slot that holds this SPI, or the empty slot where it would be inserted. One always exists, since half of
+    /// the slots are empty.
     #[inline]
     fn find(&self, spi: Spi) -> usize {
         let mut at = self.home(spi);
@@ -140,9 +141,9 @@ impl<V> SaTable<V> {
     /// The slot where the search for an SPI starts.
     #[inline]
     fn home(&self, spi: Spi) -> usize {
-        // Twice, because one multiplication would put SPIs of some strides into few slots.
-        let once = u64::from(spi.get()).wrapping_mul(SPREAD);
-        let twice = (once ^ (once >> 32)).wrapping_mul(SPREAD);
+        // Two multiplications: after one, SPIs of some strides share a few slots.
+        let once = u64::from(spi.get()).wrapping_mul(HASH_MULTIPLIER);
+        let twice = (once ^ (once >> 32)).wrapping_mul(HASH_MULTIPLIER);
         (twice >> 32) as usize & (self.slots.len() - 1)
     }
 
@@ -151,7 +152,7 @@ impl<V> SaTable<V> {
         (at + 1) & (self.slots.len() - 1)
     }
 
-    /// Steps from one slot on to another.
+    /// The number of steps forward from one slot to another.
     fn distance(&self, from: usize, to: usize) -> usize {
         to.wrapping_sub(from) & (self.slots.len() - 1)
     }

@@ -11,9 +11,10 @@ const MAX_BITS: u32 = 16384;
 const MIN_BITS: u32 = 64;
 const WORD: u64 = u64::BITS as u64;
 
-/// A ring of words, as in RFC 6479: moving on clears words instead of shifting the bitmap. The ring
-/// holds at least one word more than the window, so that clearing the words in front never touches a
-/// number that is still inside; the window is exactly as wide as asked.
+/// A replay window as a ring of words (RFC 6479): an advance clears words instead of shifting the bitmap.
+///
+/// The ring holds at least one word more than the window. Clearing the words ahead therefore never clears a
+/// number inside the window, and the window has exactly the configured width.
 pub(crate) struct ReplayWindow {
     /// The highest authentic number; 0 before the first packet.
     top: u64,
@@ -27,19 +28,19 @@ pub(crate) struct ReplayWindow {
 pub(crate) struct Candidate(u64);
 
 impl Candidate {
-    /// The full 64-bit number, as inferred.
+    /// The inferred 64-bit number.
     pub(crate) fn number(&self) -> u64 {
         self.0
     }
 }
 
-/// Why the window refuses a number.
+/// The reason why the window refuses a number.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Inside the window and seen before.
+pub(crate) enum ReplayError {
+    /// The number is in the window and was received before.
     Replayed,
-    /// Left of the window.
-    Old,
+    /// The number is left of the window.
+    TooOld,
 }
 
 impl ReplayWindow {
@@ -49,7 +50,7 @@ impl ReplayWindow {
         }
         let words = (bits.div_ceil(u64::BITS) + 1).next_power_of_two() as usize;
         let mut ring = vec![0; words].into_boxed_slice();
-        // Number 0 is never sent, so it counts as seen from the start.
+        // Number 0 is never sent, so it counts as received from the start.
         ring[0] = 1;
         Ok(ReplayWindow {
             top: 0,
@@ -59,15 +60,14 @@ impl ReplayWindow {
         })
     }
 
-    /// Infers the number from the 32 bits that travel and asks whether it is new. Without ESN they
-    /// are all of it.
+    /// Infers the number from the 32 bits on the wire and checks that it is new. Without ESN the number has
+    /// only these 32 bits.
     ///
-    /// Appendix A2.2 in one line: the number is the only one with these low bits in the 2^32 numbers
-    /// from the left edge of the window on. Its left edge lies below zero until the window has
-    /// filled once; a number below zero is the one case in which "left of the window" can be told
-    /// before the ICV is verified.
+    /// Appendix A2.2: of the 2^32 numbers from the left edge of the window on, one has these low bits. The
+    /// left edge is below zero until the window has filled once. A number below zero is the only one known
+    /// to be left of the window before the ICV is verified.
     #[inline]
-    pub(crate) fn check(&self, low: u32) -> Result<Candidate, Refusal> {
+    pub(crate) fn check(&self, low: u32) -> Result<Candidate, ReplayError> {
         let number = if self.esn {
             let before = u64::from(self.bits - 1);
             let left = self.top.wrapping_sub(before);
@@ -76,21 +76,21 @@ impl ReplayWindow {
                 Some(left) => left.checked_add(offset),
                 None => offset.checked_sub(before - self.top),
             };
-            number.ok_or(Refusal::Old)?
+            number.ok_or(ReplayError::TooOld)?
         } else {
             let number = u64::from(low);
             if self.has_passed(number) {
-                return Err(Refusal::Old);
+                return Err(ReplayError::TooOld);
             }
             number
         };
         if number <= self.top && self.ring[self.word(number)] & bit(number) != 0 {
-            return Err(Refusal::Replayed);
+            return Err(ReplayError::Replayed);
         }
         Ok(Candidate(number))
     }
 
-    /// Whether this number lies left of the window.
+    /// True if this number is left of the window.
     #[inline]
     pub(crate) fn has_passed(&self, number: u64) -> bool {
         number
@@ -98,13 +98,14 @@ impl ReplayWindow {
             .is_some_and(|right| right <= self.top)
     }
 
-    /// A number so far to the right that [`ReplayWindow::check`] cannot infer it, if it is that far.
+    /// The candidate for a number so far right of the window that [`ReplayWindow::check`] cannot infer it.
+    /// `None` for any other number.
     pub(crate) fn beyond_reach(&self, number: u64) -> Option<Candidate> {
         let reach = (1 << 32) - u64::from(self.bits);
         (self.esn && number.checked_sub(self.top)? > reach).then_some(Candidate(number))
     }
 
-    /// Marks a number as seen and moves the window if it is the highest.
+    /// Marks a number as received and moves the window if it is the highest.
     #[inline]
     pub(crate) fn advance(&mut self, authentic: Authentic) {
         let number = authentic.number();
@@ -120,13 +121,13 @@ impl ReplayWindow {
         self.ring[word] |= bit(number);
     }
 
-    /// Fetches ahead the words around the highest number, where the next ones are expected.
+    /// Prefetches the words around the highest number, where the next numbers are expected.
     #[inline]
     pub(crate) fn fetch(&self) {
         prefetch_value(&self.ring[self.word(self.top)], 1);
     }
 
-    /// A window of 64 that has seen `top` and nothing else.
+    /// A window of 64 packets that has received only `top`.
     #[cfg(test)]
     pub(crate) fn with_top(top: u64) -> ReplayWindow {
         let mut window = ReplayWindow::new(MIN_BITS, true).unwrap();
@@ -143,7 +144,7 @@ fn bit(number: u64) -> u64 {
     1 << (number % WORD)
 }
 
-/// A replay window of a width that is not offered; holds the width.
+/// The given width of a replay window is not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a replay window of 64 to 16384 packets, got {0}")]
 pub struct WindowError(pub u32);

@@ -1,4 +1,4 @@
-//! A burst is what its packets are one by one: same bytes, same refusals, same SA behind it.
+//! A burst gives the same bytes, the same errors and the same SA state as its packets one at a time.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{
 };
 use proptest::prelude::*;
 
-/// A frame with its packet's length, the frame it goes to, whose SA's it is, and what came of it.
+/// One packet of a burst: the SA's index, the source frame, the packet's length, the output and the result.
 struct Job<R> {
     sa: usize,
     frame: Vec<u8>,
@@ -24,9 +24,9 @@ struct Job<R> {
 struct Jobs<R>(Vec<Job<R>>);
 
 impl<R> Jobs<R> {
-    fn note(&mut self, n: usize, result: R) {
+    fn record(&mut self, n: usize, result: R) {
         let before = self.0[n].result.replace(result);
-        assert!(before.is_none(), "packet {n} ended twice");
+        assert!(before.is_none(), "packet {n} has two results");
     }
 }
 
@@ -49,7 +49,7 @@ impl SealBurst for Jobs<Result<usize, SealError>> {
     }
 
     fn sealed(&mut self, n: usize, result: Result<usize, SealError>) {
-        self.note(n, result);
+        self.record(n, result);
     }
 }
 
@@ -66,23 +66,23 @@ impl OpenBurst for Jobs<Result<Opened, OpenError>> {
     fn fetch(&mut self, _n: usize) {}
 
     fn opened(&mut self, n: usize, result: Result<Opened, OpenError>) {
-        self.note(n, result);
+        self.record(n, result);
     }
 }
 
-type Ended<R> = (Vec<u8>, Option<R>);
+type Outcome<R> = (Vec<u8>, Option<R>);
 
-fn ends<R>(jobs: Jobs<R>) -> Vec<Ended<R>> {
+fn outcomes<R>(jobs: Jobs<R>) -> Vec<Outcome<R>> {
     jobs.0
         .into_iter()
         .map(|job| (job.out, job.result))
         .collect()
 }
 
-/// SAs of a burst.
+/// Number of SAs in a burst.
 const SAS: u8 = 3;
 
-/// An SA with a name and a key of its own, which has so many numbers.
+/// An SA with its own SPI and key, and with the sequence numbers below `reserved`.
 fn sender(cipher: Cipher, sa: u8, reserved: u64) -> OutboundSa {
     let mut config = sending(cipher, causeway_esp::Outer::new(ENDS_V4, UDP, 64), 1);
     config.spi = Spi::new(256 + u32::from(sa)).unwrap();
@@ -92,8 +92,8 @@ fn sender(cipher: Cipher, sa: u8, reserved: u64) -> OutboundSa {
     OutboundSa::new(config)
 }
 
-/// An inner packet, now and then one that is refused, room for its outer one, now and then too little, and which SA is
-/// its.
+/// An inner packet, the output room behind it, and the index of its SA. Some packets are malformed and some outputs are
+/// too small.
 fn inner() -> impl Strategy<Value = (Vec<u8>, usize, usize)> {
     let inner = prop_oneof![
         4 => (20..700usize, any::<u8>()).prop_map(|(len, tos)| packet_with_tos(len, tos)),
@@ -139,9 +139,9 @@ fn open_one_by_one(sa: &mut InboundSa, jobs: &mut Jobs<Result<Opened, OpenError>
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// By several SAs in any order: each numbers its own packets in theirs, and encrypts them with its own key.
+    /// Several SAs in any order: each SA numbers its packets in their order and encrypts them with its key.
     #[test]
-    fn sealing(
+    fn a_sealed_burst_equals_its_packets_sealed_one_by_one(
         cipher in prop::sample::select(&Cipher::ALL[..]),
         inner in prop::collection::vec(inner(), 0..20),
         reserved in 1..30u64,
@@ -155,17 +155,17 @@ proptest! {
             prop_assert_eq!(one.sequence().next(), many.sequence().next());
             prop_assert_eq!(one.usage(), many.usage());
         }
-        prop_assert_eq!(ends(singly), ends(burst));
+        prop_assert_eq!(outcomes(singly), outcomes(burst));
     }
 
-    /// Duplicates, forgeries and packets left of the window among the others, in any order. RFC 4303
-    /// section 3.4.3: each is checked against the window as all before it have left it.
+    /// Valid packets, duplicates, forgeries and packets left of the window, in any order. RFC 4303 section
+    /// 3.4.3: each packet is checked against the window after all previous packets.
     /// Standard: duplicate
     #[test]
-    fn opening(
+    fn an_opened_burst_equals_its_packets_opened_one_by_one(
         cipher in prop::sample::select(&Cipher::ALL[..]),
         sent in 1..90usize,
-        came in prop::collection::vec((any::<prop::sample::Index>(), 0..8usize, any::<u8>()), 0..40),
+        received in prop::collection::vec((any::<prop::sample::Index>(), 0..8usize, any::<u8>()), 0..40),
     ) {
         let mut sender = outbound(cipher, UDP, 1);
         let sealed: Vec<_> = (0..sent)
@@ -181,15 +181,15 @@ proptest! {
                 let room = if *fault == 1 { usize::from(*at) } else { frame.len() };
                 Job { sa: 0, len: frame.len(), frame, out: vec![0xcc; room], result: None }
             };
-            Jobs(came.iter().map(job).collect())
+            Jobs(received.iter().map(job).collect())
         };
         let (mut one, mut many) = (inbound(cipher, 64), inbound(cipher, 64));
         let (mut singly, mut burst) = (jobs(), jobs());
         open_one_by_one(&mut one, &mut singly);
-        many.open_burst(0..came.len(), &mut burst);
+        many.open_burst(0..received.len(), &mut burst);
         prop_assert_eq!(one.usage(), many.usage());
-        prop_assert_eq!(ends(singly), ends(burst));
-        // And whatever comes next, both know the same numbers.
+        prop_assert_eq!(outcomes(singly), outcomes(burst));
+        // Afterwards both windows hold the same numbers.
         for packet in &sealed {
             prop_assert_eq!(open(&mut one, esp(packet), 0), open(&mut many, esp(packet), 0));
         }

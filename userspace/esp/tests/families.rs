@@ -1,4 +1,4 @@
-//! IPv4 and IPv6, inner and outer, mixed (RFC 4303 section 3.1.2).
+//! All combinations of IPv4 and IPv6 as inner and outer family (RFC 4303 section 3.1.2).
 
 mod common;
 
@@ -21,7 +21,7 @@ proptest! {
 
     /// Standard: mixed-families, inner-ipv4, inner-ipv6
     #[test]
-    fn any_packet_comes_back(
+    fn any_sealed_packet_opens(
         ends in any_ends(),
         udp: bool,
         ipv6: bool,
@@ -42,7 +42,7 @@ proptest! {
     /// 0 (RFC 6935 section 5).
     /// Standard: mixed-families, ecn-in, dscp-copied, udp-source-port, udp-ipv6-checksum
     #[test]
-    fn the_outer_ipv6_header(len in 20..2000usize, tos: u8, udp: bool) {
+    fn the_outer_ipv6_header_follows_rfc_8200(len in 20..2000usize, tos: u8, udp: bool) {
         let (mut sender, _) = tunnel(ENDS_V6, if udp { UDP } else { RAW });
         let sealed = seal(&mut sender, &packet_with_tos(len, tos)).unwrap();
         let payload = (sealed.len() as u16 - 40).to_be_bytes();
@@ -59,7 +59,7 @@ proptest! {
         }
     }
 
-    /// RFC 6040 across families: ECN combines whichever header is IPv6, the rest of the header stays.
+    /// RFC 6040 across families: the ECN fields combine for either family, and no other field changes.
     /// Standard: ecn-out, ecn-ce, ecn-not-ect
     #[test]
     fn congestion_survives_in_ipv6(len in 40..200usize, tos: u8) {
@@ -74,7 +74,7 @@ proptest! {
     }
 }
 
-/// An IPv6 packet is never fragmented on the way: over IPv4 its outer packet carries DF.
+/// Routers do not fragment IPv6 packets: over IPv4 the outer packet of one carries DF.
 /// Standard: df-copied
 #[test]
 fn ipv6_counts_as_df() {
@@ -83,10 +83,10 @@ fn ipv6_counts_as_df() {
     assert_eq!(sealed[6..8], [0x40, 0]);
 }
 
-/// Over IPv6 the overhead is 74 to 77 bytes, in UDP 8 more; the tunnel's MTU 1426 and 1418.
+/// Over IPv6 the overhead is 74 to 77 bytes, in UDP 8 more. The tunnel's MTU is 1426, in UDP 1418.
 /// Standard: overhead, inner-mtu
 #[test]
-fn the_overhead_over_ipv6() {
+fn overhead_and_mtu_over_ipv6() {
     for (encapsulation, overhead, mtu) in [(RAW, 74, 1426), (UDP, 82, 1418)] {
         let (mut sender, _) = tunnel(ENDS_V6, encapsulation);
         assert_eq!(sender.max_inner(1500), mtu);
@@ -97,10 +97,10 @@ fn the_overhead_over_ipv6() {
     }
 }
 
-/// RFC 4303 section 2.7, and Ethernet padding before it: both go by the inner length of IPv6 too.
+/// The IPv6 length removes both TFC padding (RFC 4303 section 2.7) and Ethernet padding.
 /// Standard: tfc-stripped
 #[test]
-fn what_lies_behind_an_ipv6_packet_stays_there() {
+fn padding_behind_an_ipv6_packet_is_stripped() {
     let inner = packet6(48, 0);
     let padded = [&inner[..], &[0x99; 12]].concat();
     let esp_packet = forge(1, &[&padded[..], &[0, 41]].concat());
@@ -112,7 +112,7 @@ fn what_lies_behind_an_ipv6_packet_stays_there() {
 }
 
 #[test]
-fn both_ends_are_of_one_family() {
+fn ends_of_two_families_are_refused() {
     let [four, six] = ["10.1.0.1", "fd00::1"].map(|text| text.parse().unwrap());
     assert!(Ends::new(four, four).is_ok() && Ends::new(six, six).is_ok());
     for (near, far) in [(four, six), (six, four)] {

@@ -1,4 +1,4 @@
-//! The receiving side, clause by clause.
+//! Receiving, one test per requirement of the standards.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn receive(receiver: &mut InboundSa, n: u64) -> Result<(), OpenError> {
 /// RFC 4303 section 3.4.3: a duplicate is dropped.
 /// Standard: duplicate
 #[test]
-fn a_duplicate_is_replayed() {
+fn a_duplicate_is_dropped() {
     let (_, mut receiver) = pair();
     assert_eq!(receive(&mut receiver, 5), Ok(()));
     assert_eq!(receive(&mut receiver, 5), Err(OpenError::Replayed));
@@ -26,11 +26,11 @@ fn a_duplicate_is_replayed() {
     assert_eq!(receive(&mut receiver, 4), Err(OpenError::Replayed));
 }
 
-/// RFC 4303 section 3.4.3: the replay check comes before the ICV is computed, so a flood of
-/// duplicates costs no cryptography.
+/// RFC 4303 section 3.4.3: the replay check precedes the computation of the ICV, so a flood of duplicates
+/// costs no cryptography.
 /// Standard: replay-first
 #[test]
-fn the_window_is_asked_before_the_icv() {
+fn the_replay_check_precedes_the_icv() {
     let (_, mut receiver) = pair();
     assert_eq!(receive(&mut receiver, 5), Ok(()));
     let mut forged = number(5);
@@ -38,16 +38,16 @@ fn the_window_is_asked_before_the_icv() {
     assert_eq!(open(&mut receiver, &forged, 0), Err(OpenError::Replayed));
 }
 
-/// RFC 4303 section 3.4.3: left of the window is dropped, under a name of its own; the exact
-/// edge is accepted.
-/// Standard: left-of-window, window-edge
+/// RFC 4303 section 3.4.3: a packet left of the window is dropped with its own reason; the exact edge is
+/// accepted.
+/// Standard: replay-too-old, window-edge
 #[test]
-fn left_of_the_window_is_old() {
+fn a_packet_left_of_the_window_is_too_old() {
     let mut receiver = inbound(Cipher::Aes128Gcm, 100);
     assert_eq!(receive(&mut receiver, 1000), Ok(()));
     assert_eq!(receive(&mut receiver, 901), Ok(()));
-    assert_eq!(receive(&mut receiver, 900), Err(OpenError::Old));
-    assert_eq!(receive(&mut receiver, 1), Err(OpenError::Old));
+    assert_eq!(receive(&mut receiver, 900), Err(OpenError::TooOld));
+    assert_eq!(receive(&mut receiver, 1), Err(OpenError::TooOld));
 }
 
 /// RFC 4303 section 3.4.3: a forged high number with a bad ICV does not slide the window.
@@ -73,8 +73,8 @@ fn a_forged_number_does_not_slide_the_window() {
     }
 }
 
-/// RFC 4303 section 3.3.3 and appendix A: 0xFFFFFFFE to 1 across the boundary, reordered; the
-/// high half never travels, yet a wrong one fails the ICV.
+/// RFC 4303 section 3.3.3 and appendix A: 0xFFFFFFFE to 1 across the boundary, reordered. The high half is
+/// not sent, yet a wrong one fails the ICV.
 /// Standard: esn-boundary
 #[test]
 fn extended_numbers_cross_the_boundary() {
@@ -89,11 +89,11 @@ fn extended_numbers_cross_the_boundary() {
     }
 }
 
-/// RFC 4303 appendix A2: the high half is inferred and authenticated, so a packet of another round
-/// fails, if nothing but 32 bits tells its number.
+/// RFC 4303 appendix A2: the high half is inferred and authenticated. A packet of another round of 2^32
+/// fails if its IV is not the number.
 /// Standard: esn-inferred
 #[test]
-fn another_round_is_not_this_one() {
+fn a_packet_of_another_round_is_refused() {
     let inner = [&packet(40)[..], &[1, 2, 2, 4]].concat();
     let (_, mut receiver) = pair();
     for n in [ROUND + 7, 3 * ROUND + 7] {
@@ -102,15 +102,15 @@ fn another_round_is_not_this_one() {
     }
     let this = forge_with_iv(1000, 0x5eed, &inner);
     assert_eq!(open(&mut receiver, &this, 0), Ok(packet(40)));
-    // An IV that is no number says nothing of the packet's age.
+    // An IV that is not the number does not reveal the packet's age.
     let old = forge_with_iv(8, 3, &inner);
     assert_eq!(open(&mut receiver, &old, 0), Err(OpenError::BadIcv));
 }
 
-/// RFC 4303 appendix A3: a receiver that was restarted finds back to a peer that is rounds ahead,
-/// by the IV; but only an authentic packet takes it there.
+/// RFC 4303 appendix A3: a restarted receiver resynchronises by the IV with a peer that is several rounds
+/// ahead, but only with an authentic packet.
 #[test]
-fn a_restarted_receiver_finds_back() {
+fn a_restarted_receiver_resynchronises() {
     let ahead = 5 * ROUND + 7;
     let (_, mut receiver) = pair();
     let mut forged = number(ahead);
@@ -125,7 +125,7 @@ fn a_restarted_receiver_finds_back() {
     assert_eq!(receive(&mut receiver, ahead), Ok(()));
     assert_eq!(receive(&mut receiver, ahead), Err(OpenError::Replayed));
     assert_eq!(receive(&mut receiver, ahead - 3), Ok(()));
-    assert_eq!(receive(&mut receiver, 2), Err(OpenError::Old));
+    assert_eq!(receive(&mut receiver, 2), Err(OpenError::TooOld));
 }
 
 /// RFC 4303 section 3.4.4: plaintext is never released before the ICV is verified.
@@ -145,17 +145,17 @@ fn a_bad_icv_releases_nothing() {
     }
 }
 
-/// The ICV covers the SPI: a packet of another SA does not open, even under the same key.
+/// The ICV covers the SPI: a packet of another SA is refused, even with the same key.
 #[test]
-fn another_spi_does_not_open() {
+fn a_packet_with_another_spi_is_refused() {
     let (_, mut receiver) = pair();
     let mut other = number(1);
     other[3] ^= 1;
     assert_eq!(open(&mut receiver, &other, 0), Err(OpenError::BadIcv));
 }
 
-/// RFC 4303 section 2.6: the sender can make a dummy, the receiver drops it without an error; it
-/// counts for replay like any other.
+/// RFC 4303 section 2.6: the sender can seal a dummy and the receiver drops it without an error. A repeated
+/// dummy is a replay like any other packet.
 /// Standard: dummy-made, dummy-dropped
 #[test]
 fn a_dummy_is_no_error() {
@@ -172,7 +172,7 @@ fn a_dummy_is_no_error() {
     }
 }
 
-/// RFC 4303 section 2.4: the padding is 1, 2, 3, ..., up to 255 bytes of it, and inspected.
+/// RFC 4303 section 2.4: the padding is 1, 2, 3, ..., up to 255 bytes, and the receiver checks it.
 /// Standard: padding-inspected
 #[test]
 fn padding_is_inspected() {
@@ -189,8 +189,8 @@ fn padding_is_inspected() {
     }
 }
 
-/// RFC 4303 section 2.7: traffic flow confidentiality padding behind the inner packet goes by the
-/// inner length.
+/// RFC 4303 section 2.7: the inner length removes traffic flow confidentiality padding behind the inner
+/// packet.
 /// Standard: tfc-stripped
 #[test]
 fn tfc_padding_is_stripped() {
@@ -201,8 +201,8 @@ fn tfc_padding_is_stripped() {
     }
 }
 
-/// RFC 4303 section 2.6: next header 4 is IPv4, 41 IPv6, 59 a dummy. Anything else has an error of
-/// its own, and so has a packet of the other version.
+/// RFC 4303 section 2.6: next header 4 is IPv4, 41 IPv6, 59 a dummy. Every other value has its own error,
+/// and so has a packet of the other IP version.
 /// Standard: inner-ipv4, inner-ipv6
 #[test]
 fn other_next_headers_are_refused() {
@@ -235,9 +235,9 @@ fn a_malformed_inner_packet_is_refused() {
     }
 }
 
-/// Law of the lengths: nothing shorter than 34 bytes is ESP with a 16-octet ICV.
+/// The shortest ESP packet with a 16-octet ICV has 34 bytes.
 #[test]
-fn short_packets_and_outputs() {
+fn short_packets_and_outputs_are_refused() {
     let (_, mut receiver) = pair();
     let shortest = forge(1, &[0, 59]);
     assert_eq!(shortest.len(), 34);
@@ -253,8 +253,8 @@ fn short_packets_and_outputs() {
     assert_eq!(receiver.open(&shortest, 0, &mut out), Ok(Opened::Dummy));
 }
 
-/// RFC 6040 section 4.2: CE survives into an ECN-capable packet, whose checksum stays right; over
-/// Not-ECT it is a drop of its own name.
+/// RFC 6040 section 4.2: CE is copied into an ECN-capable packet, whose checksum stays valid. Over Not-ECT
+/// the packet is dropped with its own reason.
 /// Standard: ecn-ce, ecn-not-ect
 #[test]
 fn congestion_experienced_survives() {
@@ -276,10 +276,10 @@ fn congestion_experienced_survives() {
     }
 }
 
-/// RFC 2983: a DSCP rewritten outside stays outside.
+/// RFC 2983: a rewritten outer DSCP is not copied to the inner header.
 /// Standard: dscp-copied
 #[test]
-fn the_inner_dscp_stays() {
+fn the_inner_dscp_is_kept() {
     let inner = packet_with_tos(80, 0xb8);
     let (mut sender, mut receiver) = pair();
     let sealed = seal(&mut sender, &inner).unwrap();

@@ -1,4 +1,4 @@
-//! Law 4: open(seal(p)) = p. And whatever comes, nothing panics.
+//! Law 4: open(seal(p)) = p. No input causes a panic.
 
 mod common;
 
@@ -7,17 +7,17 @@ use common::*;
 use proptest::prelude::*;
 
 #[test]
-fn every_size_comes_back() {
+fn a_sealed_packet_of_every_size_opens() {
     let choices = choices();
     for cipher in Cipher::ALL {
-        // Each backend opens what another one sealed.
+        // Each backend opens packets that another backend sealed.
         let next = choices.iter().cycle().skip(1);
         for ((&seals, &opens), encapsulation) in
             choices.iter().zip(next).zip([RAW, UDP].into_iter().cycle())
         {
             let mut sender = outbound_by(seals, cipher, encapsulation, 1);
             let mut receiver = inbound_by(opens, cipher, 64);
-            // Every length near the ends of blocks and pads, then in strides to beyond 9000.
+            // Every length near the ends of blocks and padding, then in strides to beyond 9000.
             for len in (20..=1600).chain((1601..=9100).step_by(37)) {
                 let inner = packet(len);
                 let sealed = seal(&mut sender, &inner).unwrap();
@@ -42,7 +42,7 @@ proptest! {
 
     /// Standard: inner-ipv4
     #[test]
-    fn any_packet_comes_back(
+    fn any_sealed_packet_opens(
         cipher in any_cipher(),
         udp: bool,
         body in prop::collection::vec(any::<u8>(), 0..9000),
@@ -59,10 +59,10 @@ proptest! {
         prop_assert_eq!(open(&mut inbound_by(opens, cipher, 4096), esp(&sealed), sealed[1]), Ok(inner));
     }
 
-    /// One changed bit anywhere in SPI, number, IV, ciphertext or ICV is noticed, and not a byte
-    /// of plaintext gets out.
+    /// One changed bit anywhere in SPI, number, IV, ciphertext or ICV is detected, and no byte of plaintext
+    /// is released.
     #[test]
-    fn a_changed_bit_is_noticed(
+    fn a_changed_bit_is_refused(
         cipher in any_cipher(),
         len in 20..200usize,
         at: prop::sample::Index,
@@ -74,8 +74,8 @@ proptest! {
         forged[at.index(sealed.len() - 20)] ^= 1u8 << bit;
         let mut out = vec![0xcc; forged.len()];
         let answer = inbound_by(opens, cipher, 64).open(&forged, 0, &mut out);
-        // Turning number 1 into 0 is the one change that the window sees first.
-        prop_assert!(matches!(answer, Err(OpenError::BadIcv | OpenError::Replayed | OpenError::Old)));
+        // Only a changed sequence number is refused by the window, before the ICV is checked.
+        prop_assert!(matches!(answer, Err(OpenError::BadIcv | OpenError::Replayed | OpenError::TooOld)));
         prop_assert!(holds_nothing(&out));
     }
 }
@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn random_bytes_never_panic_nor_open(
+    fn random_bytes_neither_panic_nor_open(
         cipher in any_cipher(),
         bytes in prop::collection::vec(any::<u8>(), 0..120),
         tos: u8,
@@ -98,9 +98,9 @@ proptest! {
         let _ = peek(&bytes);
     }
 
-    /// Authentic rubbish from a peer that holds the key.
+    /// Authentic packets with malformed content, from a peer that holds the key.
     #[test]
-    fn authentic_rubbish_never_panics(
+    fn malformed_authentic_packets_never_panic(
         mut plaintext in prop::collection::vec(any::<u8>(), 0..80),
         ipv4: bool,
         tail in prop::option::of(0..4u8),
@@ -139,15 +139,15 @@ proptest! {
                 error,
                 SealError::NotIp | SealError::NoTailRoom | SealError::OutputTooSmall
             ));
-            prop_assert_eq!(sender.sequence().next(), 1, "a refused packet used a number up");
+            prop_assert_eq!(sender.sequence().next(), 1, "a refused packet used a number");
         }
         let _ = sender.seal_dummy(&mut frame, inner_len, &mut out);
     }
 }
 
-/// The largest outer packet is an IPv4 packet of 65535 bytes or just below; larger is refused.
+/// The largest outer packet is an IPv4 packet of 65535 bytes or slightly less. A larger one is refused.
 #[test]
-fn too_big_is_refused() {
+fn a_packet_that_is_too_big_is_refused() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
     let largest = sender.max_inner(usize::from(u16::MAX));
     assert!(seal(&mut sender, &packet(largest)).is_ok());

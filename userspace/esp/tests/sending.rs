@@ -1,4 +1,4 @@
-//! The sending side, clause by clause.
+//! Sending, one test per requirement of the standards.
 
 mod common;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 /// RFC 4303 section 2.2: the first packet of an SA carries sequence number 1.
 /// Standard: first-number
 #[test]
-fn the_first_packet_carries_one() {
+fn the_first_packet_has_sequence_number_one() {
     let sealed = seal(&mut outbound(Cipher::Aes128Gcm, RAW, 0), &packet(100)).unwrap();
     assert_eq!(esp(&sealed)[4..8], 1u32.to_be_bytes());
 }
@@ -25,7 +25,7 @@ fn the_last_number_ends_the_sa() {
     assert_eq!(sender.sequence_remaining(), 0);
 }
 
-/// RFC 4303 section 3.3.3, manual keys: no number beyond what was reserved.
+/// RFC 4303 section 3.3.3, manual keys: a number is used only after it is reserved.
 #[test]
 fn an_unreserved_number_is_not_used() {
     let mut sender = OutboundSa::new(OutboundConfig {
@@ -56,7 +56,7 @@ fn the_iv_is_the_extended_number() {
 /// 54 to 57 bytes, in UDP 8 more.
 /// Standard: overhead, gcm-icv
 #[test]
-fn overhead_and_alignment() {
+fn overhead_and_alignment_over_ipv4() {
     for (encapsulation, header) in [(RAW, 20), (UDP, 28)] {
         let mut sender = outbound(Cipher::Aes256Gcm, encapsulation, 1);
         for len in 20..100 {
@@ -69,11 +69,11 @@ fn overhead_and_alignment() {
     }
 }
 
-/// RFC 4303 sections 2.4 to 2.6: padding 1, 2, 3, its length, next header 4 for IPv4 and 59 for a
-/// dummy, all of it encrypted.
+/// RFC 4303 sections 2.4 to 2.6: padding 1, 2, 3, pad length, next header 4 for IPv4 and 59 for a dummy, all
+/// encrypted.
 /// Standard: padding-made, dummy-made
 #[test]
-fn the_trailer() {
+fn the_trailer_has_padding_length_and_next_header() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
     for (len, trailer) in [
         (42, &[0][..]),
@@ -96,7 +96,7 @@ fn the_trailer() {
 
 /// Standard: inner-mtu
 #[test]
-fn the_tunnel_mtu() {
+fn the_longest_inner_packet_fits_the_outer_mtu() {
     let raw = outbound(Cipher::Aes128Gcm, RAW, 1);
     let udp = outbound(Cipher::Aes128Gcm, UDP, 1);
     assert_eq!((raw.max_inner(1500), udp.max_inner(1500)), (1446, 1438));
@@ -111,12 +111,12 @@ fn the_tunnel_mtu() {
 }
 
 proptest! {
-    /// The outer header: lengths, addresses, TTL and a right checksum; DSCP and ECN copied
-    /// (RFC 6040 section 4.1, normal mode), DF copied (RFC 4301 section 8.1); UDP from the worker's port to 4500
-    /// with checksum 0 (RFC 3948 section 2.1).
+    /// The outer header has the lengths, addresses, TTL and a valid checksum. DSCP and ECN are copied (RFC 6040
+    /// section 4.1, normal mode), and so is DF (RFC 4301 section 8.1). UDP goes from the worker's port to 4500 with
+    /// checksum 0 (RFC 3948 section 2.1).
     /// Standard: udp-no-checksum, udp-source-port, ecn-in, dscp-copied, df-copied
     #[test]
-    fn the_outer_header(len in 20..2000usize, tos: u8, df: bool, udp: bool, number in 1..u64::MAX) {
+    fn the_outer_ipv4_header_has_the_configured_fields(len in 20..2000usize, tos: u8, df: bool, udp: bool, number in 1..u64::MAX) {
         let mut inner = packet_with_tos(len, tos);
         inner[6] = if df { 0x40 } else { 0x20 };
         let mut sender = outbound(Cipher::Aes128Gcm, if udp { UDP } else { RAW }, number);
@@ -136,7 +136,7 @@ proptest! {
     }
 }
 
-/// RFC 6864: packets that may be fragmented follow each other with different identifications.
+/// RFC 6864: consecutive packets that may be fragmented have different identifications.
 #[test]
 fn identifications_differ() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
@@ -145,9 +145,9 @@ fn identifications_differ() {
     assert_ne!(first[4..6], second[4..6]);
 }
 
-/// A 28-byte packet in a 46-byte Ethernet payload leaves the 18 bytes of Ethernet padding behind.
+/// Of a 28-byte packet in a 46-byte Ethernet payload, the 18 bytes of Ethernet padding are not sent.
 #[test]
-fn ethernet_padding_stays_behind() {
+fn ethernet_padding_is_not_sent() {
     let inner = packet(28);
     let mut padded = inner.clone();
     padded.resize(46, 0);
@@ -157,9 +157,9 @@ fn ethernet_padding_stays_behind() {
     assert_eq!(open(&mut receiver, esp(&sealed), 0), Ok(inner));
 }
 
-/// Only the tail room behind the packet is written to, not the packet and not what follows.
+/// Sealing writes only to the tail room behind the packet: neither to the packet nor to later bytes.
 #[test]
-fn the_source_frame_keeps_its_packet() {
+fn sealing_writes_only_to_the_tail_room() {
     for len in 20..60 {
         let inner = packet(len);
         let mut frame = inner.clone();
@@ -172,9 +172,9 @@ fn the_source_frame_keeps_its_packet() {
     }
 }
 
-/// What does not fit is refused by name, and its number stays unused.
+/// Each refusal has its own error and uses no sequence number.
 #[test]
-fn refusals_use_no_number() {
+fn a_refused_packet_uses_no_number() {
     let mut sender = outbound(Cipher::Aes128Gcm, RAW, 1);
     let mut ipv6 = packet(40);
     ipv6[0] = 0x65;

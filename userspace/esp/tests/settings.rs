@@ -1,12 +1,12 @@
-//! What an SA can be told: numbers of 32 bits, hidden lengths, DSCP and DF, a lifetime.
+//! The settings of an SA: sequence numbers of 32 bits, TFC padding, DSCP, DF and lifetime.
 
 mod common;
 
 use std::time::Duration;
 
 use causeway_esp::{
-    Cipher, DontFragment, Dscp, InboundConfig, InboundSa, Lifetime, Limits, OpenError, Opened,
-    OutboundConfig, OutboundSa, Outer, SealError, Stage, TAIL_ROOM, Tfc, Usage,
+    Cipher, DontFragment, Dscp, InboundConfig, InboundSa, Lifetime, LifetimeState, Limits,
+    OpenError, Opened, OutboundConfig, OutboundSa, Outer, SealError, TAIL_ROOM, Tfc, Usage,
 };
 use common::*;
 use proptest::prelude::*;
@@ -25,8 +25,8 @@ fn receiver(esn: bool, lifetime: Lifetime) -> InboundSa {
     .unwrap()
 }
 
-/// RFC 4106 section 5: without ESN the ICV covers SPI and the 32-bit number. So a peer with ESN and
-/// one without do not understand each other, and each understands its like.
+/// RFC 4106 section 5: without ESN the ICV covers SPI and the 32-bit number. Packets open only if both peers
+/// have the same setting.
 /// Standard: gcm-aad
 #[test]
 fn esn_is_authenticated() {
@@ -48,7 +48,7 @@ fn esn_is_authenticated() {
     }
 }
 
-/// RFC 4303 section 3.3.3: without ESN the SA ends with 32 bits, and the last number still opens.
+/// RFC 4303 section 3.3.3: without ESN the SA ends after 32 bits. The packet with the last number still opens.
 /// Standard: counter-stops, gcm-aad
 #[test]
 fn without_esn_an_sa_ends_at_32_bits() {
@@ -71,8 +71,8 @@ fn without_esn_an_sa_ends_at_32_bits() {
 }
 
 proptest! {
-    /// RFC 4303 section 2.7: every packet up to the length comes out as one of that length, filled
-    /// with zeros, not with what lay in the frame; the receiver finds the packet in it.
+    /// RFC 4303 section 2.7: shorter packets are padded to the length, with zeros and not with old bytes of
+    /// the frame. The receiver strips the padding.
     /// Standard: tfc-made, tfc-stripped
     #[test]
     fn lengths_are_hidden(len in 40..600usize, ipv6: bool, pad_to in 0..600usize, bound in 0..600usize) {
@@ -92,10 +92,10 @@ proptest! {
         prop_assert_eq!(open(&mut pair().1, esp(&out[..total]), 0), Ok(inner));
     }
 
-    /// RFC 4301 section 4.4.2.1: DSCP is copied or one value, while ECN is always copied.
+    /// RFC 4301 section 4.4.2.1: DSCP is copied or set to one value; ECN is always copied.
     /// Standard: dscp-set, dscp-copied, ecn-in
     #[test]
-    fn dscp_is_set(tos: u8, dscp in 0..64u8, ipv6: bool) {
+    fn dscp_is_copied_or_set(tos: u8, dscp in 0..64u8, ipv6: bool) {
         let ends = if ipv6 { ENDS_V6 } else { ENDS_V4 };
         for (setting, expected) in [
             (Dscp::Copy, tos),
@@ -112,7 +112,7 @@ proptest! {
             if !ipv6 {
                 prop_assert_eq!(ones_complement_sum(&sealed[..20]), 0xffff);
             }
-            // The inner one is the sender's business and stays.
+            // The inner DSCP is kept.
             prop_assert_eq!(open(&mut pair().1, esp(&sealed), outer_tos), Ok(packet_with_tos(60, tos)));
         }
     }
@@ -121,7 +121,7 @@ proptest! {
 /// RFC 4301 section 8.1: DF is copied, set or cleared.
 /// Standard: df-set, df-copied
 #[test]
-fn df_is_set() {
+fn df_is_copied_set_or_cleared() {
     for inner_df in [false, true] {
         for (setting, expected) in [
             (DontFragment::Copy, inner_df),
@@ -149,8 +149,8 @@ fn packets(limit: u64) -> Limits {
     }
 }
 
-/// RFC 4301 section 4.4.2.1: a soft limit tells, a hard one stops, on either side, and uses no
-/// number up.
+/// RFC 4301 section 4.4.2.1: a soft limit only changes the state; a hard limit stops the SA, on both sides,
+/// and uses no sequence number.
 /// Standard: lifetime
 #[test]
 fn a_hard_limit_stops_the_sa() {
@@ -164,18 +164,22 @@ fn a_hard_limit_stops_the_sa() {
     });
     let mut receiver = receiver(true, lifetime);
     let age = Duration::ZERO;
-    for expected in [Stage::Young, Stage::Young, Stage::Due] {
+    for expected in [
+        LifetimeState::Active,
+        LifetimeState::Active,
+        LifetimeState::Due,
+    ] {
         assert_eq!(
-            (sender.stage(age), receiver.stage(age)),
+            (sender.lifetime_state(age), receiver.lifetime_state(age)),
             (expected, expected)
         );
         let sealed = seal(&mut sender, &packet(80)).unwrap();
         assert_eq!(open(&mut receiver, esp(&sealed), 0), Ok(packet(80)));
     }
-    assert_eq!(sender.stage(age), Stage::Expired);
+    assert_eq!(sender.lifetime_state(age), LifetimeState::Expired);
     assert_eq!(seal(&mut sender, &packet(80)), Err(SealError::Expired));
     assert_eq!(sender.sequence().next(), 4);
-    assert_eq!(receiver.stage(age), Stage::Expired);
+    assert_eq!(receiver.lifetime_state(age), LifetimeState::Expired);
     let fourth = forge(4, &[0, 59]);
     assert_eq!(open(&mut receiver, &fourth, 0), Err(OpenError::Expired));
     let usage = Usage {
@@ -185,10 +189,10 @@ fn a_hard_limit_stops_the_sa() {
     assert_eq!((sender.usage(), receiver.usage()), (usage, usage));
 }
 
-/// What is not authentic uses no lifetime up: nobody outside can end an SA.
+/// A packet that is not authentic does not count towards the lifetime: an attacker cannot end an SA.
 /// Standard: lifetime
 #[test]
-fn forgeries_cost_no_lifetime() {
+fn forgeries_do_not_count_towards_the_lifetime() {
     let mut receiver = receiver(
         true,
         Lifetime {

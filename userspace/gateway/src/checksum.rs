@@ -1,14 +1,14 @@
-//! The Internet checksum, whole (RFC 1071) and changed in place (RFC 1624).
+//! The Internet checksum, computed (RFC 1071) and updated in place (RFC 1624).
 
 use causeway_steering::headers::IPV6;
 
-/// The checksum of `bytes`, to stand in a field that counts as zero in them.
+/// The checksum of `bytes`, in which the checksum field must be zero.
 pub fn checksum(bytes: &[u8]) -> u16 {
     !fold(sum(bytes))
 }
 
-/// The checksum of what stands behind the header in the IPv6 `packet`, which has no extension
-/// headers: over the pseudo-header of RFC 8200 section 8.1 too.
+/// The checksum of the payload of the IPv6 `packet`, which has no extension headers, including the pseudo-header of
+/// RFC 8200 section 8.1.
 pub(crate) fn checksum_ipv6(packet: &[u8], protocol: u8) -> u16 {
     const ADDRESSES: usize = 8;
     let length = (packet.len() - IPV6) as u64;
@@ -27,9 +27,9 @@ fn sum(bytes: &[u8]) -> u64 {
     sum
 }
 
-/// `checksum` after one 16-bit word under it went from `old` to `new`: RFC 1624 equation 3.
+/// The `checksum` after one of its 16-bit words has changed from `old` to `new`: RFC 1624 equation 3.
 ///
-/// Incremental, so that a packet that came in broken goes out broken: a fresh sum would bless it.
+/// It is incremental, so that the checksum of a corrupted packet stays wrong; a fresh sum would hide the corruption.
 pub(crate) fn update(checksum: u16, old: u16, new: u16) -> u16 {
     !fold(u64::from(!checksum) + u64::from(!old) + u64::from(new))
 }
@@ -53,11 +53,11 @@ mod tests {
     }
 
     proptest! {
-        /// A changed checksum equals a fresh one.
+        /// An updated checksum equals a computed one.
         #[test]
-        fn update_is_recomputation(
+        fn update_equals_recomputation(
             mut bytes in proptest::collection::vec(any::<u8>(), 1..32).prop_map(|mut bytes| {
-                // Never all zero: there one's complement has two zeros (RFC 1624 section 3).
+                // Not all zero: one's complement has two zeros (RFC 1624 section 3).
                 bytes.insert(0, 0x45);
                 bytes
             }),

@@ -1,18 +1,63 @@
-//! Which path a received frame takes.
+//! Classify: queues each received packet to be sealed, opened or held back, or returns why it was not queued.
 
 use std::ops::Range;
 
-use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
-use causeway_steering::{Address, Drop, Headers, Inbound, Malformed};
+use causeway_device::Device;
+use causeway_esp::{OpenError, SealError};
+use causeway_routes::Lookup;
+use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, IPV4};
+use causeway_steering::{DropReason, Headers, Inbound, Malformed};
 
-use crate::prefix::Prefixes;
+use crate::burst::{Burst, OpenRun, SealRun, ToOpen, ToSeal};
+use crate::checksum::update;
+use crate::hold_stage::HoldStage;
+use crate::mss;
+use crate::tunnel::Tunnels;
+use crate::waiting::Waiting;
 
-/// The path of a frame, with what was read on the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// Plaintext for a peer: into this tunnel.
+/// The offsets of TTL and header checksum in an IPv4 header.
+const TTL: usize = 8;
+const CHECKSUM: usize = 10;
+/// The offset of the hop limit in an IPv6 header.
+const HOP_LIMIT: usize = 7;
+
+/// The reason for which a packet was not queued. The worker handles all but plain drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotQueued {
+    Drop(DropReason),
+    /// An ESP packet that no SA opens, at this offset of its frame. The drop may be auditable.
+    Refuse {
+        reason: DropReason,
+        esp: u32,
+    },
+    /// Dropped, and its sender gets an ICMP error.
+    TtlExceeded {
+        l3: u16,
+    },
+    /// Dropped, and its sender gets an ICMP error.
+    TooBig {
+        l3: u16,
+        tunnel: u32,
+    },
+    /// Longer than the tunnel's MTU, and may be fragmented.
+    Fragment {
+        l3: u16,
+        tunnel: u32,
+    },
+}
+
+impl From<DropReason> for NotQueued {
+    #[inline(always)]
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+/// A packet's class, with the fields that the check has read.
+enum Class {
+    /// Plaintext for this tunnel's peer.
     Seal { headers: Headers, tunnel: usize },
-    /// ESP for this gateway, at these octets of the frame, in the packet at `l3`.
+    /// ESP for this gateway, at these octets of the frame.
     Open {
         l3: usize,
         esp: Range<usize>,
@@ -20,58 +65,241 @@ pub(crate) enum Class {
     },
 }
 
-/// Whether a frame holds the usual: IPv4 without options, behind no VLAN tag. What is read of one is in fixed places,
-/// and its addresses have 32 bits: whoever compiles for it alone saves a third of the time.
+/// Classifies the packet at `index` of the burst and queues it.
 #[inline(always)]
-pub(crate) fn is_usual(frame: &[u8]) -> bool {
+pub(crate) fn classify<D: Device>(
+    burst: &mut Burst<D::Frame>,
+    index: usize,
+    device: &D,
+    tunnels: &mut Tunnels,
+    waiting: &Waiting<D::Frame>,
+    holds: &HoldStage<D::Frame>,
+) -> Result<(), NotQueued> {
+    let frame = device.bytes(&burst.received[index]);
+    if is_fast_path(frame) {
+        let headers = Headers::ipv4(frame, ETHERNET).map_err(ipv4_malformed)?;
+        queue(burst, index, headers, device, tunnels, waiting, holds)
+    } else {
+        slow_path(burst, index, device, tunnels, waiting, holds)
+    }
+}
+
+/// Whether the frame carries IPv4 without options and without a VLAN tag. Its header fields have fixed offsets and its
+/// addresses 32 bits, so a copy of the code that is compiled for it alone takes a third less time.
+#[inline(always)]
+fn is_fast_path(frame: &[u8]) -> bool {
     let [high, low] = ETHERTYPE_IPV4.to_be_bytes();
     frame.get(12..15) == Some(&[high, low, 0x45])
 }
 
-/// Reads the header of a frame that [`is_usual`].
-#[inline(always)]
-pub(crate) fn usual(frame: &[u8]) -> Result<Headers, Drop> {
-    Headers::ipv4(frame, ETHERNET).map_err(|Malformed| Drop::Ipv4Malformed)
+#[inline(never)]
+fn slow_path<D: Device>(
+    burst: &mut Burst<D::Frame>,
+    index: usize,
+    device: &D,
+    tunnels: &mut Tunnels,
+    waiting: &Waiting<D::Frame>,
+    holds: &HoldStage<D::Frame>,
+) -> Result<(), NotQueued> {
+    let headers = parse_any(device.bytes(&burst.received[index]))?;
+    queue(burst, index, headers, device, tunnels, waiting, holds)
 }
 
-/// Reads the header of any frame.
-pub(crate) fn unusual(frame: &[u8]) -> Result<Headers, Drop> {
-    let ethernet = Ethernet::parse(frame).ok_or(Drop::EthernetTruncated)?;
+fn parse_any(frame: &[u8]) -> Result<Headers, DropReason> {
+    let ethernet = Ethernet::parse(frame).ok_or(DropReason::EthernetTruncated)?;
     match ethernet.ethertype {
-        ETHERTYPE_IPV4 => {
-            Headers::ipv4(frame, ethernet.l3).map_err(|Malformed| Drop::Ipv4Malformed)
-        }
+        ETHERTYPE_IPV4 => Headers::ipv4(frame, ethernet.l3).map_err(ipv4_malformed),
         ETHERTYPE_IPV6 => {
-            Headers::ipv6(frame, ethernet.l3).map_err(|Malformed| Drop::Ipv6Malformed)
+            Headers::ipv6(frame, ethernet.l3).map_err(|Malformed| DropReason::Ipv6Malformed)
         }
-        _ => Err(Drop::NoTunnel),
+        _ => Err(DropReason::NoTunnel),
     }
 }
 
-/// Tells the path of the packet under `headers` in `frame`, for a gateway with this `address` and these `peers`.
-// Inlined, so that what was read stays in registers.
 #[inline(always)]
-pub(crate) fn classify(
-    frame: &[u8],
+fn ipv4_malformed(Malformed: Malformed) -> DropReason {
+    DropReason::Ipv4Malformed
+}
+
+#[inline(always)]
+fn queue<D: Device>(
+    burst: &mut Burst<D::Frame>,
+    index: usize,
     headers: Headers,
-    address: Address,
-    peers: &Prefixes,
-) -> Result<Class, Drop> {
-    if headers.destination == address {
+    device: &D,
+    tunnels: &mut Tunnels,
+    waiting: &Waiting<D::Frame>,
+    holds: &HoldStage<D::Frame>,
+) -> Result<(), NotQueued> {
+    let frame = device.bytes(&burst.received[index]);
+    match class(frame, headers, tunnels)? {
+        Class::Seal { headers, tunnel } => {
+            if !holds.is_empty()
+                && let Some(hold) = holds.find(frame, headers.l3, tunnel)
+            {
+                burst.held_back.push((index, hold));
+                return Ok(());
+            }
+            queue_to_seal(burst, index, headers, tunnel, device, tunnels, waiting)
+        }
+        Class::Open { l3, esp, spi } => queue_to_open(burst, index, l3, esp, spi, tunnels),
+    }
+}
+
+// Inlined, so that the headers stay in registers.
+#[inline(always)]
+fn class(frame: &[u8], headers: Headers, tunnels: &Tunnels) -> Result<Class, DropReason> {
+    if headers.destination == tunnels.address {
         return match Inbound::of(frame, &headers) {
             Inbound::Esp { at, end, spi } => Ok(Class::Open {
                 l3: headers.l3,
                 esp: at..end,
                 spi,
             }),
-            Inbound::EspTruncated => Err(Drop::EspTruncated),
-            Inbound::EspFragment => Err(Drop::EspFragment),
-            Inbound::Keepalive => Err(Drop::Keepalive),
-            Inbound::Ike | Inbound::Other => Err(Drop::NoTunnel),
+            Inbound::EspTruncated => Err(DropReason::EspTruncated),
+            Inbound::EspFragment => Err(DropReason::EspFragment),
+            Inbound::Keepalive => Err(DropReason::Keepalive),
+            Inbound::Ike | Inbound::Other => Err(DropReason::NoTunnel),
         };
     }
-    match peers.lookup(headers.destination) {
+    match tunnels.peer_prefixes.lookup(headers.destination) {
         Some(tunnel) => Ok(Class::Seal { headers, tunnel }),
-        None => Err(Drop::NoTunnel),
+        None => Err(DropReason::NoTunnel),
     }
+}
+
+/// Checks a packet that enters `tunnel`, makes the changes of a forwarded packet in place, and queues it to be sealed.
+#[inline(always)]
+fn queue_to_seal<D: Device>(
+    burst: &mut Burst<D::Frame>,
+    index: usize,
+    headers: Headers,
+    tunnel: usize,
+    device: &D,
+    tunnels: &mut Tunnels,
+    waiting: &Waiting<D::Frame>,
+) -> Result<(), NotQueued> {
+    if tunnels.own_prefixes.lookup(headers.source).is_none() {
+        return Err(DropReason::SelectorSource.into());
+    }
+    let l3 = headers.l3 as u16;
+    let ttl = if headers.is_ipv4() { TTL } else { HOP_LIMIT };
+    if device.bytes(&burst.received[index])[headers.l3 + ttl] <= 1 {
+        return Err(NotQueued::TtlExceeded { l3 });
+    }
+    let state = &tunnels.states[tunnel];
+    let (max, hop) = (state.max_inner, state.hop);
+    let fits = headers.total <= max;
+    // IPv6 packets count as DF: only their sender fragments them (RFC 8200 section 5).
+    if !fits && headers.dont_fragment {
+        let tunnel = tunnel as u32;
+        return Err(NotQueued::TooBig { l3, tunnel });
+    }
+    if !fits && headers.l4 - headers.l3 != IPV4 {
+        return Err(DropReason::TooBigOptions.into());
+    }
+
+    // From here on the received frame is changed in place.
+    let room = device.room(&mut burst.received[index]);
+    if headers.is_ipv4() {
+        decrement_ttl(&mut room[headers.l3..]);
+    } else {
+        room[headers.l3 + HOP_LIMIT] -= 1;
+    }
+    if state.clamp_mss {
+        mss::clamp(room, &headers, max);
+    }
+    let run = tunnel as u32;
+    if !fits {
+        return Err(NotQueued::Fragment { l3, tunnel: run });
+    }
+    if !matches!(hop, Lookup::Ready(_)) {
+        admit_another(hop, burst, tunnels, waiting)?;
+    }
+    burst.to_seal.push(ToSeal {
+        index: index as u32,
+        tunnel: run,
+        l3,
+        length: headers.total as u16,
+        sealed: Err(SealError::OutputTooSmall),
+    });
+    let end = burst.to_seal.len() as u32;
+    match burst.seal_runs.last_mut() {
+        Some(last) if last.tunnel == run => last.end = end,
+        _ => {
+            burst.seal_runs.push(SealRun { tunnel: run, end });
+            tunnels.mark_used(tunnel);
+        }
+    }
+    Ok(())
+}
+
+/// [`Waiting::admit`] for one packet more than those already queued for the same next hop.
+#[cold]
+fn admit_another<F>(
+    hop: Lookup,
+    burst: &Burst<F>,
+    tunnels: &Tunnels,
+    waiting: &Waiting<F>,
+) -> Result<(), DropReason> {
+    let same = |packet: &&ToSeal| tunnels.states[packet.tunnel as usize].hop == hop;
+    waiting.admit(hop, burst.to_seal.iter().filter(same).count() + 1)
+}
+
+/// Queues an ESP packet to be opened, unless its SPI is unknown or its tunnel is fenced.
+#[inline]
+fn queue_to_open<F>(
+    burst: &mut Burst<F>,
+    index: usize,
+    l3: usize,
+    esp: Range<usize>,
+    spi: u32,
+    tunnels: &mut Tunnels,
+) -> Result<(), NotQueued> {
+    match burst.open_runs.last_mut() {
+        Some(run) if run.spi == spi => run.end += 1,
+        _ => begin_open_run(burst, spi, tunnels).map_err(|reason| {
+            let esp = esp.start as u32;
+            NotQueued::Refuse { reason, esp }
+        })?,
+    }
+    burst.to_open.push(ToOpen {
+        index: index as u32,
+        l3: l3 as u16,
+        esp: esp.start as u32..esp.end as u32,
+        opened: Err(OpenError::OutputTooSmall),
+    });
+    Ok(())
+}
+
+/// Begins a run that ends with the next packet to open.
+#[inline]
+fn begin_open_run<F>(
+    burst: &mut Burst<F>,
+    spi: u32,
+    tunnels: &mut Tunnels,
+) -> Result<(), DropReason> {
+    let sa = tunnels.inbound.index(spi).ok_or(DropReason::UnknownSpi)?;
+    let tunnel = tunnels.inbound.mark_used(sa);
+    if tunnels.states[tunnel].fenced {
+        return Err(DropReason::SaFenced);
+    }
+    burst.open_runs.push(OpenRun {
+        spi,
+        sa,
+        tunnel: tunnel as u32,
+        end: burst.to_open.len() as u32 + 1,
+    });
+    Ok(())
+}
+
+/// Decrements the TTL of an IPv4 packet, which is at least 2: RFC 1812 section 5.3.1. The far gateway does not
+/// decrement it, although RFC 4301 section 5.1.2.1, note 2, has every router do so: the two gateways of a tunnel count as
+/// one hop.
+fn decrement_ttl(packet: &mut [u8]) {
+    let word = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+    let (old, sum) = (word(TTL), word(CHECKSUM));
+    let new = old - 0x0100;
+    packet[TTL..TTL + 2].copy_from_slice(&new.to_be_bytes());
+    packet[CHECKSUM..CHECKSUM + 2].copy_from_slice(&update(sum, old, new).to_be_bytes());
 }

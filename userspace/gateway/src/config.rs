@@ -1,4 +1,4 @@
-//! What a worker is made of, and why it may not be.
+//! The configuration of a worker, and the errors in it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,43 +8,45 @@ use ipnet::IpNet;
 
 use crate::tunnel::Tunnel;
 
-/// Packets that a worker takes at once unless told otherwise.
+/// The default of [`WorkerConfig::burst`].
 pub const DEFAULT_BURST: usize = 64;
 
-/// What a worker is told when it is made.
+/// The configuration of a worker.
 #[derive(Debug)]
 pub struct WorkerConfig {
     /// The NIC's MAC address.
     pub mac: [u8; 6],
-    /// The gateway's own address: where ESP for it goes.
+    /// The gateway's own address, the outer destination of ESP packets to open.
     pub address: IpAddr,
-    /// The NIC's addresses. ICMP errors come from the gateway's own address, and in the other
-    /// family from the first of these that is of it; without one they are not sent.
+    /// The NIC's addresses. ICMP errors have the gateway's own address as source, and in the other family the first of
+    /// these; without one they are not sent.
+    ///
+    /// Control messages to these addresses go to control.
     pub nic_addresses: Vec<IpAddr>,
     /// The NIC's IP MTU in octets.
     pub mtu: usize,
-    /// What the cluster protects on this side. Plaintext must come from there, and decrypted
-    /// packets must go there.
+    /// The protected prefixes of this side: sources of plaintext to seal, and destinations of opened packets.
     pub own_prefixes: Vec<IpNet>,
     /// This worker's share of each peering.
     pub tunnels: Vec<Tunnel>,
-    /// The kernel's routes and neighbours at the start.
+    /// The kernel's routes and neighbours at the start; [`Command::Routes`](crate::Command::Routes) replaces them.
     pub routes: Arc<Snapshot>,
-    /// Packets taken at once, at least 1; see [`DEFAULT_BURST`].
+    /// The most packets of a burst, at least 1; see [`DEFAULT_BURST`].
     pub burst: usize,
-    /// Packets that all holds together keep at most. They keep them in frames of the device, which must have so many more to receive into.
+    /// The most packets that all holds keep together. They stay in frames of the device, which must have as many more to
+    /// receive into.
     pub hold_packets: usize,
     /// Whether an idle worker spins instead of sleeping.
     pub spin: bool,
 }
 
-/// Why a worker was not made.
+/// An error in a worker's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkerError {
-    /// A burst of no packets moves none.
+    /// The burst is zero, so no packet would move.
     #[error("expected a burst of at least 1 packet, got 0")]
     EmptyBurst,
-    /// The device has no frame to give.
+    /// The device has no free frame.
     #[error("the device has no free frame: give it more frames")]
     NoFrames,
     /// A packet as long as the MTU does not fit into a frame.
@@ -52,29 +54,29 @@ pub enum WorkerError {
         "expected frames with room for {needed} octets (an MTU of {mtu}), got {room}: choose a larger frame size or a smaller MTU"
     )]
     FrameTooSmall {
-        /// Octets that a frame has.
+        /// Octets in a frame.
         room: usize,
-        /// Octets that it needs.
+        /// Octets that a frame needs.
         needed: usize,
         /// The NIC's MTU.
         mtu: usize,
     },
-    /// The tunnel carries less than every link of a family must.
+    /// The tunnel's MTU is below the minimum of an address family.
     #[error(
-        "tunnel {tunnel} would carry packets of at most {max_inner} octets, less than the {least} that every link must (RFC 791, for IPv6 RFC 8200): raise the NIC's MTU"
+        "tunnel {tunnel} would have an MTU of {max_inner}, expected at least {least} (RFC 791, for IPv6 RFC 8200): raise the NIC's MTU"
     )]
     MtuTooSmall {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// Its MTU.
+        /// The tunnel's MTU.
         max_inner: usize,
-        /// What it must carry: 68, or 1280 if it has IPv6 prefixes.
+        /// The minimum: 68, or 1280 for a tunnel with IPv6 prefixes.
         least: usize,
     },
     /// Two inbound SAs share an SPI.
-    #[error("two tunnels of one worker receive on SPI {spi:#010x}: give each its own")]
+    #[error("two tunnels of one worker have the inbound SPI {spi:#010x}: give each tunnel its own")]
     DuplicateSpi {
-        /// The SPI.
+        /// The SPI of both.
         spi: u32,
     },
 }

@@ -1,216 +1,176 @@
-//! The channels between a worker and its control thread. The worker only ever tries: it never
-//! blocks on control.
+//! The channels between a worker and its control thread. The worker never blocks on them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use causeway_device::Waker;
-use causeway_esp::{InboundSa, OutboundSa, Spi, Stage};
+use causeway_esp::{InboundSa, OutboundSa, Spi};
 use causeway_routes::Snapshot;
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 
 use crate::counters::{Changes, Counters};
 use crate::hold::{Hold, Released};
+use crate::message::ControlMessage;
+use crate::rate::TokenBucket;
 use crate::reply::Reply;
-use crate::sa::Metered;
+use crate::sa::{Limit, TrackedSa};
 use crate::too_big::TooBig;
-use crate::word::Word;
 
 /// Commands in flight: control sends a few per second.
 const COMMANDS: usize = 64;
-/// Events in flight. What does not fit is asked again or, for an audit event, lost.
+/// Events in flight. An event that does not fit is sent again or, if it is an audit event, lost.
 const EVENTS: usize = 1024;
-/// Words of peers' demuxes in flight: two a probe for each of a dozen tunnels, and a tenth of a
-/// second of that. What does not fit is [`Drop::WordLost`]; demuxes say again what matters.
-const WORDS: usize = 64;
+/// Control messages in flight: two per probe for each of a dozen tunnels, for a tenth of a second. A message that does
+/// not fit is [`DropReason::ControlQueueFull`]; demuxes resend messages until they are answered.
+const MESSAGES: usize = 64;
 
-/// From control to the worker, obeyed between two batches.
+/// A command from control to the worker, processed between two rounds.
 #[derive(Debug)]
 pub enum Command {
-    /// The kernel's routes and neighbours as they are now. Packets that waited for a next hop that
-    /// is known now are sent.
+    /// The kernel's current routes and neighbours. Packets that waited for a next hop that is now resolved are sent.
     Routes(Arc<Snapshot>),
-    /// Receive on one more SA. Done before anything is steered towards it.
+    /// Receives on one more SA. Sent before any packet is steered towards it.
     Install {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// The SA.
-        sa: Metered<InboundSa>,
-        /// Told when packets on it are opened.
+        /// The new inbound SA.
+        sa: TrackedSa<InboundSa>,
+        /// Sent when packets on the SA are opened.
         reply: Reply,
     },
-    /// Send on this SA from the next batch on. The one in use is dropped and its key wiped.
+    /// Sends on this SA from the next round on. The previous SA is dropped and its key wiped.
     Switch {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// The SA.
-        sa: Metered<OutboundSa>,
-        /// Told when the next packet goes out on it.
+        /// The new outbound SA.
+        sa: TrackedSa<OutboundSa>,
+        /// Sent when the next packet of the tunnel uses the SA.
         reply: Reply,
     },
-    /// Receive on this SA no longer: given when nothing is steered towards it any more. What has
-    /// arrived is still opened, then the SA is dropped and its key wiped, and packets on it are
-    /// [`Drop::UnknownSpi`].
+    /// Removes an inbound SA, once no packet is steered towards it any more. Packets that have arrived are still opened.
+    /// Then the SA is dropped and its key wiped, and packets on it are [`DropReason::UnknownSpi`].
     Retire {
-        /// The SA.
+        /// The SA's SPI.
         spi: Spi,
-        /// Told when it is gone.
+        /// Sent when the SA is gone.
         reply: Reply,
     },
     /// The sequence numbers of a tunnel's outbound SA below `until` are reserved on disk.
     ReserveUntil {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// The SA; numbers for another than the one in use are ignored.
+        /// The SA's SPI. The command is ignored if another SA is in use.
         spi: Spi,
         /// The first number that is not reserved.
         until: u64,
     },
-    /// Somebody on the path says that a packet was too big. Obeyed if it quotes a packet that this
-    /// worker sent of late.
+    /// A report that a packet was too big for its path. Ignored unless it quotes a packet that this worker sent
+    /// recently.
     TooBig {
-        /// What was said.
+        /// The report.
         report: TooBig,
-        /// When it came.
+        /// The time of its arrival.
         at: Instant,
     },
-    /// An empty histogram (see [`histogram`](crate::histogram)) to take the place of the one in
-    /// use, which comes back through [`Control::latency`].
+    /// An empty histogram (see [`histogram`](crate::histogram)) that replaces the current one, which is sent through
+    /// [`Control::latency`].
     Latency(Histogram<u64>),
-    /// Keep packets back. [`Refused::HoldIsOver`](crate::Refused::HoldIsOver) if a hold with this id was there and went.
+    /// Holds packets back. Replies [`Refused::HoldEnded`](crate::Refused::HoldEnded) if a hold with this id existed
+    /// and has ended.
     Hold {
-        /// What, and how long. A second hold of one id is the first one.
+        /// The packets and the time limit. A second hold with the same id is ignored.
         hold: Hold,
-        /// Told when packets are held.
+        /// Sent when packets are held.
         reply: Reply,
     },
-    /// Let go, in their order, the packets that a hold keeps. They are worked off in bursts, as if
-    /// they had just been received; what comes for their buckets meanwhile goes behind them.
+    /// Releases, in their order, the packets that a hold keeps. They are forwarded in bursts as if they had just been
+    /// received. Packets that arrive for the hold's buckets meanwhile queue behind them.
     Release {
         /// The hold's id.
         id: u64,
-        /// Told when the last of them has been worked off and the hold is gone; at once if it went
-        /// a while ago.
+        /// Sent when the last packet has been forwarded and the hold has ended, or at once if it ended before.
         reply: Reply<Released>,
     },
-    /// Let go what all holds of a tunnel keep, and lift its fence: what a demux says that has just
-    /// started.
+    /// Releases all holds of a tunnel and lifts its fence. Sent on behalf of a demux that has just started.
     Reset {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// Told at once; what was held is on its way.
+        /// Sent at once; the held packets leave later.
         reply: Reply,
     },
-    /// Send a packet of one's own through a tunnel, in the order of its SA.
+    /// Sends control's own packet through a tunnel, in the order of its SA.
     Mark {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// A whole IP packet that the tunnel carries unfragmented. Its TTL or hop limit stays.
+        /// A complete IP packet that the tunnel carries unfragmented. Its TTL or hop limit is not decremented.
         packet: Vec<u8>,
-        /// Whether it waits until all packets are sealed that had arrived in the worker's rings
-        /// when the command came, or that a released hold still kept then.
+        /// Whether it is sealed only behind all packets that were in the worker's rings when the command came, or that a
+        /// released hold still kept then.
         behind: bool,
-        /// Told when it is sealed.
+        /// Sent when the packet is sealed.
         reply: Reply,
     },
-    /// Open nothing that a tunnel's peer sends ([`Drop::SaFenced`]), or open it again.
+    /// Fences a tunnel: its inbound packets are [`DropReason::SaFenced`]. Or lifts the fence.
     Fence {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// Whether it is fenced from now on.
+        /// Whether the tunnel is fenced from now on.
         fenced: bool,
-        /// Told when all packets that were opened before have left or were dropped.
+        /// Sent when all packets that were opened before have left or were dropped.
         reply: Reply,
     },
-    /// Work off what is there, then end.
+    /// Forwards the packets that are there, then ends the worker.
     Drain {
-        /// How long that may take.
+        /// The time limit.
         within: Duration,
     },
 }
 
-/// From the worker to control.
+/// An event from the worker to control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Packets wait for this neighbour's MAC address: asked again while they wait. Or packets go
-    /// there, and it must be kept fresh: a sample of at most ten a second.
+    /// Packets wait for this neighbour's MAC address; repeated while they wait. Or packets are sent to this neighbour and
+    /// its entry must stay fresh; sampled at most ten times per second.
     Resolve(IpAddr),
-    /// A tunnel's outbound SA has used three quarters of its reservation. Asked again while that is
-    /// so.
+    /// A tunnel's outbound SA has used three quarters of its reserved sequence numbers; repeated while that is so.
     ReserveMore {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// The SA.
+        /// The SA's SPI.
         spi: Spi,
     },
-    /// An SA has reached a limit of its lifetime, or its sequence numbers come to their end. Told
-    /// once for each stage.
+    /// An SA has reached a limit of its lifetime, or its sequence numbers run out. Sent once for each state.
     Limit(Limit),
-    /// The path to a tunnel's peer takes no larger packet than this: learned, or forgotten with age
-    /// so that the NIC's MTU is in force again.
+    /// The path MTU to a tunnel's peer has changed: a smaller one was learned, or a learned one aged out and the NIC's MTU
+    /// applies again.
     PathMtu {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// In octets.
+        /// The new path MTU in octets.
         mtu: usize,
     },
-    /// The path to a tunnel's peer is said to take so little that the tunnel cannot work. Not
-    /// believed; rate limited.
+    /// A report claims a path MTU that is too small for the tunnel to work. It was ignored; rate limited.
     PathTooNarrow {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the configuration.
         tunnel: usize,
-        /// What was said, in octets.
+        /// The claimed path MTU in octets.
         mtu: usize,
     },
-    /// The worker has not run for so long, and has dropped what it had.
-    StoodStill(Duration),
-    /// Something that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters
-    /// count all.
+    /// The worker did not run for so long, and has dropped its packets.
+    WorkerStalled(Duration),
+    /// An event that RFC 4303 sections 3.4.1 to 3.4.4 call auditable. Rate limited; the counters count all.
     Audit(Audit),
 }
 
-/// The SA that reached a limit, and what it came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// The tunnel's place in the configuration.
-    pub tunnel: usize,
-    /// Which way the SA carries.
-    pub direction: Direction,
-    /// The SA.
-    pub spi: Spi,
-    /// [`Stage::Due`] at a soft limit, [`Stage::Expired`] at a hard one.
-    pub stage: Stage,
-    /// What limits it.
-    pub bound: Bound,
-}
-
-/// What ends an SA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// RFC 4301 section 4.4.2.1.
-    Lifetime,
-    /// RFC 4303 section 3.3.3.
-    SequenceNumbers,
-}
-
-/// Which way an SA carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
-    /// It seals.
-    Outbound,
-    /// It opens.
-    Inbound,
-}
-
-/// An auditable event, with what RFC 4303 asks the log to hold beside the time.
+/// An auditable event, with the fields that RFC 4303 requires in the log besides the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// What was wrong.
-    pub reason: Drop,
-    /// The SPI that the packet carried.
+    /// The reason of the drop.
+    pub reason: DropReason,
+    /// The SPI of the packet.
     pub spi: u32,
     /// The low 32 bits of its sequence number, not authenticated.
     pub sequence: u32,
@@ -220,29 +180,29 @@ pub struct Audit {
     pub destination: IpAddr,
 }
 
-/// The worker is gone: its thread has ended.
+/// The worker's thread has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the worker has ended: its thread finished a drain or panicked")]
 pub struct Gone;
 
-/// Control's end.
+/// Control's end of the channels.
 #[derive(Clone, Debug)]
 pub struct Control {
     commands: Sender<Command>,
-    /// What the worker tells.
+    /// The worker's events.
     pub events: Receiver<Event>,
-    /// What peers' demuxes say to this host's, in the order in which it came out of a tunnel. Each
-    /// comes after all that was opened before it has left or was dropped.
-    pub words: Receiver<Word>,
-    /// The histograms that [`Command::Latency`] took out.
+    /// Control messages of peers' demuxes, in the order in which they were opened. Each arrives after every packet opened
+    /// before it has left or was dropped.
+    pub messages: Receiver<ControlMessage>,
+    /// The histograms that [`Command::Latency`] replaced.
     pub latency: Receiver<Histogram<u64>>,
-    /// The worker's counts.
+    /// The worker's published counts.
     pub counters: Arc<Counters>,
     waker: Waker,
 }
 
 impl Control {
-    /// Gives the worker a command and ends its sleep.
+    /// Sends a command and wakes the worker.
     ///
     /// # Errors
     /// [`Gone`] if the worker has ended.
@@ -253,47 +213,60 @@ impl Control {
     }
 }
 
-/// The worker's end.
-pub(crate) struct Port {
+/// The worker's end of the channels.
+pub(crate) struct WorkerChannels {
     pub(crate) commands: Receiver<Command>,
-    pub(crate) events: Sender<Event>,
-    pub(crate) words: Sender<Word>,
+    events: Sender<Event>,
+    pub(crate) messages: Sender<ControlMessage>,
     pub(crate) latency: Sender<Histogram<u64>>,
     pub(crate) counters: Arc<Counters>,
+    /// Bounds the rate of audit events.
+    pub(crate) audit_tokens: TokenBucket,
 }
 
-impl Port {
-    /// Tells control of a limit that an SA has reached, and counts it once it is told.
-    pub(crate) fn tell(&self, reached: Limit, changes: &mut Changes) -> bool {
-        let told = self.events.try_send(Event::Limit(reached)).is_ok();
-        if told {
-            changes.reached(reached.stage);
+impl WorkerChannels {
+    /// Sends an event. Returns whether the channel had room.
+    #[inline]
+    pub(crate) fn notify(&self, event: Event) -> bool {
+        self.events.try_send(event).is_ok()
+    }
+
+    /// Notifies control of a limit that an SA has reached, and counts it if the event was sent.
+    pub(crate) fn notify_limit(&self, reached: Limit, changes: &mut Changes) -> bool {
+        let notified = self.notify(Event::Limit(reached));
+        if notified {
+            changes.reached(reached.state);
         }
-        told
+        notified
     }
 }
 
-/// The two ends for a worker with this many tunnels.
-pub(crate) fn link(tunnels: usize, waker: Waker) -> (Control, Port) {
-    let (commands, obey) = bounded(COMMANDS);
-    let (tell, events) = bounded(EVENTS);
-    let (pass, words) = bounded(WORDS);
-    let (give, latency) = bounded(1);
+/// The two ends of the channels of a worker with this many tunnels.
+pub(crate) fn channels(
+    tunnels: usize,
+    waker: Waker,
+    audit_tokens: TokenBucket,
+) -> (Control, WorkerChannels) {
+    let (send_command, commands) = bounded(COMMANDS);
+    let (send_event, events) = bounded(EVENTS);
+    let (send_message, messages) = bounded(MESSAGES);
+    let (send_latency, latency) = bounded(1);
     let counters = Arc::new(Counters::new(tunnels));
     let control = Control {
-        commands,
+        commands: send_command,
         events,
-        words,
+        messages,
         latency,
         counters: counters.clone(),
         waker,
     };
-    let port = Port {
-        commands: obey,
-        events: tell,
-        words: pass,
-        latency: give,
+    let worker = WorkerChannels {
+        commands,
+        events: send_event,
+        messages: send_message,
+        latency: send_latency,
         counters,
+        audit_tokens,
     };
-    (control, port)
+    (control, worker)
 }

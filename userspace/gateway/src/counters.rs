@@ -1,11 +1,11 @@
-//! What a worker counts: added up privately, published once per batch.
+//! A worker's counts: summed privately, published once per round.
 
 use std::ops::{Index, IndexMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use causeway_esp::Stage;
-use causeway_steering::Drop;
+use causeway_esp::LifetimeState;
+use causeway_steering::DropReason;
 use crossbeam::utils::CachePadded;
 
 use crate::profile::{Cells, Profile};
@@ -13,7 +13,7 @@ use crate::profile::{Cells, Profile};
 /// Inner packets of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Inner packets. A packet that was sealed in fragments counts once.
+    /// Inner packets. A packet that was sealed as fragments counts once.
     pub packets: u64,
     /// Inner IP octets, headers included.
     pub bytes: u64,
@@ -28,18 +28,18 @@ impl Traffic {
 
 /// Dropped packets by reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drops([u64; Drop::COUNT]);
+pub struct Drops([u64; DropReason::COUNT]);
 
 impl Default for Drops {
     fn default() -> Self {
-        Self([0; Drop::COUNT])
+        Self([0; DropReason::COUNT])
     }
 }
 
 impl Drops {
-    /// All reasons with their packets, also those with none.
-    pub fn iter(&self) -> impl Iterator<Item = (Drop, u64)> + '_ {
-        Drop::ALL.iter().map(|&reason| (reason, self[reason]))
+    /// All reasons with their packets, also reasons without packets.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|&reason| (reason, self[reason]))
     }
 
     /// Dropped packets of all reasons.
@@ -48,72 +48,73 @@ impl Drops {
     }
 }
 
-impl Index<Drop> for Drops {
+impl Index<DropReason> for Drops {
     type Output = u64;
-    fn index(&self, reason: Drop) -> &u64 {
+    fn index(&self, reason: DropReason) -> &u64 {
         &self.0[reason as usize]
     }
 }
 
-impl IndexMut<Drop> for Drops {
-    fn index_mut(&mut self, reason: Drop) -> &mut u64 {
+impl IndexMut<DropReason> for Drops {
+    fn index_mut(&mut self, reason: DropReason) -> &mut u64 {
         &mut self.0[reason as usize]
     }
 }
 
-/// A worker's counts since its start. At every batch boundary
-/// `received == sent + drops.sum() + waiting`.
+/// A worker's counts since its start. Between two rounds `received == sent + drops.sum() + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Packets taken from the device.
     pub received: u64,
-    /// Received packets whose result was given to the device or, where it is a word of a peer's demux
-    /// to this host's, to control. One that was sealed in fragments counts once.
+    /// Received packets whose result entered the transmit ring or, if it is a control message for this host, was delivered
+    /// to control. A packet that was sealed as fragments counts once.
     pub sent: u64,
-    /// Packets given to the device beyond those: ICMP errors, dummies, control's own, and the fragments of
-    /// a packet but the last.
+    /// Further packets that entered the transmit ring: ICMP errors, dummies, markers, and all but the last fragment of a
+    /// packet.
     pub originated: u64,
-    /// Those that were given to control.
-    pub words: u64,
-    /// A gauge: received packets that wait for a next hop, for room in the transmit ring, for the
-    /// release of a hold, or, as words, for those before them.
+    /// The control messages among the sent packets.
+    pub messages: u64,
+    /// The packets of control among the sealed packets.
+    pub messages_sealed: u64,
+    /// A gauge: received packets that wait for a next hop, for room in the transmit ring, for the release of a hold, or, if
+    /// they are control messages, for earlier packets.
     pub waiting: u64,
-    /// A gauge: those that are held.
+    /// A gauge: packets that holds keep now.
     pub holding: u64,
-    /// Packets that a hold has kept.
+    /// Packets that holds have kept.
     pub held: u64,
-    /// A gauge: holds.
+    /// A gauge: holds that exist now.
     pub holds: u64,
-    /// Holds that came to their time limit.
+    /// Holds that reached their time limit.
     pub holds_expired: u64,
-    /// Times that the worker had stood still.
-    pub standstills: u64,
-    /// Plaintext that was encrypted.
+    /// Stalls: pauses of the worker's loop beyond [`STALL_AFTER`](crate::STALL_AFTER).
+    pub worker_stalls: u64,
+    /// Packets that were encrypted.
     pub sealed: Traffic,
-    /// Plaintext that was authenticated and decrypted, whatever became of it afterwards.
+    /// Packets that were authenticated and decrypted, also if they were dropped later.
     pub opened: Traffic,
     /// Dropped packets by reason.
     pub drops: Drops,
     /// Rounds of the loop.
     pub rounds: u64,
-    /// Those in which nothing moved.
+    /// Rounds in which no packet moved.
     pub empty_rounds: u64,
     /// Times that the worker slept and woke.
     pub wakeups: u64,
-    /// How long it slept.
+    /// The total time of sleep.
     pub asleep: Duration,
-    /// SAs that came and went.
+    /// Changes of SAs.
     pub sas: Changes,
 }
 
-/// SAs of a worker that came, went, or reached a limit of their lifetime, since its start.
+/// Changes of a worker's SAs since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Inbound SAs that were added.
     pub installed: u64,
-    /// Times that an outbound SA took over from another.
+    /// Outbound SAs that replaced another.
     pub switched: u64,
-    /// Inbound SAs that went.
+    /// Inbound SAs that were removed.
     pub retired: u64,
     /// SAs that reached a soft limit.
     pub due: u64,
@@ -122,17 +123,17 @@ pub struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn reached(&mut self, stage: Stage) {
-        match stage {
-            Stage::Young => {}
-            Stage::Due => self.due += 1,
-            Stage::Expired => self.expired += 1,
+    pub(crate) fn reached(&mut self, state: LifetimeState) {
+        match state {
+            LifetimeState::Active => {}
+            LifetimeState::Due => self.due += 1,
+            LifetimeState::Expired => self.expired += 1,
         }
     }
 }
 
-const SCALARS: usize = 23;
-const CELLS: usize = SCALARS + Drop::COUNT;
+const SCALARS: usize = 24;
+const CELLS: usize = SCALARS + DropReason::COUNT;
 
 impl Totals {
     /// Whether every received packet is accounted for.
@@ -159,14 +160,15 @@ impl Totals {
             self.sas.retired,
             self.sas.due,
             self.sas.expired,
-            self.words,
+            self.messages,
             self.holding,
             self.held,
             self.holds,
             self.holds_expired,
-            self.standstills,
+            self.worker_stalls,
             self.empty_rounds,
             self.asleep.as_nanos() as u64,
+            self.messages_sealed,
         ]);
         drops.copy_from_slice(&self.drops.0);
         cells
@@ -197,22 +199,22 @@ impl Totals {
                 due: cells[13],
                 expired: cells[14],
             },
-            words: cells[15],
+            messages: cells[15],
             holding: cells[16],
             held: cells[17],
             holds: cells[18],
             holds_expired: cells[19],
-            standstills: cells[20],
+            worker_stalls: cells[20],
             empty_rounds: cells[21],
             asleep: Duration::from_nanos(cells[22]),
+            messages_sealed: cells[23],
             drops,
         }
     }
 }
 
-/// The published counts of one worker. Written by the worker alone, once per batch and without
-/// read-modify-write; readable from any thread at any time. A reader may meet two batches at once,
-/// so sums are exact only while the worker rests.
+/// The published counts of one worker. Only the worker writes them, once per round and without read-modify-write. Any
+/// thread may read them at any time; a read may mix two rounds, so sums are exact only while the worker is idle.
 #[derive(Debug)]
 pub struct Counters {
     cells: CachePadded<[AtomicU64; CELLS]>,
@@ -236,18 +238,18 @@ impl Counters {
         Totals::from_cells(std::array::from_fn(|i| self.cells[i].load(Relaxed)))
     }
 
-    /// Where the worker's time went, as last published.
+    /// The worker's profile, as last published.
     pub fn profile(&self) -> Profile {
         self.profile.read()
     }
 
-    /// For each tunnel, in the order of the configuration, how many sequence numbers its outbound
-    /// SA has left before it needs a new key.
+    /// The sequence numbers that each tunnel's outbound SA has left before it needs a new key, in the order of the
+    /// configuration.
     pub fn sequences_remaining(&self) -> Vec<u64> {
         load(&self.sequences)
     }
 
-    /// For each tunnel the largest outer packet that the path to its peer takes, in octets.
+    /// The path MTU to each tunnel's peer in octets, in the order of the configuration.
     pub fn path_mtus(&self) -> Vec<u64> {
         load(&self.paths)
     }
@@ -276,9 +278,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_published_is_read() {
+    fn published_counts_are_read_back() {
         let mut totals = Totals::from_cells(std::array::from_fn(|i| 1 << i.min(63)));
-        totals.drops[Drop::Shutdown] = 12345;
+        totals.drops[DropReason::Shutdown] = 12345;
         let counters = Counters::new(2);
         counters.publish(&totals);
         counters.publish_sequence(1, 7);

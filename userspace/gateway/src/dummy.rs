@@ -1,5 +1,4 @@
-//! Dummy packets (RFC 4303 section 2.6): a tunnel that has nothing to send sends something all the
-//! same, so that silence does not tell.
+//! Dummy packets (RFC 4303 section 2.6): an idle tunnel sends them, so that an observer cannot detect when it is idle.
 
 use std::time::{Duration, Instant};
 
@@ -7,89 +6,116 @@ use causeway_device::Device;
 use causeway_esp::TAIL_ROOM;
 use causeway_steering::headers::ETHERNET;
 
-use crate::backlog::Origin;
-use crate::deliver::Way;
-use crate::worker::Worker;
+use crate::egress::Egress;
+use crate::io::Io;
+use crate::next_hop::Route;
+use crate::transmit::Origin;
+use crate::tunnel::Tunnels;
 
-/// Octets of a dummy's payload: those of a small packet, more where TFC pads it.
+/// The payload of a dummy in octets, that of a small packet. TFC pads it.
 const PAYLOAD: usize = 64;
 
-/// When a tunnel sends its next dummy.
+/// The timer of one tunnel's dummies.
 #[derive(Debug)]
-pub(crate) struct Dummies {
+struct Timer {
+    tunnel: usize,
     interval: Duration,
-    /// Packets that the tunnel had sent when it was last looked at.
+    /// Packets that the tunnel had sent at the last check.
     sent: u64,
-    /// Since when it has sent none.
-    quiet: Option<Instant>,
+    /// The beginning of the idle time.
+    idle_since: Option<Instant>,
 }
 
-impl Dummies {
-    pub(crate) fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            sent: 0,
-            quiet: None,
-        }
-    }
-
-    /// Whether the tunnel, which has sent so many packets, dummies among them, was quiet for the
-    /// interval.
+impl Timer {
+    /// Whether the tunnel, which has sent `sent` packets including dummies, was idle for the interval.
     fn due(&mut self, sent: u64, now: Instant) -> bool {
-        let quiet = match self.quiet {
-            Some(quiet) if sent == self.sent => quiet,
+        let idle_since = match self.idle_since {
+            Some(since) if sent == self.sent => since,
             _ => now,
         };
-        let due = now.saturating_duration_since(quiet) >= self.interval;
+        let due = now.saturating_duration_since(idle_since) >= self.interval;
         self.sent = if due { sent + 1 } else { sent };
-        self.quiet = Some(if due { now } else { quiet });
+        self.idle_since = Some(if due { now } else { idle_since });
         due
     }
 }
 
-impl<D: Device> Worker<D> {
-    /// The longest that the worker may sleep for the sake of its dummies.
-    pub(crate) fn shortest_interval(&self) -> Option<Duration> {
-        let dummies = self.lanes.iter().filter_map(|lane| lane.dummies.as_ref());
-        dummies.map(|dummies| dummies.interval).min()
+/// The dummies of all tunnels that send any.
+pub(crate) struct Dummies {
+    timers: Vec<Timer>,
+    /// The inner packet, with room for the trailer.
+    packet: Vec<u8>,
+}
+
+impl Dummies {
+    /// `intervals` has the tunnels that send dummies, with their idle times.
+    pub(crate) fn new(intervals: impl Iterator<Item = (usize, Duration)>, mtu: usize) -> Self {
+        let timers = intervals.map(|(tunnel, interval)| Timer {
+            tunnel,
+            interval,
+            sent: 0,
+            idle_since: None,
+        });
+        Self {
+            timers: timers.collect(),
+            packet: Vec::with_capacity(mtu + TAIL_ROOM),
+        }
     }
 
-    /// Sends a dummy through each tunnel that was quiet for long enough.
-    pub(crate) fn send_dummies(&mut self, now: Instant) {
-        if !self.dummies {
-            return;
-        }
-        for tunnel in 0..self.lanes.len() {
-            let lane = &mut self.lanes[tunnel];
-            let sent = lane.outbound.sa().usage().packets;
-            if let Some(dummies) = &mut lane.dummies
-                && dummies.due(sent, now)
-            {
-                self.send_dummy(tunnel, now);
+    /// Sends no more dummies.
+    pub(crate) fn stop(&mut self) {
+        self.timers.clear();
+    }
+
+    /// The longest sleep that keeps the intervals.
+    pub(crate) fn shortest_interval(&self) -> Option<Duration> {
+        self.timers.iter().map(|timer| timer.interval).min()
+    }
+
+    /// Sends a dummy through each tunnel that was idle for its interval.
+    pub(crate) fn send_due<D: Device>(
+        &mut self,
+        now: Instant,
+        tunnels: &mut Tunnels,
+        egress: &mut Egress<D::Frame>,
+        io: &mut Io<D>,
+    ) {
+        for timer in &mut self.timers {
+            let outbound = tunnels.states[timer.tunnel].outbound.sa();
+            let sent = outbound.usage().packets;
+            if timer.due(sent, now) {
+                let packet = &mut self.packet;
+                send(timer.tunnel, packet, now, tunnels, egress, io);
             }
         }
     }
+}
 
-    /// Sends one, if there are a way, a frame and a number for it; if not, there was nothing to hide.
-    fn send_dummy(&mut self, tunnel: usize, now: Instant) {
-        let lane = &self.lanes[tunnel];
-        let (hop, peer) = (lane.hop, lane.peer);
-        // Nobody else's octets, though nobody sees them.
-        self.blank.clear();
-        self.blank
-            .resize(PAYLOAD.max(lane.max_inner) + TAIL_ROOM, 0);
-        if self.admit(hop, 1).is_err() {
-            return;
-        }
-        let Some(mut out) = self.device.allocate() else {
-            return;
-        };
-        self.used(tunnel);
-        let room = &mut self.device.room(&mut out)[ETHERNET..];
-        let outbound = self.lanes[tunnel].outbound.sa_mut();
-        match outbound.seal_dummy(&mut self.blank, PAYLOAD, room) {
-            Ok(length) => self.deliver(out, length, Origin::Worker, Way::own(peer, hop), now),
-            Err(_) => self.device.release(out),
-        }
+/// Sends one dummy if there are a next hop, a frame and a sequence number for it. Otherwise the tunnel has no traffic to
+/// hide.
+fn send<D: Device>(
+    tunnel: usize,
+    packet: &mut Vec<u8>,
+    now: Instant,
+    tunnels: &mut Tunnels,
+    egress: &mut Egress<D::Frame>,
+    io: &mut Io<D>,
+) {
+    let state = &tunnels.states[tunnel];
+    let route = Route::own(state.peer, state.hop);
+    packet.clear();
+    packet.resize(PAYLOAD.max(state.max_inner) + TAIL_ROOM, 0);
+    if egress.waiting.admit(route.hop, 1).is_err() {
+        return;
+    }
+    let Some(mut output) = io.device.allocate() else {
+        return;
+    };
+    tunnels.mark_used(tunnel);
+    let room = &mut io.device.room(&mut output)[ETHERNET..];
+    let outbound = tunnels.states[tunnel].outbound.sa_mut();
+    match outbound.seal_dummy(packet, PAYLOAD, room) {
+        Ok(length) => egress.enqueue(output, length, Origin::Worker, route, now, io),
+        Err(_) => io.device.release(output),
     }
 }

@@ -1,5 +1,5 @@
-//! Fragmentation of an inner packet that the tunnel does not carry whole: RFC 791 section 3.2,
-//! before encapsulation, as RFC 4301 section 8 asks for packets whose DF bit is clear.
+//! Fragmentation of an inner packet that is longer than the tunnel's MTU: RFC 791 section 3.2, before encapsulation, as
+//! RFC 4301 section 8 requires for packets whose DF bit is clear.
 
 use std::ops::Range;
 
@@ -10,20 +10,20 @@ use crate::checksum::update;
 const MORE: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
 
-/// The cut of one packet into fragments.
+/// One packet's division into fragments.
 ///
-/// The pieces are made in place, one after the other: a piece's header overwrites the end of the
-/// piece before it, which has been sealed by then. So no octet of payload is moved.
+/// The fragments are made in place, one after the other: the header of each overwrites the end of the previous one, which
+/// is sealed by then. So no payload is moved.
 pub(crate) struct Fragments {
     header: [u8; IPV4],
     payload: usize,
-    /// Octets of payload in each piece but the last, a multiple of 8.
+    /// Octets of payload in each fragment but the last, a multiple of 8.
     step: usize,
 }
 
 impl Fragments {
-    /// Cuts a packet with a header of 20 octets into pieces of at most `max` octets.
-    /// `None` where the packet claims to reach beyond the 65,535 octets of a datagram.
+    /// Divides a packet with a header of 20 octets into fragments of at most `max` octets. `None` if the packet's fragment
+    /// offset reaches beyond the 65,535 octets of a datagram.
     pub(crate) fn new(packet: &[u8], max: usize) -> Option<Self> {
         let (header, payload) = packet.split_first_chunk::<IPV4>()?;
         let step = max.checked_sub(IPV4)? & !7;
@@ -39,13 +39,13 @@ impl Fragments {
         })
     }
 
-    /// How many pieces there are.
+    /// The number of fragments.
     pub(crate) fn count(&self) -> usize {
         self.payload.div_ceil(self.step)
     }
 
-    /// Makes piece `index` inside `packet` and returns where it stands. Indexes must rise from 0:
-    /// each piece destroys the one before.
+    /// Makes fragment `index` inside `packet` and returns its range. Indexes must rise from 0, since each fragment overwrites
+    /// the previous one.
     pub(crate) fn piece(&self, packet: &mut [u8], index: usize) -> Range<usize> {
         let at = index * self.step;
         let payload = self.step.min(self.payload - at);
@@ -59,7 +59,7 @@ impl Fragments {
         put(2, (IPV4 + payload) as u16);
         let flags = u16::from_be_bytes([self.header[6], self.header[7]]);
         let more = if at + payload < self.payload { MORE } else { 0 };
-        // The last piece keeps the flag of the packet, which may be a fragment itself.
+        // The last fragment keeps the flag of the packet, which may be a fragment itself.
         put(6, (flags | more) + (at / 8) as u16);
         packet[at..at + IPV4].copy_from_slice(&header);
         at..at + IPV4 + payload
@@ -88,10 +88,9 @@ mod tests {
     }
 
     proptest! {
-        /// The pieces fit, are right by themselves and join to the payload, whole packet or
-        /// fragment.
+        /// Each fragment fits and is valid, and the fragments join to the payload. The packet may be a fragment itself.
         #[test]
-        fn pieces_join(
+        fn fragments_join(
             payload in proptest::collection::vec(any::<u8>(), 1..3000),
             max in 28usize..1500,
             offset in 0u16..0x1000,
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_a_datagram_is_refused() {
+    fn a_fragment_beyond_the_longest_datagram_is_refused() {
         assert!(Fragments::new(&packet(&[0; 64], 0x1fff), 60).is_none());
     }
 }

@@ -1,65 +1,63 @@
-//! Packets that are kept back while others, which came before them, are still on another way.
+//! Holds: packets of some buckets are kept back while earlier packets of these buckets still travel another path.
 //!
-//! Pure: it knows neither device nor worker, so that a simulation can hold with what production
-//! holds with. A frame that comes out of it is the caller's to seal, or to drop by the name that
-//! comes with it.
+//! This module depends on neither device nor worker, so that a simulation runs the code of production. The caller seals
+//! the frames that leave a hold, or drops them for the reason that is returned.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use causeway_rescale::BucketSet;
-use causeway_rescale::message::AtLimit;
-use causeway_steering::{Drop, SteerHash};
+use causeway_rescale::message::HoldTimeoutAction;
+use causeway_steering::{DropReason, SteerHash};
 
 use crate::reply::Refused;
 
-/// Holds at a time: one for each batch of buckets that moves here, of all peerings.
-const MOST: usize = 16;
-/// Holds that are remembered when they are over, so that a command that comes late or twice does
-/// not begin them again.
+/// Holds at a time: one for each group of buckets that moves to this gateway, of all peerings.
+const MAX_HOLDS: usize = 16;
+/// Ended holds that are remembered, so that a late or repeated command does not begin them again.
 const REMEMBERED: usize = 256;
-/// A hold that is so long over its time, and was not released, is let go: a release is said again
-/// many times a second, so nobody is there any more who could say it.
-const FORGOTTEN: Duration = Duration::from_secs(10);
+/// A hold that was not released for so long after its time limit ends by itself. A release is repeated many times per
+/// second, so its sender is gone.
+const ABANDONED_AFTER: Duration = Duration::from_secs(10);
 
-/// What is kept back.
+/// A hold: which packets are kept back, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// The tunnel's place in the configuration: packets that go into it.
+    /// The index in the configuration of the tunnel whose outbound packets are kept.
     pub tunnel: usize,
-    /// Names the hold.
+    /// The id of the hold in commands.
     pub id: u64,
     /// The buckets whose packets are kept.
     pub buckets: BucketSet,
-    /// What a packet's bucket is told by.
+    /// The hash that gives a packet's bucket.
     pub hash: SteerHash,
-    /// How long at most.
+    /// The time limit.
     pub until: Instant,
-    /// What happens then. [`AtLimit::Drop`]: what is kept and what comes is [`Drop::HoldExpired`],
-    /// until the release, so that nothing is sent which another packet may still precede.
-    /// [`AtLimit::Send`]: it is released.
-    pub at_limit: AtLimit,
+    /// The action at the time limit. [`HoldTimeoutAction::Drop`]: held and arriving packets are
+    /// [`DropReason::HoldExpired`] until the release, so that no packet overtakes an earlier one.
+    /// [`HoldTimeoutAction::Send`]: the hold is released.
+    pub hold_timeout_action: HoldTimeoutAction,
 }
 
-/// What a hold has kept.
+/// The counts of an ended hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Released {
-    /// Packets that came for its buckets while it was there.
+    /// Packets that arrived for the hold's buckets.
     pub packets: u64,
-    /// Those of them that were dropped: for lack of room, of time, or because the worker stood
-    /// still.
+    /// Packets among them that were dropped: the hold was full or expired, or the worker stalled.
     pub dropped: u64,
 }
 
-/// All holds of a worker, and what they keep.
+/// All holds of a worker, with the frames that they keep.
 #[derive(Debug)]
 pub struct Holds<F> {
-    /// In the order in which they came: a bucket that two have is kept by the first.
+    /// In the order of their commands: the first hold that has a packet's bucket keeps the packet.
     holds: Vec<Held<F>>,
-    /// How many frames they may keep together.
+    /// The most frames that all holds keep together.
     bound: usize,
     kept: usize,
-    over: VecDeque<(u64, Released)>,
+    /// The last holds that ended.
+    ended: VecDeque<(u64, Released)>,
 }
 
 #[derive(Debug)]
@@ -74,9 +72,9 @@ struct Held<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Holding,
-    /// Over its time, by [`AtLimit::Drop`].
-    Overdue,
-    /// Gone as soon as it keeps nothing.
+    /// Past its time limit, with [`HoldTimeoutAction::Drop`].
+    Expired,
+    /// Ends as soon as it keeps no frame.
     Releasing,
 }
 
@@ -85,7 +83,7 @@ impl<F> Held<F> {
         self.hold.tunnel == tunnel && self.hold.buckets.contains(bucket(&self.hold.hash))
     }
 
-    /// Drops what it keeps.
+    /// Drops all frames.
     fn clear(&mut self, kept: &mut usize, drop: impl FnMut(F)) {
         *kept -= self.frames.len();
         self.count.dropped += self.frames.len() as u64;
@@ -94,46 +92,46 @@ impl<F> Held<F> {
 }
 
 impl<F> Holds<F> {
-    /// None, which may keep `bound` frames together.
+    /// No holds yet; later ones keep at most `bound` frames together.
     pub fn new(bound: usize) -> Self {
         Self {
-            holds: Vec::with_capacity(MOST),
+            holds: Vec::with_capacity(MAX_HOLDS),
             bound,
             kept: 0,
-            over: VecDeque::with_capacity(REMEMBERED),
+            ended: VecDeque::with_capacity(REMEMBERED),
         }
     }
 
-    /// Whether there is none, and so nothing to look at for any packet.
+    /// Whether there is no hold, so that no packet need be checked.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.holds.is_empty()
     }
 
-    /// How many there are.
+    /// The number of holds.
     pub fn len(&self) -> usize {
         self.holds.len()
     }
 
-    /// Frames that they keep.
+    /// The number of frames that all holds keep.
     pub fn kept(&self) -> usize {
         self.kept
     }
 
-    /// Begins a hold, unless it is there already.
+    /// Begins a hold, unless one with its id exists.
     ///
     /// # Errors
-    /// [`Refused::HoldIsOver`] if it went of late, [`Refused::TooManyHolds`].
+    /// [`Refused::HoldEnded`] if a hold with its id ended recently, [`Refused::TooManyHolds`].
     pub fn begin(&mut self, hold: Hold) -> Result<(), Refused> {
         let id = hold.id;
         if self.holds.iter().any(|held| held.hold.id == id) {
             return Ok(());
         }
-        if self.over.iter().any(|&(over, _)| over == id) {
-            return Err(Refused::HoldIsOver { id });
+        if self.ended.iter().any(|&(ended, _)| ended == id) {
+            return Err(Refused::HoldEnded { id });
         }
-        if self.holds.len() == MOST {
-            return Err(Refused::TooManyHolds { most: MOST });
+        if self.holds.len() == MAX_HOLDS {
+            return Err(Refused::TooManyHolds { most: MAX_HOLDS });
         }
         self.holds.push(Held {
             hold,
@@ -145,30 +143,30 @@ impl<F> Holds<F> {
         Ok(())
     }
 
-    /// The place of the first hold, from `place` on, that keeps the packets of a tunnel's `bucket`,
-    /// which is told by a hold's own hash.
+    /// The index of the first hold, from `first` on, that keeps a packet of this tunnel. `bucket` gives the packet's
+    /// bucket under the hash of a hold.
     pub fn find(
         &self,
-        place: usize,
+        first: usize,
         tunnel: usize,
         bucket: impl Fn(&SteerHash) -> u32,
     ) -> Option<usize> {
-        let mut held = self.holds.iter().enumerate().skip(place);
+        let mut held = self.holds.iter().enumerate().skip(first);
         let found = held.find(|(_, held)| held.has(tunnel, &bucket));
-        found.map(|(place, _)| place)
+        found.map(|(index, _)| index)
     }
 
-    /// Keeps a frame, whose hold [`Holds::find`] has found since the last change.
+    /// Keeps a frame in the hold at `index`, which [`Holds::find`] returned since the last change.
     ///
     /// # Errors
-    /// The frame, with [`Drop::HoldFull`] or [`Drop::HoldExpired`].
-    pub fn keep(&mut self, place: usize, frame: F) -> Result<(), (F, Drop)> {
-        let held = &mut self.holds[place];
+    /// The frame, with [`DropReason::HoldFull`] or [`DropReason::HoldExpired`].
+    pub fn keep(&mut self, index: usize, frame: F) -> Result<(), (F, DropReason)> {
+        let held = &mut self.holds[index];
         held.count.packets += 1;
-        let refused = if held.state == State::Overdue {
-            Drop::HoldExpired
+        let refused = if held.state == State::Expired {
+            DropReason::HoldExpired
         } else if self.kept == self.bound {
-            Drop::HoldFull
+            DropReason::HoldFull
         } else {
             held.frames.push_back(frame);
             self.kept += 1;
@@ -178,21 +176,22 @@ impl<F> Holds<F> {
         Err((frame, refused))
     }
 
-    /// Lets go what a hold keeps. Answers what it has kept if it is over already.
+    /// Releases a hold. Returns its counts if it has ended before.
     ///
     /// # Errors
-    /// [`Refused::NoSuchHold`] if there is none and was none of late.
+    /// [`Refused::NoSuchHold`] if no hold with this id exists or ended recently.
     pub fn release(&mut self, id: u64) -> Result<Option<Released>, Refused> {
         if let Some(held) = self.holds.iter_mut().find(|held| held.hold.id == id) {
             held.state = State::Releasing;
             return Ok(None);
         }
-        let over = self.over.iter().find(|&&(over, _)| over == id);
-        over.map(|&(_, count)| Some(count))
+        let ended = self.ended.iter().find(|&&(ended, _)| ended == id);
+        ended
+            .map(|&(_, count)| Some(count))
             .ok_or(Refused::NoSuchHold { id })
     }
 
-    /// Lets go what the holds of a tunnel keep.
+    /// Releases all holds of a tunnel.
     pub fn release_all(&mut self, tunnel: usize) {
         for held in &mut self.holds {
             if held.hold.tunnel == tunnel {
@@ -201,64 +200,65 @@ impl<F> Holds<F> {
         }
     }
 
-    /// Whether a hold is on its way out, so that there is work to do.
+    /// Whether a hold is being released, so that there is work to do.
     pub fn is_releasing(&self) -> bool {
         let mut held = self.holds.iter();
         held.any(|held| held.state == State::Releasing)
     }
 
-    /// The next frame that may go, and the place of the hold behind the one that kept it: whether
-    /// one from there on keeps it now is for [`Holds::find`] to tell. Frames of a bucket come in the order of
-    /// their arrival.
+    /// Removes the next released frame. Also returns the index behind its hold: [`Holds::find`] from there on returns the
+    /// hold that keeps it again, if any. Frames of a bucket leave in the order of their arrival.
     pub fn pop(&mut self) -> Option<(F, usize)> {
-        for (place, held) in self.holds.iter_mut().enumerate() {
+        for (index, held) in self.holds.iter_mut().enumerate() {
             if held.state == State::Releasing
                 && let Some(frame) = held.frames.pop_front()
             {
                 self.kept -= 1;
-                return Some((frame, place + 1));
+                return Some((frame, index + 1));
             }
         }
         None
     }
 
-    /// Ends a hold that was released and keeps nothing any more: its id, and what it has kept.
+    /// Ends one released hold that keeps no frame any more. Returns its id and counts.
     pub fn end(&mut self) -> Option<(u64, Released)> {
         let done = |held: &Held<F>| held.state == State::Releasing && held.frames.is_empty();
-        let place = self.holds.iter().position(done)?;
-        let held = self.holds.remove(place);
-        let over = (held.hold.id, held.count);
-        if self.over.len() == REMEMBERED {
-            self.over.pop_front();
+        let index = self.holds.iter().position(done)?;
+        let held = self.holds.remove(index);
+        let ended = (held.hold.id, held.count);
+        if self.ended.len() == REMEMBERED {
+            self.ended.pop_front();
         }
-        self.over.push_back(over);
-        Some(over)
+        self.ended.push_back(ended);
+        Some(ended)
     }
 
-    /// Looks at the holds' time; `drop` gets what is [`Drop::HoldExpired`]. Returns how many holds
-    /// have come to their limit.
+    /// Applies the time limits; `drop` gets the frames that are [`DropReason::HoldExpired`]. Returns the number of holds
+    /// that have reached their limit now.
     pub fn expire(&mut self, now: Instant, mut drop: impl FnMut(F)) -> u64 {
         let mut expired = 0;
         for held in &mut self.holds {
             let until = held.hold.until;
-            match (held.state, held.hold.at_limit) {
-                (State::Holding, AtLimit::Send) if now >= until => {
+            match (held.state, held.hold.hold_timeout_action) {
+                (State::Holding, HoldTimeoutAction::Send) if now >= until => {
                     held.state = State::Releasing;
                     expired += 1;
                 }
-                (State::Holding, AtLimit::Drop) if now >= until => {
-                    held.state = State::Overdue;
+                (State::Holding, HoldTimeoutAction::Drop) if now >= until => {
+                    held.state = State::Expired;
                     held.clear(&mut self.kept, &mut drop);
                     expired += 1;
                 }
-                (State::Overdue, _) if now >= until + FORGOTTEN => held.state = State::Releasing,
+                (State::Expired, _) if now >= until + ABANDONED_AFTER => {
+                    held.state = State::Releasing
+                }
                 _ => {}
             }
         }
         expired
     }
 
-    /// Gives up all that is kept. The holds stay.
+    /// Drops all frames. The holds stay.
     pub fn clear(&mut self, mut drop: impl FnMut(F)) {
         for held in &mut self.holds {
             held.clear(&mut self.kept, &mut drop);

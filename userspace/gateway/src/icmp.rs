@@ -1,35 +1,40 @@
 //! The two ICMP errors that a tunnel's entry must send, in either family.
 
+mod error;
 mod v4;
 mod v6;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Instant;
 
+use causeway_device::Device;
 use causeway_steering::Headers;
+use causeway_steering::headers::ETHERNET;
 
-/// Octets in front of the packet that an error quotes: type, code, checksum, MTU.
-const ICMP: usize = 8;
-const TTL: u8 = 64;
+use crate::egress::Egress;
+use crate::io::Io;
+use crate::next_hop::Route;
+use crate::rate::TokenBucket;
+use crate::transmit::Origin;
 
-/// An error about a packet.
+pub(crate) use error::Error;
+
+/// The source addresses of errors: an address of this host for each family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Error {
-    /// The TTL or hop limit ran out here.
-    TimeExceeded,
-    /// The tunnel carries no more than this many octets in one packet.
-    TooBig { mtu: usize },
-}
-
-/// Where errors come from: an address of this host for each family that it speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sources {
+struct Sources {
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,
 }
 
-impl Sources {
-    /// Of each family the first address in `addresses`.
-    pub(crate) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+/// Sends errors, at a limited rate.
+pub(crate) struct IcmpErrors {
+    sources: Sources,
+    tokens: TokenBucket,
+}
+
+impl IcmpErrors {
+    /// The source of each family is the first of its `addresses`.
+    pub(crate) fn new(addresses: impl IntoIterator<Item = IpAddr>, tokens: TokenBucket) -> Self {
         let (mut v4, mut v6) = (None, None);
         for address in addresses {
             match address {
@@ -37,12 +42,51 @@ impl Sources {
                 IpAddr::V6(address) => v6 = v6.or(Some(address)),
             }
         }
-        Self { v4, v6 }
+        let sources = Sources { v4, v6 };
+        Self { sources, tokens }
+    }
+
+    /// Sends an error to the sender of the packet at the offset `l3` of `frame`, if the RFCs allow it and the sender has a
+    /// next hop.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn send<D: Device>(
+        &mut self,
+        error: Error,
+        frame: &D::Frame,
+        l3: usize,
+        now: Instant,
+        egress: &mut Egress<D::Frame>,
+        io: &mut Io<D>,
+    ) {
+        let Ok(headers) = &Headers::parse(io.device.bytes(frame), l3) else {
+            return;
+        };
+        let destination = IpAddr::from(headers.source);
+        let hop = egress.routes.lookup(destination);
+        let possible = allowed(error, io.device.bytes(frame), headers)
+            && egress.waiting.admit(hop, 1).is_ok()
+            && self.tokens.take(now);
+        if !possible {
+            return;
+        }
+        let Some(mut output) = io.device.allocate() else {
+            return;
+        };
+        let packet = &io.device.bytes(frame)[headers.l3..headers.l3 + headers.total];
+        let room = &mut io.device.room(&mut output)[ETHERNET..];
+        match write(error, &self.sources, packet, room) {
+            Some(length) => {
+                let route = Route::own(destination, hop);
+                egress.enqueue(output, length, Origin::Worker, route, now, io);
+            }
+            None => io.device.release(output),
+        }
     }
 }
 
 /// Whether an error about the packet in `frame` may be sent.
-pub(crate) fn allowed(error: Error, frame: &[u8], headers: &Headers) -> bool {
+fn allowed(error: Error, frame: &[u8], headers: &Headers) -> bool {
     if headers.is_ipv4() {
         v4::allowed(frame, headers)
     } else {
@@ -50,29 +94,12 @@ pub(crate) fn allowed(error: Error, frame: &[u8], headers: &Headers) -> bool {
     }
 }
 
-/// Writes the IP packet of an error about `packet`, which stands under its own header, to the
-/// packet's source. Quotes as much as fits. Returns its length, or `None` if there is no address
-/// of the packet's family to send it from, or `out` has no room for its headers.
-pub(crate) fn write(
-    error: Error,
-    sources: &Sources,
-    packet: &[u8],
-    out: &mut [u8],
-) -> Option<usize> {
+/// Writes the IP packet of an error about `packet`, which starts with its IP header, to the packet's source. Quotes as
+/// much of it as fits. Returns the length, or `None` if this host has no address of the packet's family or `out` has no
+/// room for the headers.
+fn write(error: Error, sources: &Sources, packet: &[u8], out: &mut [u8]) -> Option<usize> {
     match packet.first()? >> 4 {
         4 => v4::write(error, sources.v4?, packet, out),
         _ => v6::write(error, sources.v6?, packet, out),
     }
-}
-
-/// One's complement sum of 16-bit words the slow way, with the carry at each step.
-#[cfg(test)]
-fn naive_sum(bytes: &[u8]) -> u16 {
-    let mut sum = 0u16;
-    for pair in bytes.chunks(2) {
-        let word = u16::from(pair[0]) * 256 + u16::from(pair.get(1).copied().unwrap_or(0));
-        let (next, carry) = sum.overflowing_add(word);
-        sum = next + u16::from(carry);
-    }
-    sum
 }

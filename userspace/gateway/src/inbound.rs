@@ -1,84 +1,87 @@
-//! The SAs on which a worker receives. One tunnel may have several at a time (RFC 4301 section 4.1):
-//! while a new key takes over, packets under the old one are still on their way.
+//! The SAs on which a worker receives. One tunnel may have several at a time (RFC 4301 section 4.1): while a new key takes
+//! over, packets under the old one are still in flight.
 
 use std::time::Instant;
 
-use causeway_device::{Arrived, Device};
+use causeway_device::{Device, RxWatermark};
 use causeway_esp::{InboundSa, SaTable, Spi};
 
-use crate::control::{Bound, Direction, Limit, Port};
+use crate::control::WorkerChannels;
 use crate::counters::Changes;
 use crate::reply::{Refused, Reply};
-use crate::sa::Metered;
+use crate::sa::{Bound, Direction, Limit, TrackedSa};
 
 /// Inbound SAs by SPI.
 #[derive(Debug)]
-pub(crate) struct Inbound {
+pub(crate) struct InboundSas {
     sas: SaTable<Receiver>,
-    leaving: Vec<Leaving>,
-    /// The places of those that are used in this burst.
+    retiring: Vec<Retiring>,
+    /// The indexes of the SAs used in this burst.
     used: Vec<u32>,
-    /// The place of the one that is next to be reviewed.
+    /// The index of the SA that is reviewed next.
     next_review: usize,
 }
 
-/// One SA, and the tunnel for whose peer it speaks.
+/// One SA and its tunnel.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) tunnel: usize,
-    pub(crate) sa: Metered<InboundSa>,
-    /// Whether it is one of those used in this burst.
+    pub(crate) sa: TrackedSa<InboundSa>,
+    /// Whether the SA is one of those used in this burst.
     used: bool,
 }
 
-/// An SA towards which nothing is steered any more, until the receive rings hold none of its
-/// packets.
+/// An SA towards which no packet is steered any more, until the receive rings hold none of its packets.
 #[derive(Debug)]
-struct Leaving {
+struct Retiring {
     spi: Spi,
-    /// What stood in the rings then.
-    before: Arrived,
+    /// The packets that were in the rings when steering ended.
+    before: RxWatermark,
     reply: Reply,
 }
 
 impl Receiver {
-    /// Fetches ahead what opening takes beyond the SA itself, which should be in the cache by then.
+    /// Prefetches the data that opening needs besides the SA itself, which should be in the cache by then.
     #[inline]
     pub(crate) fn fetch(&self) {
         self.sa.sa().fetch();
         self.sa.fetch_meter();
     }
 
-    /// Holds the SA against its lifetime, and tells control of a limit that it has reached.
+    /// Checks the SA against its lifetime, and notifies control of a limit.
     #[inline]
-    pub(crate) fn review(&mut self, now: Instant, port: &Port, changes: &mut Changes) {
+    fn review(&mut self, now: Instant, channels: &WorkerChannels, changes: &mut Changes) {
         let (tunnel, spi) = (self.tunnel, self.sa.sa().spi());
-        self.sa.review(now, |stage| {
+        self.sa.review(now, |state| {
             let reached = Limit {
                 tunnel,
                 direction: Direction::Inbound,
                 spi,
-                stage,
+                state,
                 bound: Bound::Lifetime,
             };
-            port.tell(reached, changes)
+            channels.notify_limit(reached, changes)
         });
     }
 }
 
-impl Inbound {
-    /// None, for bursts of at most so many packets.
+impl InboundSas {
+    /// An empty table for bursts of at most `burst` packets.
     pub(crate) fn new(burst: usize) -> Self {
         Self {
             sas: SaTable::new(),
-            leaving: Vec::new(),
+            retiring: Vec::new(),
             used: Vec::with_capacity(burst),
             next_review: 0,
         }
     }
 
-    /// Adds an SA, unless there is one of its SPI.
-    pub(crate) fn install(&mut self, tunnel: usize, sa: Metered<InboundSa>) -> Result<(), Refused> {
+    /// Adds an SA, unless its SPI is in use.
+    pub(crate) fn install(
+        &mut self,
+        tunnel: usize,
+        sa: TrackedSa<InboundSa>,
+    ) -> Result<(), Refused> {
         let spi = sa.sa().spi();
         if self.sas.get(spi).is_some() {
             return Err(Refused::SpiInUse { spi });
@@ -88,82 +91,91 @@ impl Inbound {
         Ok(())
     }
 
-    /// The place of the SA of an SPI that a packet carried. It stays there for as long as a burst is under way, since
-    /// SAs come and go between bursts.
+    /// The index of the SA of a packet's SPI. It stays valid during a burst, since SAs come and go between bursts.
     #[inline]
-    pub(crate) fn place(&self, spi: u32) -> Option<u32> {
-        Some(self.sas.place(Spi::new(spi)?)? as u32)
+    pub(crate) fn index(&self, spi: u32) -> Option<u32> {
+        Some(self.sas.slot(Spi::new(spi)?)? as u32)
     }
 
-    /// The SA at a place.
     #[inline]
-    pub(crate) fn at_mut(&mut self, place: u32) -> &mut Receiver {
-        self.sas.at_mut(place as usize)
+    pub(crate) fn at_mut(&mut self, index: u32) -> &mut Receiver {
+        self.sas.slot_mut(index as usize)
     }
 
-    /// Notes that the SA at a place is used in this burst, and tells whose it is.
+    /// Marks an SA as used in this burst. Returns its tunnel.
     #[inline]
-    pub(crate) fn used(&mut self, place: u32) -> usize {
-        let receiver = self.sas.at_mut(place as usize);
+    pub(crate) fn mark_used(&mut self, index: u32) -> usize {
+        let receiver = self.sas.slot_mut(index as usize);
         if !receiver.used {
             receiver.used = true;
-            self.used.push(place);
+            self.used.push(index);
             receiver.sa.fetch();
         }
         receiver.tunnel
     }
 
-    /// Publishes what those have carried that were used in this burst, and holds them against their lifetimes.
+    /// Publishes the usage of the SAs used in this burst, and checks them against their lifetimes.
     #[inline]
-    pub(crate) fn account(&mut self, now: Instant, port: &Port, changes: &mut Changes) {
-        for place in self.used.drain(..) {
-            let receiver = self.sas.at_mut(place as usize);
+    pub(crate) fn account(
+        &mut self,
+        now: Instant,
+        channels: &WorkerChannels,
+        changes: &mut Changes,
+    ) {
+        for index in self.used.drain(..) {
+            let receiver = self.sas.slot_mut(index as usize);
             receiver.used = false;
             receiver.sa.publish();
-            receiver.review(now, port, changes);
+            receiver.review(now, channels, changes);
         }
     }
 
-    /// Lets an SA go when nothing that has arrived `before` is left in the rings.
-    pub(crate) fn retire(&mut self, spi: Spi, before: Arrived, reply: Reply) {
+    /// Drops an SA once the rings hold no packet that arrived before `before`.
+    pub(crate) fn retire(&mut self, spi: Spi, before: RxWatermark, reply: Reply) {
         if self.sas.get(spi).is_none() {
             reply.send(Err(Refused::NoSuchSpi { spi }));
             return;
         }
-        self.leaving.push(Leaving { spi, before, reply });
+        self.retiring.push(Retiring { spi, before, reply });
     }
 
-    /// Drops the SAs that may go, tells so, and returns how many.
+    /// Drops the retiring SAs whose packets have all been read. Returns their number.
     #[inline]
-    pub(crate) fn depart(&mut self, device: &mut impl Device) -> u64 {
-        if self.leaving.is_empty() {
+    pub(crate) fn drop_retired(&mut self, device: &mut impl Device) -> u64 {
+        if self.retiring.is_empty() {
             return 0;
         }
-        self.drop_leaving(device)
+        self.check_retiring(device)
     }
 
     #[cold]
-    fn drop_leaving(&mut self, device: &mut impl Device) -> u64 {
-        let Self { sas, leaving, .. } = self;
+    fn check_retiring(&mut self, device: &mut impl Device) -> u64 {
+        let Self { sas, retiring, .. } = self;
         let before = sas.len();
-        leaving.retain_mut(|each| {
-            let goes = each.before.is_read(device);
-            if goes {
+        retiring.retain_mut(|each| {
+            let retired = each.before.is_read(device);
+            if retired {
                 sas.remove(each.spi);
                 each.reply.send(Ok(()));
             }
-            !goes
+            !retired
         });
         (before - sas.len()) as u64
     }
 
-    /// Holds at most so many of them against their lifetimes, in turn.
-    pub(crate) fn review(&mut self, most: usize, now: Instant, port: &Port, changes: &mut Changes) {
+    /// Checks the next `count` SAs against their lifetimes, in turn.
+    pub(crate) fn review(
+        &mut self,
+        count: usize,
+        now: Instant,
+        channels: &WorkerChannels,
+        changes: &mut Changes,
+    ) {
         let first = self.next_review;
-        for (_, receiver) in self.sas.iter_mut().skip(first).take(most) {
-            receiver.review(now, port, changes);
+        for (_, receiver) in self.sas.iter_mut().skip(first).take(count) {
+            receiver.review(now, channels, changes);
         }
-        let next = first + most;
+        let next = first + count;
         self.next_review = if next < self.sas.len() { next } else { 0 };
     }
 }

@@ -1,19 +1,18 @@
-//! The gateway's data path: [`Worker`], the whole loop of one pinned core, generic over its
-//! [`Device`](causeway_device::Device), so that it runs over an AF_XDP socket and whole in memory.
+//! The gateway's data path: a [`Worker`] is the loop of one pinned core, generic over its [`Device`](causeway_device::Device).
 //!
-//! In the order in which a packet meets them: `worker` (a batch), `receive` (a burst), `classify`
-//! (a packet's path), `runs` (packets of one SA); `seal` with `icmp`, `fragment` and `mss`, or
-//! `open`; `deliver` (next hop and Ethernet header),
-//! `waiting` (for a MAC address), `backlog` (into the transmit ring). Beside the path: [`Control`]
-//! (channels to the control thread), [`Counters`], `stages` and `profile` (where the time goes), `run` (commands, sleep, drain), and the SAs:
-//! `tunnel` has the one that sends, `inbound` those that receive, which come and go by [`Command`].
-//! `path` keeps what `too_big` reads of a path's MTU, `dummy` sends where a tunnel is quiet.
-//!
-//! A worker shares nothing on the path. What control wants it to know comes as a [`Command`]
-//! between two batches; what it wants of control goes out as an [`Event`], never waiting.
+//! 1. `worker` drives a `burst` through the stages; `run` adds commands, sleep and drain; `io` is the device with the counts.
+//! 2. `receive` takes the burst; `classify` finds each packet's tunnel (`prefix`) or SA; `hold_stage` and `hold` keep packets back.
+//! 3. `seal` encrypts for a `tunnel` (helpers: `fragment`, `mss`, `checksum`); `open` decrypts on an `inbound` SA (`sa`, `audit`).
+//! 4. `deliver` checks and addresses packets, and `egress` queues them: `next_hop`, `ethernet`, `waiting`, `ordered`.
+//! 5. `transmit` fills the ring, `reclaim` returns the frames.
+//! 6. The worker originates `icmp` errors (bounded by `rate`), `dummy` packets and `marker` packets.
+//! 7. Control: `config`, `control` (channels), `reply`, `message`; reports of `too_big` packets set the `path_mtu`.
+//! 8. Observed: `counters`, `stages` by the `timer`, `profile`, `latency`; `stall` detects a worker that did not run.
 
-mod backlog;
-mod behind;
+#![warn(missing_docs)]
+
+mod audit;
+mod burst;
 pub mod checksum;
 mod classify;
 mod config;
@@ -21,46 +20,52 @@ mod control;
 mod counters;
 mod deliver;
 mod dummy;
+mod egress;
+mod ethernet;
 mod fragment;
-mod held;
 mod hold;
+mod hold_stage;
 mod icmp;
 mod inbound;
+mod io;
 mod latency;
-mod mark;
+mod marker;
+mod message;
 mod mss;
-mod onward;
+mod next_hop;
 mod open;
-mod path;
+mod ordered;
+mod path_mtu;
 mod prefix;
 mod profile;
 mod rate;
 mod receive;
+mod reclaim;
 mod reply;
 mod run;
-mod runs;
 mod sa;
 mod seal;
 mod stages;
-mod standstill;
+mod stall;
+mod timer;
 mod too_big;
+mod transmit;
 mod tunnel;
 mod waiting;
-mod word;
 mod worker;
 
-pub use causeway_device::STANDSTILL;
+pub use causeway_device::STALL_AFTER;
 pub use config::{DEFAULT_BURST, WorkerConfig, WorkerError};
-pub use control::{Audit, Bound, Command, Control, Direction, Event, Gone, Limit};
+pub use control::{Audit, Command, Control, Event, Gone};
 pub use counters::{Changes, Counters, Drops, Totals, Traffic};
 pub use hold::{Hold, Holds, Released};
 pub use latency::histogram;
+pub use message::ControlMessage;
 pub use profile::{Bursts, Profile, Rings, Room};
 pub use reply::{Refused, Reply};
 pub use run::Finished;
-pub use sa::{Meter, Metered};
+pub use sa::{Bound, Direction, Limit, Meter, TrackedSa};
 pub use stages::{Share, Stage, Stages};
 pub use too_big::TooBig;
 pub use tunnel::Tunnel;
-pub use word::Word;
 pub use worker::Worker;

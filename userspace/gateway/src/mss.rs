@@ -1,5 +1,5 @@
-//! The MSS clamp: a TCP SYN that offers larger segments than the tunnel carries is lowered to fit
-//! (RFC 9293 section 3.7.1), for paths on which path-MTU discovery does not work.
+//! MSS clamping: the MSS option of a TCP SYN is lowered to the largest segment of the tunnel (RFC 9293 section 3.7.1), for paths on
+//! which path MTU discovery does not work.
 
 use causeway_steering::headers::{Headers, IPV4, IPV6, protocol};
 
@@ -8,9 +8,8 @@ use crate::checksum::update;
 const TCP: usize = 20;
 const SYN: u8 = 0x02;
 
-/// Lowers the MSS option of a SYN in the packet under `headers` to what an inner packet of
-/// `max_inner` octets carries without options: 40 octets less in IPv4, 60 less in IPv6. Leaves
-/// everything else alone: a SYN without the option, a fragment, options that make no sense.
+/// Lowers the MSS option of a SYN in `packet` to what an inner packet of `max_inner` octets carries without options: 40
+/// octets less in IPv4, 60 less in IPv6. Changes no other packet: a SYN without the option, a fragment, malformed options.
 #[inline]
 pub(crate) fn clamp(packet: &mut [u8], headers: &Headers, max_inner: usize) {
     if headers.protocol != protocol::TCP || headers.fragment {
@@ -39,7 +38,7 @@ fn clamp_syn(tcp: &mut [u8], max_inner: usize, ipv4: bool) {
         return;
     }
     tcp[at..at + 2].copy_from_slice(&limit.to_be_bytes());
-    // A number at an odd place stands in the checksum's words with its octets swapped.
+    // A number at an odd offset has its octets swapped in the words of the checksum.
     let (old, new) = if at % 2 == 0 {
         (old, limit)
     } else {
@@ -49,7 +48,7 @@ fn clamp_syn(tcp: &mut [u8], max_inner: usize, ipv4: bool) {
     tcp[16..18].copy_from_slice(&update(sum, old, new).to_be_bytes());
 }
 
-/// Where the value of the MSS option stands.
+/// The offset of the value of the MSS option.
 fn find(tcp: &[u8], options: std::ops::Range<usize>) -> Option<usize> {
     let mut at = options.start;
     while at < options.end {
@@ -77,7 +76,7 @@ mod tests {
     use crate::checksum::checksum;
     use proptest::prelude::*;
 
-    /// A TCP packet with the given flags and options (padded to words), checksum right.
+    /// A TCP packet with the given flags and options (padded to words), with a correct checksum.
     fn tcp(v6: bool, flags: u8, options: &[u8]) -> Vec<u8> {
         let mut options = options.to_vec();
         options.resize(options.len().next_multiple_of(4), 0);
@@ -93,7 +92,7 @@ mod tests {
         packet
     }
 
-    /// The IP header in front of a segment of so many octets.
+    /// The IP header in front of a segment of `segment` octets.
     fn ip(v6: bool, segment: usize) -> Vec<u8> {
         let mut header = vec![0; if v6 { IPV6 } else { IPV4 }];
         if v6 {
@@ -111,7 +110,7 @@ mod tests {
         header
     }
 
-    /// The checksum over pseudo-header and segment; zero where the one in the segment is right.
+    /// The checksum over pseudo-header and segment; zero if the checksum in the segment is correct.
     fn tcp_sum(packet: &[u8]) -> u16 {
         let (addresses, l4) = if packet[0] >> 4 == 4 {
             (12, IPV4)
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_small_or_no_syn_stays() {
+    fn a_small_mss_and_a_packet_without_syn_are_unchanged() {
         for v6 in [false, true] {
             let small = tcp(v6, SYN, &[2, 4, 0x02, 0x18]);
             assert_eq!(clamped(small.clone(), 1438), small);
@@ -176,8 +175,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the options are, nothing is read or written outside them, and the checksum
-        /// stays as right as it was.
+        /// With any options, no octet outside of them is read or written, and a correct checksum stays correct.
         #[test]
         fn any_options(
             v6: bool,

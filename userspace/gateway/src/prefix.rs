@@ -1,47 +1,47 @@
-//! Longest-prefix match over a few prefixes: the peers' and the VPC's own.
+//! Longest-prefix match over the prefixes of the peers and of this side.
 
 use std::ops::BitAnd;
 
 use causeway_steering::Address;
 use ipnet::IpNet;
 
-/// Prefixes of both families, each with the number of what it belongs to.
+/// Prefixes of both families, each with the index of its owner.
 pub(crate) struct Prefixes {
     v4: Table<u32>,
     v6: Table<u128>,
 }
 
-/// Prefixes of one family: a hash table of networks for each prefix length, the longest first, so that a look-up costs the
-/// same for one prefix and for 10,000.
+/// Prefixes of one family: one hash table of networks per prefix length, the longest first. So a lookup costs the same for
+/// one prefix and for 10,000.
 struct Table<A> {
     lengths: Vec<Length<A>>,
 }
 
 struct Length<A> {
     mask: A,
-    /// A power of two of them, at least half of them empty; a network stands in its home slot or behind it, with
-    /// nothing empty in between.
+    /// Their number is a power of two, and at least half of them are empty. A network is in its home slot or behind it,
+    /// with no empty slot in between.
     slots: Box<[Slot<A>]>,
 }
 
-/// A network and whose it is: an index of 32 bits, so that twice as many are in a cache line.
+/// A network and its owner: an index of 32 bits, so that a cache line has twice as many slots.
 #[derive(Clone, Copy)]
 struct Slot<A> {
     network: A,
     owner: u32,
 }
 
-/// Nobody: the slot is empty.
-const NOBODY: u32 = u32::MAX;
+/// The owner of an empty slot.
+const NO_OWNER: u32 = u32::MAX;
 
 /// An address of one family.
 trait Bits: Copy + Ord + BitAnd<Output = Self> {
-    /// A hash. It has no key: the networks are the operator's choice, and a stranger who asks for others can at most
-    /// walk the longest run of full slots.
+    /// A hash without a key: the operator chooses the networks, and an attacker's addresses cost at most a scan of the
+    /// longest run of full slots.
     fn hash(self) -> usize;
 }
 
-/// 2^64 over the golden ratio, made odd: neighbours land far apart.
+/// 2^64 divided by the golden ratio, made odd: neighbouring networks hash to distant slots.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Bits for u32 {
@@ -60,7 +60,7 @@ impl Bits for u128 {
 }
 
 impl Prefixes {
-    /// A table of all `prefixes`. Where one appears twice, either may answer.
+    /// A table of all `prefixes`. If a prefix appears twice, either owner may be returned.
     pub(crate) fn new(prefixes: impl IntoIterator<Item = (IpNet, usize)>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (prefix, owner) in prefixes {
@@ -75,7 +75,7 @@ impl Prefixes {
         }
     }
 
-    /// What the longest prefix that covers `address` belongs to.
+    /// The owner of the longest prefix that contains `address`.
     #[inline(always)]
     pub(crate) fn lookup(&self, address: Address) -> Option<usize> {
         if address.is_ipv4() {
@@ -87,7 +87,7 @@ impl Prefixes {
 }
 
 impl Prefixes {
-    /// Out of line, so that IPv4 pays for nothing of it.
+    /// Out of line, so that it costs nothing for IPv4.
     #[inline(never)]
     fn lookup_v6(&self, address: u128) -> Option<usize> {
         self.v6.lookup(address)
@@ -95,7 +95,7 @@ impl Prefixes {
 }
 
 impl<A: Bits> Table<A> {
-    /// Of masks, networks and owners.
+    /// From masks, networks and owners.
     fn new(mut prefixes: Vec<(A, A, usize)>) -> Self {
         prefixes.sort_by_key(|&(mask, _, _)| std::cmp::Reverse(mask));
         let lengths = prefixes.chunk_by(|a, b| a.0 == b.0).map(Length::new);
@@ -111,17 +111,17 @@ impl<A: Bits> Table<A> {
 }
 
 impl<A: Bits> Length<A> {
-    /// Of prefixes of one length.
+    /// From prefixes of one length.
     fn new(prefixes: &[(A, A, usize)]) -> Self {
         let count = (2 * prefixes.len()).next_power_of_two();
         let empty = Slot {
             network: prefixes[0].1,
-            owner: NOBODY,
+            owner: NO_OWNER,
         };
         let mut slots = vec![empty; count].into_boxed_slice();
         for &(_, network, owner) in prefixes {
             let mut at = network.hash() & (count - 1);
-            while slots[at].owner != NOBODY {
+            while slots[at].owner != NO_OWNER {
                 at = (at + 1) & (count - 1);
             }
             let owner = owner as u32;
@@ -143,7 +143,7 @@ impl<A: Bits> Length<A> {
                 network: other,
                 owner,
             } = self.slots[at];
-            if owner == NOBODY {
+            if owner == NO_OWNER {
                 return None;
             }
             if other == network {
@@ -160,8 +160,8 @@ mod tests {
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-    /// Few distinct addresses, spread over the word, so that prefixes nest and meet. The IPv6 ones
-    /// have the bits of the IPv4 ones in front, so that one family must not answer for the other.
+    /// Few distinct addresses, spread over the number range, so that prefixes nest and coincide. The IPv6 addresses start
+    /// with the bits of the IPv4 addresses, to detect a lookup in the wrong family.
     fn spread(x: u32, v6: bool) -> IpAddr {
         let bits = (x & 7) | (x >> 3) << 29;
         if v6 {
@@ -172,9 +172,9 @@ mod tests {
     }
 
     proptest! {
-        /// The same answer as looking at every prefix.
+        /// A lookup returns the same owner as a scan of all prefixes.
         #[test]
-        fn as_a_scan(
+        fn a_lookup_equals_a_scan(
             nets in proptest::collection::vec((0u32..64, 0u8..=128, any::<bool>()), 0..20),
             address in 0u32..64,
             v6: bool,

@@ -1,5 +1,5 @@
-//! What a worker tells of its own running: published beside the [`Counters`](crate::Counters), and like them
-//! written by the worker alone, without read-modify-write.
+//! A worker's profile: time by stage, burst lengths and ring occupancy. It is published beside the
+//! [`Counters`](crate::Counters); only the worker writes it, without read-modify-write.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -8,15 +8,15 @@ use crossbeam::utils::CachePadded;
 
 use crate::stages::{Stage, Stages};
 
-/// How many packets came at once, in all rounds that received any.
+/// A histogram of burst lengths, without empty bursts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bursts(pub [u64; Bursts::BOUNDS.len()]);
 
 impl Bursts {
-    /// The most packets that a burst of each class has; it has more than those of the class before.
+    /// The inclusive upper bound of each class in packets.
     pub const BOUNDS: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, u64::MAX];
 
-    /// The class of a burst, which is not empty.
+    /// The class of a burst with `packets` packets, at least one.
     #[inline]
     pub(crate) fn class(packets: usize) -> usize {
         let class = packets.next_power_of_two().trailing_zeros() as usize;
@@ -24,48 +24,47 @@ impl Bursts {
     }
 }
 
-/// How full the rings were when they were looked at: once in each round that was timed, after its burst was
-/// taken.
+/// Samples of the rings' occupancy: one in each timed round, after its burst was received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rings {
-    /// How often.
-    pub looks: u64,
-    /// Packets that had arrived, the burst included: sum of all looks.
+    /// The number of samples.
+    pub samples: u64,
+    /// Packets in the receive rings, the burst included: sum of all samples.
     pub receive: u64,
-    /// Frames that stood ready to receive into: sum of all looks.
+    /// Frames in the fill rings: sum of all samples.
     pub fill: u64,
-    /// Packets that the kernel had not sent yet: sum of all looks.
+    /// Packets in the transmit ring that the kernel had not sent yet: sum of all samples.
     pub transmit: u64,
-    /// How many each of them could have held, the same at every look.
+    /// The capacity of the rings, the same in every sample.
     pub room: Room,
 }
 
-/// What rings hold at most.
+/// The capacity of rings in entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// The receive rings of all queues.
     pub receive: u64,
-    /// The fill rings of all queues, which they share with other workers.
+    /// The fill rings of all queues; workers on the same queue share them.
     pub fill: u64,
     /// The transmit ring.
     pub transmit: u64,
 }
 
-/// All that a worker knows of where its time goes, since its start.
+/// A worker's profile since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// By stage.
+    /// Time and packets by stage.
     pub stages: Stages,
-    /// By length of the burst.
+    /// Bursts by length.
     pub bursts: Bursts,
-    /// The rings.
+    /// Occupancy of the rings.
     pub rings: Rings,
 }
 
 impl Rings {
     #[cold]
     pub(crate) fn add(&mut self, received: usize, now: Occupancy) {
-        self.looks += 1;
+        self.samples += 1;
         self.receive += (now.receive.entries + received) as u64;
         self.fill += now.fill.entries as u64;
         self.transmit += now.transmit.entries as u64;
@@ -95,7 +94,7 @@ impl Cells {
         }
     }
 
-    /// Counts a burst, which is not empty.
+    /// Counts a burst with `packets` packets, at least one.
     #[inline]
     pub(crate) fn burst(&self, packets: usize) {
         let cell = &self.bursts[Bursts::class(packets)];
@@ -108,7 +107,7 @@ impl Cells {
         let shares = shares.flat_map(|share| [share.packets, share.nanoseconds]);
         let room = rings.room;
         let rings = [
-            rings.looks,
+            rings.samples,
             rings.receive,
             rings.fill,
             rings.transmit,
@@ -134,7 +133,7 @@ impl Cells {
                 self.bursts[class].load(Relaxed)
             })),
             rings: Rings {
-                looks: at(STAGES),
+                samples: at(STAGES),
                 receive: at(STAGES + 1),
                 fill: at(STAGES + 2),
                 transmit: at(STAGES + 3),

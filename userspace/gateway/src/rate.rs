@@ -1,19 +1,18 @@
-//! A token bucket for what must not flood: ICMP errors and audit events.
+//! Token buckets that bound the rates of ICMP errors and of audit events.
 
 use std::time::{Duration, Instant};
 
-/// ICMP errors of one worker: a thousand a second, as Linux limits them for a whole host
-/// (RFC 1812 section 4.3.2.8).
+/// ICMP errors of one worker: 1000 per second, Linux's limit for a whole host (RFC 1812 section 4.3.2.8).
 pub(crate) fn icmp(now: Instant) -> TokenBucket {
     TokenBucket::new(Duration::from_millis(1), 50, now)
 }
 
-/// Audit events of one worker: a person reads them.
+/// Audit events of one worker: 10 per second, since people read them.
 pub(crate) fn audit(now: Instant) -> TokenBucket {
     TokenBucket::new(Duration::from_millis(100), 10, now)
 }
 
-/// At most `burst` at once and one per `interval` in the long run.
+/// Allows at most `burst` events at once, and one per `interval` in the long run.
 pub(crate) struct TokenBucket {
     interval: Duration,
     burst: u32,
@@ -32,7 +31,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes a token. Returns whether there was one.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled);
         let earned = elapsed.as_nanos() / self.interval.as_nanos();

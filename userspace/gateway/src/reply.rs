@@ -1,79 +1,77 @@
-//! What a worker answers to a command.
+//! Replies of a worker to commands.
 
 use causeway_esp::Spi;
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-/// Where the worker answers a command, once.
+/// The sender of one reply to a command.
 #[derive(Debug)]
 pub struct Reply<T = ()>(Sender<Result<T, Refused>>);
 
 impl<T> Reply<T> {
-    /// A reply, and where it arrives. If the worker ends first, the receiver is disconnected.
+    /// A reply's sender and receiver. If the worker ends first, the receiver is disconnected.
     pub fn channel() -> (Self, Receiver<Result<T, Refused>>) {
         let (sender, receiver) = bounded(1);
         (Self(sender), receiver)
     }
 
     pub(crate) fn send(&self, answer: Result<T, Refused>) {
-        // The place is there; control may have given up waiting.
+        // The channel has room for one reply; only a receiver that control dropped fails.
         let _ = self.0.try_send(answer);
     }
 }
 
-/// Why the worker did not do as it was told. Nothing has changed then.
+/// Why the worker refused a command. The command has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It has no such tunnel.
+    /// The worker has no such tunnel.
     #[error("the worker has no tunnel {tunnel}")]
     NoSuchTunnel {
-        /// The tunnel's place in the configuration.
+        /// The tunnel's index in the command.
         tunnel: usize,
     },
-    /// It receives on this SPI already.
-    #[error("the worker receives on SPI {spi} already: choose another")]
+    /// The worker has an inbound SA with this SPI already.
+    #[error("the worker has an inbound SA with SPI {spi} already: choose another SPI")]
     SpiInUse {
-        /// The SPI.
+        /// The SPI in use.
         spi: Spi,
     },
-    /// It does not receive on this SPI.
-    #[error("the worker does not receive on SPI {spi}")]
+    /// The worker has no inbound SA with this SPI.
+    #[error("the worker has no inbound SA with SPI {spi}")]
     NoSuchSpi {
-        /// The SPI.
+        /// The SPI in the command.
         spi: Spi,
     },
-    /// The tunnel would carry less than every link must.
-    #[error(
-        "the tunnel would carry packets of at most {max_inner} octets, less than the {least} that every link must"
-    )]
+    /// The tunnel's MTU would be below the minimum of an address family.
+    #[error("the tunnel would have an MTU of {max_inner}, expected at least {least}")]
     MtuTooSmall {
-        /// The tunnel's MTU.
+        /// The MTU with the new SA.
         max_inner: usize,
-        /// What it must carry: 68, or 1280 if it has IPv6 prefixes.
+        /// The minimum: 68, or 1280 for a tunnel with IPv6 prefixes.
         least: usize,
     },
-    /// A hold that was let go does not come back: the command is an echo of an old one.
-    #[error("hold {id:#x} was let go a while ago: use a new id for another")]
-    HoldIsOver {
+    /// A hold with this id has ended; the command is a late copy.
+    #[error("hold {id:#x} has ended: use a new id for another hold")]
+    HoldEnded {
         /// The hold's id.
         id: u64,
     },
-    /// It has no such hold, nor had it of late.
+    /// No hold with this id exists or has ended recently.
     #[error("the worker has no hold {id:#x}")]
     NoSuchHold {
         /// The hold's id.
         id: u64,
     },
-    /// Too many at a time.
+    /// The worker has the most holds that it can have.
     #[error("the worker has {most} holds already: release one")]
     TooManyHolds {
-        /// How many it can have.
+        /// The limit.
         most: usize,
     },
-    /// The tunnel did not take the packet, for a reason by which other packets are dropped.
+    /// The packet was not sealed, for a reason for which packets are dropped.
     #[error("the packet was not sealed: {}", reason.name())]
     NotSealed {
-        /// The reason.
-        reason: Drop,
+        /// The reason for which a packet would be dropped.
+        reason: DropReason,
     },
 }

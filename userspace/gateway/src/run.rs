@@ -1,73 +1,68 @@
-//! A worker's life: batches and commands in turn, sleep when there is nothing to do, and a drain at
-//! the end.
+//! A worker's life: rounds and commands in turn, sleep when idle, and a drain at the end.
 
-use std::sync::Arc;
+use std::mem;
 use std::time::{Duration, Instant};
 
-use causeway_device::{Arrived, Device};
-use causeway_esp::{InboundSa, OutboundSa};
-use causeway_routes::{Lookup, Snapshot};
-use causeway_steering::Drop;
+use causeway_device::{Device, Diagnostics, RxWatermark};
+use causeway_steering::DropReason;
 use crossbeam::channel::TryRecvError;
 use hdrhistogram::Histogram;
 
 use crate::control::Command;
 use crate::counters::Totals;
-use crate::onward::Onward;
-use crate::reply::Refused;
-use crate::sa::Metered;
+use crate::io::Io;
+use crate::reply::{Refused, Reply};
 use crate::worker::Worker;
 
-/// The longest sleep, which is how late a waiting packet's time may be found over; well below
-/// [`STANDSTILL`](crate::STANDSTILL). For commands control wakes the worker.
+/// The longest sleep, and so the greatest delay of a timeout; well below [`STALL_AFTER`](crate::STALL_AFTER). A command
+/// wakes the worker.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
-/// Sleep while the transmit ring has no room, for devices that cannot tell when it has.
+/// The sleep while the transmit ring is full, for devices that do not report when it has room.
 const FULL_RING_SLEEP: Duration = Duration::from_millis(1);
-/// A drain ends when nothing came for so long.
+/// A drain ends when no packet has arrived for this time.
 const QUIET: Duration = Duration::from_millis(50);
-/// What a drain may take when control has gone without asking for one.
+/// The time limit of a drain when control is gone and has requested none.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(2);
-/// What the device gets at least to bring its frames home.
+/// The least time that the device gets to collect its frames.
 const DEVICE_DRAIN: Duration = Duration::from_millis(100);
 
-/// What a worker leaves behind.
+/// The result of a worker that has ended.
 #[derive(Debug)]
 pub struct Finished<D> {
-    /// The device, with every frame that it gave out returned to it.
+    /// The device, with all of its frames returned.
     pub device: D,
-    /// The final counts, which balance with nothing waiting.
+    /// The final counts, balanced with no packet waiting.
     pub totals: Totals,
-    /// The times from receive to transmit, in nanoseconds, since the last [`Command::Latency`].
+    /// The times from receive to transmit in nanoseconds, since the last [`Command::Latency`].
     pub latency: Histogram<u64>,
-    /// Whether all of the device's frames came home in time.
+    /// Whether all frames of the device were collected in time.
     pub drained: bool,
 }
 
 impl<D: Device> Worker<D> {
-    /// Runs until [`Command::Drain`] is done, or until control is gone and what was left is worked
-    /// off.
-    pub fn run(mut self) -> Finished<D> {
+    /// Runs until [`Command::Drain`] is complete, or until control is gone and the remaining packets are forwarded.
+    pub fn run(mut self) -> Finished<D>
+    where
+        D: Diagnostics,
+    {
         let mut busy = Instant::now();
         let mut deadline = None;
         loop {
             let now = Instant::now();
-            self.awake(now);
-            if let Some(within) = self.obey() {
+            self.heartbeat(now);
+            if let Some(within) = self.process_commands() {
                 deadline.get_or_insert(now + within);
-                self.lanes.iter_mut().for_each(|lane| lane.dummies = None);
+                self.dummies.stop();
             }
             let moved = self.round(now);
             if moved > 0 {
                 busy = now;
             }
-            if let Some(deadline) = deadline {
-                let empty = self.backlog.len() == 0
-                    && self.waiting.is_empty()
-                    && self.behind.is_empty()
-                    && self.holds.kept() == 0;
-                if now >= deadline || (empty && now.saturating_duration_since(busy) >= QUIET) {
-                    return self.finish(deadline);
-                }
+            if let Some(deadline) = deadline
+                && (now >= deadline
+                    || (self.is_empty() && now.saturating_duration_since(busy) >= QUIET))
+            {
+                return self.finish(deadline);
             }
             if moved == 0 && !self.spin {
                 let longest = if deadline.is_some() {
@@ -80,125 +75,135 @@ impl<D: Device> Worker<D> {
         }
     }
 
-    /// Obeys all commands that are there. Returns the time for a drain if one was asked for.
-    pub fn obey(&mut self) -> Option<Duration> {
+    /// Whether no packet waits for anything.
+    fn is_empty(&self) -> bool {
+        self.egress.backlog.len() == 0
+            && self.egress.waiting.is_empty()
+            && self.ordered.is_empty()
+            && self.hold_stage.holds.kept() == 0
+    }
+
+    /// Processes all commands that are there. Returns the time limit of a drain, if one was requested.
+    pub fn process_commands(&mut self) -> Option<Duration> {
         let mut drain = None;
         loop {
-            match self.port.commands.try_recv() {
-                Ok(Command::Routes(routes)) => self.reroute(routes),
-                Ok(Command::Install { tunnel, sa, reply }) => reply.send(self.install(tunnel, sa)),
-                Ok(Command::Switch { tunnel, sa, reply }) => reply.send(self.switch(tunnel, sa)),
-                Ok(Command::Retire { spi, reply }) => {
-                    let before = Arrived::at(&mut self.device);
-                    self.inbound.retire(spi, before, reply);
-                }
-                Ok(Command::ReserveUntil { tunnel, spi, until }) => {
-                    if let Some(lane) = self.lanes.get_mut(tunnel) {
-                        lane.reserve_until(spi, until);
-                        self.short = true;
-                    }
-                }
-                Ok(Command::TooBig { report, at }) => self.learn(&report, at),
-                Ok(Command::Latency(fresh)) => self.swap_latency(fresh),
-                Ok(Command::Hold { hold, reply }) => reply.send(self.hold(hold)),
-                Ok(Command::Release { id, reply }) => self.release(id, reply),
-                Ok(Command::Reset { tunnel, reply }) => reply.send(self.reset(tunnel)),
-                Ok(Command::Mark {
-                    tunnel,
-                    packet,
-                    behind,
-                    reply,
-                }) => self.mark(tunnel, packet, behind, reply),
-                Ok(Command::Fence {
-                    tunnel,
-                    fenced,
-                    reply,
-                }) => self.fence(tunnel, fenced, reply),
+            match self.channels.commands.try_recv() {
                 Ok(Command::Drain { within }) => drain = Some(within),
+                Ok(command) => self.process(command),
                 Err(TryRecvError::Empty) => return drain,
                 Err(TryRecvError::Disconnected) => return drain.or(Some(ORPHAN_DRAIN)),
             }
         }
     }
 
-    fn install(&mut self, tunnel: usize, sa: Metered<InboundSa>) -> Result<(), Refused> {
-        if tunnel >= self.lanes.len() {
-            return Err(Refused::NoSuchTunnel { tunnel });
-        }
-        self.inbound.install(tunnel, sa)?;
-        self.totals.sas.installed += 1;
-        Ok(())
-    }
-
-    fn switch(&mut self, tunnel: usize, sa: Metered<OutboundSa>) -> Result<(), Refused> {
-        let lane = self.lanes.get_mut(tunnel);
-        let lane = lane.ok_or(Refused::NoSuchTunnel { tunnel })?;
-        let max_inner = sa.sa().max_inner(self.mtu);
-        let least = lane.least;
-        if max_inner < least {
-            return Err(Refused::MtuTooSmall { max_inner, least });
-        }
-        lane.switch(sa);
-        self.short = true;
-        self.used(tunnel);
-        self.totals.sas.switched += 1;
-        Ok(())
-    }
-
-    /// Takes a new snapshot into force, and lets go what waited for it.
-    fn reroute(&mut self, routes: Arc<Snapshot>) {
-        self.onward = Onward::none();
-        for lane in &mut self.lanes {
-            lane.hop = routes.lookup(lane.peer);
-        }
-        let mut waiting = self.waiting.take();
-        waiting.review(&routes, |hop, outgoing| match hop {
-            Lookup::Ready(mac) => self.send(outgoing, mac),
-            Lookup::Unreachable | Lookup::Unresolved(_) => {
-                self.discard(outgoing, Drop::Unreachable);
+    fn process(&mut self, command: Command) {
+        let sas = &mut self.io.totals.sas;
+        match command {
+            Command::Routes(routes) => {
+                self.tunnels.replace_routes(&routes);
+                self.egress.replace_routes(routes, &mut self.io);
             }
-        });
-        self.waiting = waiting;
-        self.routes = routes;
+            Command::Install { tunnel, sa, reply } => {
+                reply.send(self.tunnels.install(tunnel, sa, sas));
+            }
+            Command::Switch { tunnel, sa, reply } => {
+                reply.send(self.tunnels.switch(tunnel, sa, sas));
+            }
+            Command::Retire { spi, reply } => {
+                let before = RxWatermark::at(&mut self.io.device);
+                self.tunnels.inbound.retire(spi, before, reply);
+            }
+            Command::ReserveUntil { tunnel, spi, until } => {
+                self.tunnels.reserve_until(tunnel, spi, until);
+            }
+            Command::TooBig { report, at } => {
+                let (tunnels, channels) = (&mut self.tunnels, &mut self.channels);
+                self.path_mtus.learn(&report, at, tunnels, channels);
+            }
+            Command::Latency(fresh) => self.swap_latency(fresh),
+            Command::Hold { hold, reply } => {
+                let known = self.tunnels.get_mut(hold.tunnel);
+                reply.send(known.and_then(|_| self.hold_stage.holds.begin(hold)));
+            }
+            Command::Release { id, reply } => self.hold_stage.release(id, reply),
+            Command::Reset { tunnel, reply } => reply.send(self.reset(tunnel)),
+            Command::Mark {
+                tunnel,
+                packet,
+                behind,
+                reply,
+            } => match self.tunnels.get_mut(tunnel) {
+                Ok(_) => {
+                    let device = &mut self.io.device;
+                    self.markers.push(tunnel, packet, behind, reply, device);
+                }
+                Err(refused) => reply.send(Err(refused)),
+            },
+            Command::Fence {
+                tunnel,
+                fenced,
+                reply,
+            } => self.fence(tunnel, fenced, reply),
+            Command::Drain { .. } => {}
+        }
+    }
+
+    /// Ends the holds and the fence of a tunnel whose demux has restarted.
+    fn reset(&mut self, tunnel: usize) -> Result<(), Refused> {
+        self.tunnels.get_mut(tunnel)?.fenced = false;
+        self.hold_stage.holds.release_all(tunnel);
+        Ok(())
+    }
+
+    fn fence(&mut self, tunnel: usize, fenced: bool, reply: Reply) {
+        match self.tunnels.get_mut(tunnel) {
+            Ok(state) => state.fenced = fenced,
+            Err(refused) => return reply.send(Err(refused)),
+        }
+        if fenced {
+            let egress = &mut self.egress;
+            self.ordered.fence(tunnel, reply, egress, &mut self.io);
+        } else {
+            reply.send(Ok(()));
+        }
     }
 
     fn swap_latency(&mut self, fresh: Histogram<u64>) {
-        let full = std::mem::replace(&mut self.latency, fresh);
-        // Control has not fetched the last one: this one goes on, and nothing is lost.
-        if let Err(refused) = self.port.latency.try_send(full) {
+        let full = mem::replace(&mut self.latency, fresh);
+        // If control has not fetched the previous histogram, this one continues, so that no time is lost.
+        if let Err(refused) = self.channels.latency.try_send(full) {
             self.latency = refused.into_inner();
         }
     }
 
     fn sleep(&mut self, longest: Duration) {
-        let timeout = if self.backlog.len() > 0 {
+        let timeout = if self.egress.backlog.len() > 0 {
             FULL_RING_SLEEP
         } else {
-            let sooner = [self.shortest_interval(), self.behind.patience()];
+            let sooner = [self.dummies.shortest_interval(), self.ordered.timeout()];
             sooner.into_iter().flatten().fold(longest, Duration::min)
         };
         let before = Instant::now();
-        self.device.wait(timeout);
-        self.totals.asleep += before.elapsed();
-        self.totals.wakeups += 1;
+        self.io.device.wait(timeout);
+        self.io.totals.asleep += before.elapsed();
+        self.io.totals.wakeups += 1;
     }
 
-    /// Drops what is left by name and lets the device bring its frames home.
+    /// Drops the remaining packets, and lets the device collect its frames.
     fn finish(mut self, deadline: Instant) -> Finished<D> {
-        self.clear_holds(Drop::Shutdown);
-        self.drop_words(Drop::Shutdown, None);
-        while let Some(outgoing) = self.waiting.pop() {
-            self.discard(outgoing, Drop::Shutdown);
-        }
-        while let Some(outgoing) = self.backlog.pop() {
-            self.discard(outgoing, Drop::TransmitRingFull);
-        }
+        let shutdown = DropReason::Shutdown;
+        self.hold_stage.clear(shutdown, &mut self.io);
+        self.ordered.drop_messages(shutdown, None, &mut self.io);
+        self.egress.drop_waiting(shutdown, &mut self.io);
+        self.egress
+            .drop_backlog(DropReason::TransmitRingFull, &mut self.io);
         self.publish();
         let left = deadline.saturating_duration_since(Instant::now());
-        let drained = self.device.drain(left.max(DEVICE_DRAIN));
+        let Io { mut device, totals } = self.io;
+        let drained = device.drain(left.max(DEVICE_DRAIN));
         Finished {
-            device: self.device,
-            totals: self.totals,
+            device,
+            totals,
             latency: self.latency,
             drained,
         }

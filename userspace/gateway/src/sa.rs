@@ -1,37 +1,35 @@
-//! SAs as a worker runs them: how old they are, and what it publishes of them.
+//! SAs in use: their lifetime, and the usage that their worker publishes.
 
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use causeway_esp::{InboundSa, OutboundSa, Stage, Usage, prefetch_value};
+use causeway_esp::{InboundSa, LifetimeState, OutboundSa, Spi, Usage, prefetch_value};
 
-use crate::control::Bound;
-
-/// A new SA is due when no more numbers than these are left: four minutes of a million a second.
+/// An SA is due when no more sequence numbers are left than these: four minutes at a million per second.
 const LAST_NUMBERS: u64 = 1 << 28;
 
-/// An SA, and where its worker publishes what it has carried.
+/// An SA with the meter in which its worker publishes its usage.
 ///
-/// On the heap, so that an SA that changes hands leaves no copy of its key behind, and all in one place: with many SAs
-/// each line of memory is a wait.
+/// It is on the heap, so that a moved SA leaves no copy of its key behind. It is one allocation, since with many SAs each
+/// further cache line costs a miss.
 #[derive(Debug)]
-pub struct Metered<S>(Box<Parts<S>>);
+pub struct TrackedSa<S>(Box<Parts<S>>);
 
 #[derive(Debug)]
 #[repr(C, align(64))]
 struct Parts<S> {
     meter: Arc<Meter>,
-    /// When a worker first looked at it: its lifetime counts from there.
+    /// The worker's first review of the SA, from which its lifetime counts.
     since: Option<Instant>,
-    /// The stage of which control knows.
-    told: Stage,
+    /// The last state of which control was notified.
+    notified: LifetimeState,
     sa: S,
 }
 
-impl<S> Metered<S> {
-    /// What the SA has carried: readable while a worker has the SA, and after.
+impl<S> TrackedSa<S> {
+    /// The SA's usage, readable while a worker has the SA and afterwards.
     pub fn meter(&self) -> Arc<Meter> {
         self.0.meter.clone()
     }
@@ -46,13 +44,13 @@ impl<S> Metered<S> {
         &mut self.0.sa
     }
 
-    /// Fetches ahead what stands here, as far as the first `hot` bytes of the SA.
+    /// Prefetches this structure up to the first `hot` bytes of the SA.
     #[inline]
     fn fetch_until(&self, hot: usize) {
         prefetch_value(&*self.0, mem::offset_of!(Parts<S>, sa) + hot);
     }
 
-    /// Fetches ahead where it is published. The rest should be in the cache by then.
+    /// Prefetches the meter. The pointer to it should be in the cache by then.
     #[inline]
     pub(crate) fn fetch_meter(&self) {
         prefetch_value(&*self.0.meter, size_of::<Meter>());
@@ -64,38 +62,41 @@ impl<S> Metered<S> {
         now.saturating_duration_since(since)
     }
 
-    /// When the SA has come to a later stage of its life, calls `tell`, which says whether it
-    /// could; if not, it is called again in the next batch.
-    fn come_to(&mut self, stage: Stage, tell: impl FnOnce(Stage) -> bool) {
-        self.0.meter.stage.store(stage as u8, Relaxed);
-        if stage > self.0.told && tell(stage) {
-            self.0.told = stage;
+    /// Publishes the state. Calls `notify` if it is a later one than before; if `notify` fails, the next review repeats it.
+    fn set_state(&mut self, state: LifetimeState, notify: impl FnOnce(LifetimeState) -> bool) {
+        self.0.meter.state.store(state as u8, Relaxed);
+        if state > self.0.notified && notify(state) {
+            self.0.notified = state;
         }
     }
 }
 
-impl Metered<OutboundSa> {
-    /// Fetches ahead what a packet takes of it, but for the key and the meter.
+impl TrackedSa<OutboundSa> {
+    /// Prefetches the state for a packet, except the key and the meter.
     #[inline]
     pub(crate) fn fetch(&self) {
         self.fetch_until(OutboundSa::HOT);
     }
 
-    /// Holds the SA against its lifetime and the end of its numbers, before each batch.
-    pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage, Bound) -> bool) {
+    /// Checks the SA against its lifetime and the end of its sequence numbers.
+    pub(crate) fn review(
+        &mut self,
+        now: Instant,
+        notify: impl FnOnce(LifetimeState, Bound) -> bool,
+    ) {
         let age = self.age(now);
-        let lifetime = self.0.sa.stage(age);
+        let lifetime = self.0.sa.lifetime_state(age);
         let numbers = match self.0.sa.sequence_remaining() {
-            0 => Stage::Expired,
-            1..=LAST_NUMBERS => Stage::Due,
-            _ => Stage::Young,
+            0 => LifetimeState::Expired,
+            1..=LAST_NUMBERS => LifetimeState::Due,
+            _ => LifetimeState::Active,
         };
-        let (stage, bound) = if numbers > lifetime {
+        let (state, bound) = if numbers > lifetime {
             (numbers, Bound::SequenceNumbers)
         } else {
             (lifetime, Bound::Lifetime)
         };
-        self.come_to(stage, |stage| tell(stage, bound));
+        self.set_state(state, |state| notify(state, bound));
     }
 
     pub(crate) fn publish(&self) {
@@ -105,18 +106,18 @@ impl Metered<OutboundSa> {
     }
 }
 
-impl Metered<InboundSa> {
-    /// Fetches ahead what a packet takes of it, but for the key, the window and the meter.
+impl TrackedSa<InboundSa> {
+    /// Prefetches the state for a packet, except the key, the replay window and the meter.
     #[inline]
     pub(crate) fn fetch(&self) {
         self.fetch_until(InboundSa::HOT);
     }
 
-    /// Holds the SA against its lifetime.
-    pub(crate) fn review(&mut self, now: Instant, tell: impl FnOnce(Stage) -> bool) {
+    /// Checks the SA against its lifetime.
+    pub(crate) fn review(&mut self, now: Instant, notify: impl FnOnce(LifetimeState) -> bool) {
         let age = self.age(now);
-        let stage = self.0.sa.stage(age);
-        self.come_to(stage, tell);
+        let state = self.0.sa.lifetime_state(age);
+        self.set_state(state, notify);
     }
 
     pub(crate) fn publish(&self) {
@@ -124,25 +125,24 @@ impl Metered<InboundSa> {
     }
 }
 
-impl<S> From<S> for Metered<S> {
+impl<S> From<S> for TrackedSa<S> {
     fn from(sa: S) -> Self {
         Self(Box::new(Parts {
             meter: Arc::default(),
             since: None,
-            told: Stage::Young,
+            notified: LifetimeState::Active,
             sa,
         }))
     }
 }
 
-/// What one SA has carried and where it stands in its life. Written by its worker alone, once per
-/// batch.
+/// The usage and the lifetime state of one SA. Only its worker writes it, once per burst.
 #[derive(Debug, Default)]
 pub struct Meter {
     packets: AtomicU64,
     bytes: AtomicU64,
     sequences_remaining: AtomicU64,
-    stage: AtomicU8,
+    state: AtomicU8,
 }
 
 impl Meter {
@@ -151,7 +151,7 @@ impl Meter {
         self.bytes.store(usage.bytes, Relaxed);
     }
 
-    /// What the SA has carried.
+    /// Packets and bytes that the SA has carried.
     pub fn usage(&self) -> Usage {
         Usage {
             packets: self.packets.load(Relaxed),
@@ -159,19 +159,55 @@ impl Meter {
         }
     }
 
-    /// Where it stands in its life.
-    pub fn stage(&self) -> Stage {
-        let stages = [Stage::Young, Stage::Due, Stage::Expired];
-        let stage = self.stage.load(Relaxed);
-        let mut known = stages.into_iter();
+    /// The SA's lifetime state at its last review.
+    pub fn lifetime_state(&self) -> LifetimeState {
+        let states = [
+            LifetimeState::Active,
+            LifetimeState::Due,
+            LifetimeState::Expired,
+        ];
+        let state = self.state.load(Relaxed);
+        let mut known = states.into_iter();
         known
-            .find(|&known| known as u8 == stage)
-            .unwrap_or(Stage::Expired)
+            .find(|&known| known as u8 == state)
+            .unwrap_or(LifetimeState::Expired)
     }
 
-    /// How many sequence numbers an outbound SA has left before it needs a new key; 0 for an
-    /// inbound one.
+    /// Sequence numbers that an outbound SA has left before it needs a new key; 0 for an inbound SA.
     pub fn sequences_remaining(&self) -> u64 {
         self.sequences_remaining.load(Relaxed)
     }
+}
+
+/// An SA that reached a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The tunnel's index in the configuration.
+    pub tunnel: usize,
+    /// The direction of the SA.
+    pub direction: Direction,
+    /// The SA's SPI.
+    pub spi: Spi,
+    /// [`LifetimeState::Due`] at a soft limit, [`LifetimeState::Expired`] at a hard one.
+    pub state: LifetimeState,
+    /// The limit that was reached.
+    pub bound: Bound,
+}
+
+/// A kind of limit of an SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// RFC 4301 section 4.4.2.1.
+    Lifetime,
+    /// RFC 4303 section 3.3.3.
+    SequenceNumbers,
+}
+
+/// The direction of an SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// It seals.
+    Outbound,
+    /// It opens.
+    Inbound,
 }

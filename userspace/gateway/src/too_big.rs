@@ -1,5 +1,5 @@
-//! Reports of the path that an ESP packet was too big for it: ICMP "fragmentation needed" (RFC 1191
-//! section 4) and ICMPv6 "packet too big" (RFC 4443 section 3.2).
+//! ICMP reports that an ESP packet was too big for its path: "fragmentation needed" (RFC 1191 section 4) and ICMPv6 "packet
+//! too big" (RFC 4443 section 3.2).
 
 use std::net::IpAddr;
 
@@ -12,47 +12,47 @@ use crate::checksum::checksum;
 const ICMP: usize = 8;
 /// ICMP: destination unreachable, fragmentation needed and DF set.
 const FRAGMENTATION_NEEDED: [u8; 2] = [3, 4];
-/// ICMPv6: packet too big. Its code says nothing.
+/// ICMPv6: packet too big. The code has no meaning.
 const PACKET_TOO_BIG: u8 = 2;
 
-/// What a router says about an ESP packet that it quotes. Nobody signs it: only the worker, which
-/// knows what it sent, can tell whether to believe it.
+/// A router's report about an ESP packet that it quotes. Reports are not authenticated; the worker compares them with the
+/// packets that it sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooBig {
     /// The outer source address of the quoted packet.
     pub source: IpAddr,
-    /// Its outer destination address.
+    /// The outer destination address of the quoted packet.
     pub destination: IpAddr,
-    /// Its SPI.
+    /// The SPI of the quoted packet.
     pub spi: u32,
-    /// The low 32 bits of its sequence number.
+    /// The low 32 bits of the quoted packet's sequence number.
     pub sequence: u32,
-    /// The largest outer packet that goes on from there, in octets.
+    /// The MTU of the reporting router's next link, in octets.
     pub mtu: usize,
 }
 
 impl TooBig {
-    /// Reads an IPv4 packet, from its header on. `None` for everything but a whole, sound report
-    /// that quotes ESP up to its sequence number.
+    /// Parses an IPv4 packet, from its header on. `None` unless it is a complete, valid report that quotes ESP up to the
+    /// sequence number.
     ///
-    /// A quote of no more than the eight octets that RFC 792 asks for ends in front of the SPI if
-    /// ESP travels in UDP. What is left, addresses and ports, anybody can guess, so it is not
-    /// enough; RFC 1812 section 4.3.2.3 has routers quote up to 576 octets in all.
+    /// A quote of only the eight octets that RFC 792 requires ends before the SPI if ESP is encapsulated in UDP. Addresses
+    /// and ports alone can be guessed, so such a report is ignored. RFC 1812 section 4.3.2.3 has routers quote up to 576
+    /// octets in all.
     pub fn ipv4(packet: &[u8]) -> Option<Self> {
         let headers = Headers::ipv4(packet, 0).ok()?;
         if headers.protocol != protocol::ICMP || headers.fragment {
             return None;
         }
         let message = packet.get(headers.l4..headers.total)?;
-        // A raw socket gets the packet before the kernel looks at the checksum.
+        // A raw socket receives the packet before the kernel verifies the checksum.
         if message.get(..2)? != FRAGMENTATION_NEEDED || checksum(message) != 0 {
             return None;
         }
         Self::quoted(message, word(message, 6)?.into())
     }
 
-    /// Reads an ICMPv6 message. As a raw socket gives it, without the IPv6 header and with a
-    /// checksum that the kernel has found right. `None` as for [`TooBig::ipv4`].
+    /// Parses an ICMPv6 message from a raw socket: without the IPv6 header, its checksum verified by the kernel. `None` as
+    /// for [`TooBig::ipv4`].
     pub fn icmpv6(message: &[u8]) -> Option<Self> {
         if *message.first()? != PACKET_TOO_BIG {
             return None;
@@ -60,7 +60,7 @@ impl TooBig {
         Self::quoted(message, long(message, 4)? as usize)
     }
 
-    /// Reads the ESP packet that the message quotes.
+    /// Parses the ESP packet that the message quotes.
     fn quoted(message: &[u8], mtu: usize) -> Option<Self> {
         let quote = Headers::quoted(message, ICMP).ok()?;
         if quote.fragment {

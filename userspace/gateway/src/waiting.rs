@@ -1,34 +1,34 @@
 //! Finished packets that wait for the MAC address of their next hop.
 //!
-//! Bounded as a whole and per next hop, so that one silent neighbour cannot take the room of all,
-//! nor all of them the device's frames. Whenever routes or neighbours change, every waiting packet
-//! is looked at again before a new one is received: so what waits is always unresolved under the
-//! snapshot in force, and no later packet can overtake it.
+//! The queue is bounded in total and per next hop, so that one silent neighbour cannot fill it and all of them together
+//! cannot take all frames of the device. When the snapshot changes, every waiting packet is looked up again before the
+//! next burst. So a waiting packet is always unresolved under the current snapshot, and no later packet overtakes it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use causeway_routes::{Lookup, Snapshot};
+use causeway_steering::DropReason;
 
-use crate::backlog::Outgoing;
-use crate::deliver::Way;
+use crate::next_hop::Route;
+use crate::transmit::Outgoing;
 
-/// Frames that wait in one worker.
+/// Packets that wait in one worker.
 pub(crate) const CAPACITY: usize = 256;
-/// Frames that wait for one next hop.
+/// Packets that wait for one next hop.
 const PER_HOP: usize = 32;
-/// How long a packet waits at most. The kernel gives a neighbour up after three requests, one
-/// second apart; a sender's own retransmission is due by then.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often control is asked for one next hop while packets wait for it.
-const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// The longest wait. The kernel gives up a neighbour after three requests at intervals of one second; by then a
+/// sender's own retransmission is due.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The interval between two requests for one next hop while packets wait for it.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Waiting<F> {
     /// In the order of arrival, which is the order of deadlines.
     queue: VecDeque<Entry<F>>,
     hops: Vec<Hop>,
-    /// How many have ever come.
+    /// The number of packets ever queued.
     count: u64,
 }
 
@@ -37,16 +37,16 @@ struct Entry<F> {
     destination: IpAddr,
     hop: IpAddr,
     deadline: Instant,
-    /// The tunnel that brought it, if one did.
-    opened: Option<usize>,
-    /// How many had come before it.
+    /// The tunnel that the packet was received from, if it was opened.
+    opened_from: Option<usize>,
+    /// The number of packets queued before it.
     number: u64,
 }
 
 struct Hop {
     address: IpAddr,
-    frames: usize,
-    asked: Option<Instant>,
+    packets: usize,
+    requested: Option<Instant>,
 }
 
 impl<F> Waiting<F> {
@@ -58,58 +58,68 @@ impl<F> Waiting<F> {
         }
     }
 
-    /// Lends the content out; what is left in place has no room of its own.
-    pub(crate) fn take(&mut self) -> Self {
-        Self {
-            queue: std::mem::take(&mut self.queue),
-            hops: std::mem::take(&mut self.hops),
-            count: self.count,
-        }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Whether `frames` more may wait for `hop`.
-    pub(crate) fn has_room(&self, hop: IpAddr, frames: usize) -> bool {
-        let waiting = self.hop(hop).map_or(0, |hop| hop.frames);
-        waiting + frames <= PER_HOP && self.queue.len() + frames <= CAPACITY
+    /// Whether `packets` more may leave towards `hop`, or wait for it.
+    ///
+    /// Checked before a packet is sealed, so that a packet without a route uses neither a sequence number nor the cipher.
+    #[inline]
+    pub(crate) fn admit(&self, hop: Lookup, packets: usize) -> Result<(), DropReason> {
+        match hop {
+            Lookup::Ready(_) => Ok(()),
+            Lookup::Unresolved(hop) if self.has_room(hop, packets) => Ok(()),
+            Lookup::Unresolved(_) => Err(DropReason::NeighbourQueueFull),
+            Lookup::Unreachable => Err(DropReason::Unreachable),
+        }
     }
 
-    /// Lets a frame go its `way` when `hop` is known, where [`Waiting::has_room`] said so.
-    pub(crate) fn push(&mut self, outgoing: Outgoing<F>, way: Way, hop: IpAddr, now: Instant) {
-        self.add(hop);
+    fn has_room(&self, hop: IpAddr, packets: usize) -> bool {
+        let mut hops = self.hops.iter();
+        let waiting = hops.find(|each| each.address == hop);
+        waiting.map_or(0, |hop| hop.packets) + packets <= PER_HOP
+            && self.queue.len() + packets <= CAPACITY
+    }
+
+    /// Queues a packet until `hop` is resolved. [`Waiting::admit`] must have allowed it.
+    pub(crate) fn push(&mut self, outgoing: Outgoing<F>, route: Route, hop: IpAddr, now: Instant) {
+        self.add_to(hop);
         self.queue.push_back(Entry {
             outgoing,
-            destination: way.destination,
+            destination: route.destination,
             hop,
-            deadline: now + PATIENCE,
-            opened: way.opened,
+            deadline: now + TIMEOUT,
+            opened_from: route.opened_from,
             number: self.count,
         });
         self.count += 1;
     }
 
-    /// How many have ever come.
-    pub(crate) fn arrived(&self) -> u64 {
+    /// The number of packets ever queued.
+    pub(crate) fn queued(&self) -> u64 {
         self.count
     }
 
-    /// Whether one of the first `count` that have come is here that `tunnel` brought.
+    /// Whether a packet from `tunnel` among the first `count` ever queued still waits.
     pub(crate) fn has_opened(&self, tunnel: usize, count: u64) -> bool {
-        let of_it = |entry: &Entry<F>| entry.opened == Some(tunnel) && entry.number < count;
-        self.queue.iter().any(of_it)
+        let matches = |entry: &Entry<F>| entry.opened_from == Some(tunnel) && entry.number < count;
+        self.queue.iter().any(matches)
     }
 
-    /// Gives up those of the first `count` that `tunnel` brought.
-    pub(crate) fn give_up(&mut self, tunnel: usize, count: u64, mut drop: impl FnMut(Outgoing<F>)) {
+    /// Removes the packets from `tunnel` among the first `count` ever queued.
+    pub(crate) fn remove_opened(
+        &mut self,
+        tunnel: usize,
+        count: u64,
+        mut drop: impl FnMut(Outgoing<F>),
+    ) {
         for _ in 0..self.queue.len() {
             let Some(entry) = self.queue.pop_front() else {
                 return;
             };
-            if entry.opened == Some(tunnel) && entry.number < count {
-                self.discount(entry.hop);
+            if entry.opened_from == Some(tunnel) && entry.number < count {
+                self.remove_from(entry.hop);
                 drop(entry.outgoing);
             } else {
                 self.queue.push_back(entry);
@@ -117,19 +127,19 @@ impl<F> Waiting<F> {
         }
     }
 
-    /// Calls `ask` for each next hop that is due to be asked for. `ask` says whether it could.
-    pub(crate) fn ask(&mut self, now: Instant, mut ask: impl FnMut(IpAddr) -> bool) {
+    /// Calls `request` for each next hop whose request is due. `request` returns whether it was sent.
+    pub(crate) fn request(&mut self, now: Instant, mut request: impl FnMut(IpAddr) -> bool) {
         for hop in &mut self.hops {
             let due = hop
-                .asked
-                .is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_AGAIN);
-            if due && ask(hop.address) {
-                hop.asked = Some(now);
+                .requested
+                .is_none_or(|at| now.saturating_duration_since(at) >= REQUEST_INTERVAL);
+            if due && request(hop.address) {
+                hop.requested = Some(now);
             }
         }
     }
 
-    /// The next packet whose time is over.
+    /// Removes the oldest packet if its deadline has passed.
     pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<Outgoing<F>> {
         if self.queue.front()?.deadline > now {
             return None;
@@ -137,53 +147,48 @@ impl<F> Waiting<F> {
         self.pop()
     }
 
-    /// The oldest packet, whether its time is over or not.
+    /// Removes the oldest packet.
     pub(crate) fn pop(&mut self) -> Option<Outgoing<F>> {
         let entry = self.queue.pop_front()?;
-        self.discount(entry.hop);
+        self.remove_from(entry.hop);
         Some(entry.outgoing)
     }
 
-    /// Looks at every waiting packet again: `leave` takes those that need wait no longer, in
-    /// order, with their new next hop, which is never [`Lookup::Unresolved`].
+    /// Looks up every packet again. `leave` takes those that need not wait any longer, in order, with their new next hop,
+    /// which is never [`Lookup::Unresolved`].
     pub(crate) fn review(&mut self, routes: &Snapshot, mut leave: impl FnMut(Lookup, Outgoing<F>)) {
         for _ in 0..self.queue.len() {
             let Some(mut entry) = self.queue.pop_front() else {
                 return;
             };
-            self.discount(entry.hop);
+            self.remove_from(entry.hop);
             match routes.lookup(entry.destination) {
-                // Packets that move to another hop stay within the whole's bound; they may pass
-                // that hop's own, once.
+                // Packets that move to another hop stay within the total bound. They may exceed that hop's own bound once.
                 Lookup::Unresolved(hop) => {
                     entry.hop = hop;
-                    self.add(hop);
+                    self.add_to(hop);
                     self.queue.push_back(entry);
                 }
-                known => leave(known, entry.outgoing),
+                resolved => leave(resolved, entry.outgoing),
             }
         }
     }
 
-    fn hop(&self, address: IpAddr) -> Option<&Hop> {
-        self.hops.iter().find(|hop| hop.address == address)
-    }
-
-    fn add(&mut self, address: IpAddr) {
+    fn add_to(&mut self, address: IpAddr) {
         match self.hops.iter_mut().find(|hop| hop.address == address) {
-            Some(hop) => hop.frames += 1,
+            Some(hop) => hop.packets += 1,
             None => self.hops.push(Hop {
                 address,
-                frames: 1,
-                asked: None,
+                packets: 1,
+                requested: None,
             }),
         }
     }
 
-    fn discount(&mut self, address: IpAddr) {
+    fn remove_from(&mut self, address: IpAddr) {
         if let Some(at) = self.hops.iter().position(|hop| hop.address == address) {
-            self.hops[at].frames -= 1;
-            if self.hops[at].frames == 0 {
+            self.hops[at].packets -= 1;
+            if self.hops[at].packets == 0 {
                 self.hops.swap_remove(at);
             }
         }

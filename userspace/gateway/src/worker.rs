@@ -1,140 +1,95 @@
-//! The whole loop of one pinned core.
+//! The worker: the loop of one pinned core. [`Worker::round`] drives a burst from receive to reclaim:
+//!
+//! 1. **Receive** a burst, behind packets that a hold has released.
+//! 2. **Classify** each packet: to seal, to open, to hold back, or to drop.
+//! 3. **Seal** the packets for tunnels, run by run.
+//! 4. **Open** the packets from tunnels, run by run.
+//! 5. **Deliver** both: next hop and Ethernet header, or a queue that waits for one.
+//! 6. Do the work that is not per packet: markers, dummies, ordered messages, limits of SAs, requests to control.
+//! 7. **Transmit** the backlog.
+//! 8. **Reclaim** the frames.
+//! 9. Publish the counters.
 
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use causeway_device::Device;
+use causeway_device::{Device, Diagnostics};
 use causeway_esp::TAIL_ROOM;
-use causeway_routes::Snapshot;
+use causeway_steering::DropReason;
 use causeway_steering::headers::ETHERNET;
-use causeway_steering::{Address, Drop};
 use hdrhistogram::Histogram;
 
-use crate::backlog::Backlog;
-use crate::behind::Behind;
+use crate::audit::refuse;
+use crate::burst::Burst;
+use crate::classify::{NotQueued, classify};
 use crate::config::{WorkerConfig, WorkerError};
-use crate::control::{Control, Event, Port, link};
+use crate::control::{Control, Event, WorkerChannels, channels};
 use crate::counters::Totals;
+use crate::deliver::{deliver_opened, deliver_pieces, deliver_sealed};
 use crate::dummy::Dummies;
-use crate::hold::{Holds, Released};
-use crate::icmp;
-use crate::inbound::Inbound;
-use crate::mark::Mark;
-use crate::onward::Onward;
-use crate::path::Path;
+use crate::egress::Egress;
+use crate::hold_stage::HoldStage;
+use crate::icmp::{Error, IcmpErrors};
+use crate::inbound::InboundSas;
+use crate::io::Io;
+use crate::latency;
+use crate::marker::Markers;
+use crate::open::open;
+use crate::ordered::OrderedQueue;
+use crate::path_mtu::PathMtus;
 use crate::prefix::Prefixes;
-use crate::rate::{self, TokenBucket};
-use crate::reply::Reply;
-use crate::runs::{OpenRun, SealRun, ToOpen, ToSeal};
-use crate::stages::{Stage, Timer};
-use crate::standstill::Pulse;
-use crate::tunnel::{self, Lane};
-use crate::waiting::Waiting;
+use crate::rate;
+use crate::receive::receive;
+use crate::reclaim::reclaim;
+use crate::seal::{cut, seal, seal_pieces};
+use crate::stages::Stage;
+use crate::stall::StallDetector;
+use crate::timer::Timer;
+use crate::tunnel::{TunnelState, Tunnels, min_inner};
 
-/// How often control is told of a next hop in use: a sample in which every busy neighbour appears
-/// before long, and once is enough.
-const CONFIRM: Duration = Duration::from_millis(100);
-/// How often the age of the inbound SAs is looked at. There may be thousands, so not in each batch; what
-/// they carry is looked at when they carry it.
-const REVIEW: Duration = Duration::from_millis(10);
-/// How many SAs of each direction are looked at then, so that 10,000 idle ones cost no more than these.
-const REVIEWED: usize = 256;
-
-/// A worker: everything between one device's receive and transmit rings.
+/// A worker: the whole path between one device's receive and transmit rings.
 ///
-/// A round takes a burst, finds each packet's path, seals or opens it into a frame of the transmit
-/// side, and hands the results over at once. Nothing on that way allocates, locks, or calls the
-/// kernel; counters and times are kept per batch.
+/// The path of a packet does not allocate, lock, format or call the kernel. Counters and times are kept per burst.
 pub struct Worker<D: Device> {
-    pub(crate) device: D,
-    pub(crate) port: Port,
-    pub(crate) mac: [u8; 6],
-    pub(crate) address: Address,
-    pub(crate) nic_addresses: Vec<Address>,
-    pub(crate) icmp_sources: icmp::Sources,
-    pub(crate) burst: usize,
-    pub(crate) spin: bool,
-    pub(crate) own_prefixes: Prefixes,
-    pub(crate) peer_prefixes: Prefixes,
-    pub(crate) inbound: Inbound,
-    pub(crate) mtu: usize,
-    pub(crate) lanes: Vec<Lane>,
-    pub(crate) routes: Arc<Snapshot>,
-    pub(crate) onward: Onward,
-    /// Where a packet of this batch went whose next hop was known.
-    pub(crate) in_use: Option<IpAddr>,
-    confirmed: Instant,
-    reviewed: Option<Instant>,
-    /// The tunnel that is next to be reviewed.
-    next_review: usize,
-    /// Tunnels whose outbound SA has sealed in this round, or is a new one.
-    used: Vec<usize>,
-    /// Whether a tunnel may be short of numbers.
-    pub(crate) short: bool,
-    /// When the first of the learned MTUs is to be forgotten, if any is.
-    pub(crate) forget_at: Option<Instant>,
-    /// Whether tunnels send dummies.
-    pub(crate) dummies: bool,
-    pub(crate) received: Vec<D::Frame>,
-    /// The packets of the burst that are not finished yet.
-    pub(crate) sealing: Vec<ToSeal>,
-    pub(crate) seal_runs: Vec<SealRun>,
-    pub(crate) opening: Vec<ToOpen>,
-    pub(crate) open_runs: Vec<OpenRun>,
-    /// Where those of either way go, in the same order.
-    pub(crate) outs: Vec<D::Frame>,
-    /// Those that are finished and have a next hop.
-    pub(crate) ready: Vec<D::Frame>,
-    /// The sealed pieces of one packet, with their lengths, until all of them are.
-    pub(crate) pieces: Vec<(D::Frame, usize)>,
-    /// What a dummy packet is made of.
-    pub(crate) blank: Vec<u8>,
-    pub(crate) backlog: Backlog<D::Frame>,
-    pub(crate) waiting: Waiting<D::Frame>,
-    pub(crate) behind: Behind<D::Frame>,
-    pub(crate) holds: Holds<D::Frame>,
-    /// The packets of the burst that are to be held: their places, and their holds'.
-    pub(crate) keeping: Vec<(usize, usize)>,
-    /// A burst of packets that a hold has let go.
-    pub(crate) released: Vec<D::Frame>,
-    /// Who is told when a hold is gone.
-    pub(crate) releases: Vec<(u64, Reply<Released>)>,
-    pub(crate) marks: Vec<Mark>,
-    pub(crate) pulse: Pulse,
-    pub(crate) icmp_tokens: TokenBucket,
-    pub(crate) audit_tokens: TokenBucket,
-    pub(crate) totals: Totals,
-    pub(crate) timer: Timer,
+    pub(crate) io: Io<D>,
+    pub(crate) burst: Burst<D::Frame>,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) egress: Egress<D::Frame>,
+    pub(crate) hold_stage: HoldStage<D::Frame>,
+    pub(crate) ordered: OrderedQueue<D::Frame>,
+    pub(crate) markers: Markers,
+    pub(crate) dummies: Dummies,
+    pub(crate) path_mtus: PathMtus,
+    pub(crate) channels: WorkerChannels,
+    icmp: IcmpErrors,
+    stall: StallDetector,
+    timer: Timer,
     pub(crate) latency: Histogram<u64>,
+    /// Whether an idle worker spins instead of sleeping.
+    pub(crate) spin: bool,
 }
 
 impl<D: Device> Worker<D> {
-    /// A worker over `device`, and control's end of its channels.
+    /// Creates a worker over `device`, and control's end of its channels.
     ///
     /// # Errors
-    /// [`WorkerError`] if configuration and device do not go together.
+    /// [`WorkerError`] if configuration and device do not fit together.
     pub fn new(config: WorkerConfig, mut device: D) -> Result<(Self, Control), WorkerError> {
-        if config.burst == 0 {
-            return Err(WorkerError::EmptyBurst);
-        }
-        let needed = ETHERNET + config.mtu + TAIL_ROOM;
-        let mut frame = device.allocate().ok_or(WorkerError::NoFrames)?;
-        let room = device.room(&mut frame).len();
-        device.release(frame);
-        if room < needed {
-            let mtu = config.mtu;
-            return Err(WorkerError::FrameTooSmall { room, needed, mtu });
-        }
+        check_frames(&config, &mut device)?;
+        let mtu = config.mtu;
         let peers = config.tunnels.iter().enumerate();
         let peer_prefixes = Prefixes::new(
             peers.flat_map(|(tunnel, each)| each.peer_prefixes.iter().map(move |&p| (p, tunnel))),
         );
-        let mut inbound = Inbound::new(config.burst);
-        let mut lanes = Vec::with_capacity(config.tunnels.len());
+        let ages = config.tunnels.iter().map(|each| each.path_mtu_age);
+        let path_mtus = PathMtus::new(mtu, ages);
+        let intervals = config.tunnels.iter().enumerate();
+        let intervals = intervals.filter_map(|(n, each)| Some((n, each.dummy_interval?)));
+        let dummies = Dummies::new(intervals, mtu);
+        let mut inbound = InboundSas::new(config.burst);
+        let mut states = Vec::with_capacity(config.tunnels.len());
         for (tunnel, each) in config.tunnels.into_iter().enumerate() {
-            let max_inner = each.outbound.sa().max_inner(config.mtu);
-            let least = tunnel::least(&each.peer_prefixes);
+            let max_inner = each.outbound.sa().max_inner(mtu);
+            let least = min_inner(&each.peer_prefixes);
             if max_inner < least {
                 return Err(WorkerError::MtuTooSmall {
                     tunnel,
@@ -146,188 +101,297 @@ impl<D: Device> Worker<D> {
             inbound
                 .install(tunnel, each.inbound)
                 .map_err(|_| WorkerError::DuplicateSpi { spi })?;
-            let path = Path::new(config.mtu, each.path_mtu_age);
-            let mut lane = Lane::new(
+            states.push(TunnelState::new(
                 each.peer,
                 least,
                 each.clamp_mss,
-                path,
+                mtu,
                 each.outbound,
                 &config.routes,
-            );
-            lane.dummies = each.dummy_interval.map(Dummies::new);
-            lanes.push(lane);
+            ));
         }
         let now = Instant::now();
-        let (control, port) = link(lanes.len(), device.waker());
+        let (control, channels) = channels(states.len(), device.waker(), rate::audit(now));
+        let own_prefixes = Prefixes::new(config.own_prefixes.into_iter().map(|p| (p, 0)));
+        let address = config.address.into();
+        let nic_addresses = config.nic_addresses.iter().map(|&a| a.into()).collect();
+        let icmp_sources = std::iter::once(config.address).chain(config.nic_addresses);
         let mut worker = Self {
-            port,
-            mac: config.mac,
-            address: config.address.into(),
-            nic_addresses: config.nic_addresses.iter().map(|&a| a.into()).collect(),
-            icmp_sources: icmp::Sources::of(
-                std::iter::once(config.address).chain(config.nic_addresses),
-            ),
-            burst: config.burst,
-            spin: config.spin,
-            own_prefixes: Prefixes::new(config.own_prefixes.into_iter().map(|p| (p, 0))),
-            peer_prefixes,
-            inbound,
-            mtu: config.mtu,
-            used: Vec::with_capacity(lanes.len()),
-            dummies: lanes.iter().any(|lane| lane.dummies.is_some()),
-            lanes,
-            routes: config.routes,
-            onward: Onward::none(),
-            in_use: None,
-            confirmed: now,
-            reviewed: None,
-            next_review: 0,
-            short: true,
-            forget_at: None,
-            received: Vec::with_capacity(config.burst),
-            sealing: Vec::with_capacity(config.burst),
-            seal_runs: Vec::with_capacity(config.burst),
-            opening: Vec::with_capacity(config.burst),
-            open_runs: Vec::with_capacity(config.burst),
-            outs: Vec::with_capacity(config.burst),
-            ready: Vec::with_capacity(config.burst),
-            pieces: Vec::with_capacity(16),
-            blank: Vec::with_capacity(config.mtu + TAIL_ROOM),
-            // Two bursts with a second frame each (a fragment, an ICMP error), and all that may
-            // wait for a next hop.
-            backlog: Backlog::with_capacity(4 * config.burst + crate::waiting::CAPACITY),
-            waiting: Waiting::new(),
-            behind: Behind::new(),
-            holds: Holds::new(config.hold_packets),
-            keeping: Vec::with_capacity(config.burst),
-            released: Vec::with_capacity(config.burst),
-            releases: Vec::new(),
-            marks: Vec::new(),
-            pulse: Pulse::default(),
-            icmp_tokens: rate::icmp(now),
-            audit_tokens: rate::audit(now),
-            totals: Totals::default(),
+            burst: Burst::new(config.burst, now),
+            tunnels: Tunnels::new(address, own_prefixes, peer_prefixes, states, inbound, mtu),
+            egress: Egress::new(config.mac, config.routes, config.burst, now),
+            hold_stage: HoldStage::new(config.hold_packets),
+            ordered: OrderedQueue::new(nic_addresses),
+            markers: Markers::new(mtu),
+            dummies,
+            path_mtus,
+            channels,
+            icmp: IcmpErrors::new(icmp_sources, rate::icmp(now)),
+            stall: StallDetector::default(),
             timer: Timer::new(),
-            latency: crate::latency::histogram(),
-            device,
+            latency: latency::histogram(),
+            spin: config.spin,
+            io: Io {
+                device,
+                totals: Totals::default(),
+            },
         };
-        for (tunnel, lane) in worker.lanes.iter().enumerate() {
-            let mtu = lane.path.mtu() as u64;
-            worker.port.counters.publish_path(tunnel, mtu);
-            lane.publish(tunnel, &worker.port.counters);
+        for (tunnel, state) in worker.tunnels.states.iter().enumerate() {
+            let mtu = state.path_mtu() as u64;
+            worker.channels.counters.publish_path(tunnel, mtu);
+            state.publish(tunnel, &worker.channels.counters);
         }
         worker.publish();
         Ok((worker, control))
     }
 
-    /// One batch: receives, works, transmits, and puts everything back in its place. Returns how
-    /// many packets it moved; 0 means that there was nothing to do.
-    pub fn round(&mut self, now: Instant) -> usize {
+    /// Runs one round, from receive to reclaim. Returns the number of received and transmitted packets; 0 means that the
+    /// worker is idle.
+    pub fn round(&mut self, now: Instant) -> usize
+    where
+        D: Diagnostics,
+    {
         self.timer.begin();
-        self.review(now);
-        if !self.holds.is_empty() {
-            self.expire_holds(now);
+        self.burst.now = now;
+        let sas = &mut self.io.totals.sas;
+        self.tunnels.review(now, &self.channels, sas);
+        if !self.hold_stage.is_empty() {
+            self.hold_stage.expire(now, &mut self.io);
         }
-        let received = self.receive(now);
-        while let Some(outgoing) = self.waiting.pop_expired(now) {
-            self.discard(outgoing, Drop::NeighbourUnresolved);
-        }
-        self.send_dummies(now);
-        self.advance(now);
-        self.account(now);
-        self.ask(now);
-        self.forget(now);
-        if self.backlog.len() > 0 {
-            // The last moment at which it can be known that it is late.
-            self.has_stood_still(Instant::now());
+
+        // 1. to 5.
+        let received = self.forward();
+
+        // 6.
+        self.egress.drop_expired(now, &mut self.io);
+        self.dummies
+            .send_due(now, &mut self.tunnels, &mut self.egress, &mut self.io);
+        self.ordered.advance(now, &mut self.egress, &mut self.io);
+        let sas = &mut self.io.totals.sas;
+        self.tunnels.account(now, &self.channels, sas);
+        self.egress.request_neighbours(now, &self.channels);
+        self.tunnels.request_numbers(now, &self.channels);
+        self.path_mtus
+            .forget(now, &mut self.tunnels, &self.channels);
+        if self.egress.backlog.len() > 0 {
+            // The last moment before packets leave at which a stall can be detected.
+            self.check_stall(Instant::now());
         }
         self.timer.lap(Stage::Control, received);
-        let sent = self
-            .backlog
-            .transmit(&mut self.device, &mut self.totals, &mut self.latency);
+
+        // 7.
+        let Io { device, totals } = &mut self.io;
+        let backlog = &mut self.egress.backlog;
+        let sent = backlog.transmit(device, totals, &mut self.latency);
         self.timer.lap(Stage::Transmit, sent);
-        self.tell();
-        self.device.release_burst(&mut self.received);
-        self.device.maintain();
-        self.timer.lap(Stage::Maintain, received);
-        self.totals.rounds += 1;
-        self.totals.empty_rounds += u64::from(received + sent == 0);
+        self.ordered
+            .complete(&self.egress, &mut self.io, &self.channels);
+
+        // 8.
+        reclaim(&mut self.burst, &mut self.io.device);
+        self.timer.lap(Stage::Reclaim, received);
+
+        // 9.
+        self.io.totals.rounds += 1;
+        self.io.totals.empty_rounds += u64::from(received + sent == 0);
         self.publish();
         self.timer.lap(Stage::Publish, received);
         if self.timer.end(received) {
             let (stages, rings) = (&self.timer.stages, &self.timer.rings);
-            self.port.counters.profile.publish(stages, rings);
+            self.channels.counters.profile.publish(stages, rings);
         }
         received + sent
     }
 
-    /// Asks control for what is short: MAC addresses, sequence numbers.
-    fn ask(&mut self, now: Instant) {
-        let events = &self.port.events;
-        self.waiting
-            .ask(now, |hop| events.try_send(Event::Resolve(hop)).is_ok());
-        // The kernel keeps an entry that it knew before us as it is, right or wrong, until somebody
-        // asks: it sees none of our traffic.
-        if let Some(destination) = self.in_use.take()
-            && now.saturating_duration_since(self.confirmed) >= CONFIRM
-            && let Some(hop) = self.routes.next_hop(destination)
+    /// Steps 1 to 5: receives a burst and forwards its packets, after a burst of released ones. Returns the number of
+    /// packets.
+    fn forward(&mut self) -> usize
+    where
+        D: Diagnostics,
+    {
+        // Back pressure: the backlog goes first. The receive ring fills meanwhile, and the kernel counts its drops.
+        if self.egress.backlog.len() > self.burst.limit {
+            return 0;
+        }
+        let (mut released, mut max) = (0, self.burst.limit);
+        if self.hold_stage.holds.is_releasing() {
+            released = self.forward_released();
+            // Fewer packets arrive than leave, so that the hold ends whatever arrives for it.
+            max /= 2;
+        }
+        let (timer, counters) = (&mut self.timer, &self.channels.counters);
+        let count = receive(&mut self.burst, max, &mut self.io, timer, counters);
+        if self.stall.is_late(self.burst.now) {
+            self.io.totals.drops[DropReason::WorkerStalled] += count as u64;
+        } else {
+            for index in 0..self.burst.received.len() {
+                self.classify(index);
+            }
+            self.flush();
+            if !self.burst.held_back.is_empty() {
+                self.hold_stage.keep(&mut self.burst, &mut self.io);
+            }
+        }
+        self.timer.lap(Stage::Classify, count);
+        let retired = self.tunnels.inbound.drop_retired(&mut self.io.device);
+        self.io.totals.sas.retired += retired;
+        self.stall.received(&mut self.io.device);
+        if !self.markers.is_empty() {
+            let releasing = self.hold_stage.holds.is_releasing();
+            let (tunnels, egress) = (&mut self.tunnels, &mut self.egress);
+            self.markers
+                .seal_due(self.burst.now, releasing, tunnels, egress, &mut self.io);
+        }
+        released + count
+    }
+
+    /// Forwards a burst of released packets as if they had just been received; a later hold may keep them again. Returns
+    /// their number.
+    #[cold]
+    fn forward_released(&mut self) -> usize {
+        let mut count = 0;
+        while count < self.burst.limit
+            && self.hold_stage.next_released(&mut self.burst, &mut self.io)
         {
-            let _ = events.try_send(Event::Resolve(hop));
-            self.confirmed = now;
+            self.classify(count);
+            count += 1;
         }
-        if self.short {
-            self.short = false;
-            for (tunnel, lane) in self.lanes.iter_mut().enumerate() {
-                lane.ask_for_numbers(now, |spi| {
-                    events.try_send(Event::ReserveMore { tunnel, spi }).is_ok()
-                });
-                self.short |= lane.is_short();
-            }
+        self.flush();
+        self.hold_stage.keep(&mut self.burst, &mut self.io);
+        self.hold_stage.end_released();
+        count
+    }
+
+    /// Step 2 for the packet at `index` of the burst.
+    #[inline(always)]
+    fn classify(&mut self, index: usize) {
+        let (burst, device) = (&mut self.burst, &self.io.device);
+        let (tunnels, waiting) = (&mut self.tunnels, &self.egress.waiting);
+        match classify(burst, index, device, tunnels, waiting, &self.hold_stage) {
+            Ok(()) => {}
+            Err(NotQueued::Drop(reason)) => self.io.totals.drops[reason] += 1,
+            Err(exception) => self.handle_exception(exception, index),
         }
     }
 
-    /// Notes that a tunnel's outbound SA seals, or is a new one: it is reviewed and published in this round.
+    /// Steps 3 to 5 for the packets that are queued: those to seal in their order, then those to open in theirs. All
+    /// packets of a flow use one SA, so no order is required between the two.
+    fn flush(&mut self) {
+        self.timer.lap(Stage::Classify, 0);
+        if !self.burst.to_seal.is_empty() {
+            let (burst, tunnels) = (&mut self.burst, &mut self.tunnels);
+            let count = seal(burst, tunnels, &mut self.io);
+            self.timer.lap(Stage::Seal, count);
+            deliver_sealed(burst, tunnels, &mut self.egress, &mut self.io);
+            self.timer.lap(Stage::Deliver, count);
+        }
+        if !self.burst.to_open.is_empty() {
+            let (burst, tunnels) = (&mut self.burst, &mut self.tunnels);
+            let (egress, ordered) = (&mut self.egress, &mut self.ordered);
+            let count = open(burst, &mut tunnels.inbound, &mut self.io, &self.channels);
+            self.timer.lap(Stage::Open, count);
+            let channels = &mut self.channels;
+            deliver_opened(burst, tunnels, egress, ordered, &mut self.io, channels);
+            self.timer.lap(Stage::Deliver, count);
+        }
+    }
+
+    /// Handles a packet that was neither queued nor simply dropped: sends an ICMP error or fragments behind all packets
+    /// before it, or an audit event.
+    #[cold]
+    #[inline(never)]
+    fn handle_exception(&mut self, exception: NotQueued, index: usize) {
+        let dropped = match exception {
+            NotQueued::Drop(reason) => Err(reason),
+            NotQueued::Refuse { reason, esp } => {
+                let frame = self.io.device.bytes(&self.burst.received[index]);
+                let (now, totals) = (self.burst.now, &mut self.io.totals);
+                return refuse(frame, esp as usize, reason, now, totals, &mut self.channels);
+            }
+            NotQueued::TtlExceeded { l3 } => {
+                self.send_icmp(Error::TimeExceeded, index, l3);
+                Err(DropReason::TtlExceeded)
+            }
+            NotQueued::TooBig { l3, tunnel } => {
+                let mtu = self.tunnels.states[tunnel as usize].max_inner;
+                self.send_icmp(Error::TooBig { mtu }, index, l3);
+                Err(DropReason::TooBig)
+            }
+            NotQueued::Fragment { l3, tunnel } => self.fragment(index, l3.into(), tunnel as usize),
+        };
+        if let Err(reason) = dropped {
+            self.io.totals.drops[reason] += 1;
+        }
+    }
+
+    fn send_icmp(&mut self, error: Error, index: usize, l3: u16) {
+        self.flush();
+        let (frame, now) = (&self.burst.received[index], self.burst.now);
+        let egress = &mut self.egress;
+        self.icmp
+            .send(error, frame, l3.into(), now, egress, &mut self.io);
+    }
+
+    fn fragment(&mut self, index: usize, l3: usize, tunnel: usize) -> Result<(), DropReason> {
+        self.flush();
+        let (burst, tunnels) = (&mut self.burst, &mut self.tunnels);
+        let (waiting, device) = (&self.egress.waiting, &self.io.device);
+        let cut = cut(burst, index, l3, tunnel, tunnels, waiting, device)?;
+        self.timer.lap(Stage::Classify, 0);
+        seal_pieces(burst, &cut, tunnels, &mut self.io.device)?;
+        self.timer.lap(Stage::Seal, 1);
+        self.io.totals.sealed.add(cut.length);
+        deliver_pieces(burst, tunnel, tunnels, &mut self.egress, &mut self.io);
+        self.timer.lap(Stage::Deliver, 1);
+        Ok(())
+    }
+
+    /// Reports that the worker's loop runs. After a pause of more than [`STALL_AFTER`](crate::STALL_AFTER), the worker
+    /// drops all packets that it has and those in its rings.
+    pub fn heartbeat(&mut self, now: Instant) {
+        self.check_stall(now);
+        self.stall.heartbeat(now);
+    }
+
     #[inline]
-    pub(crate) fn used(&mut self, tunnel: usize) {
-        let lane = &mut self.lanes[tunnel];
-        if !lane.used {
-            lane.used = true;
-            self.used.push(tunnel);
-            lane.outbound.fetch();
+    fn check_stall(&mut self, now: Instant) {
+        if let Some(silent) = self.stall.stalled_for(now) {
+            self.drop_stalled(silent, now);
         }
     }
 
-    /// Holds SAs against their lifetimes, now and then, whether they are in use or not.
-    fn review(&mut self, now: Instant) {
-        let reviewed = self.reviewed;
-        if reviewed.is_none_or(|at| now.saturating_duration_since(at) >= REVIEW) {
-            self.reviewed = Some(now);
-            for _ in 0..self.lanes.len().min(REVIEWED) {
-                let tunnel = self.next_review;
-                self.next_review = (tunnel + 1) % self.lanes.len();
-                self.lanes[tunnel].review(tunnel, now, &self.port, &mut self.totals.sas);
-            }
-            let changes = &mut self.totals.sas;
-            self.inbound.review(REVIEWED, now, &self.port, changes);
-        }
-    }
-
-    /// Publishes what those outbound SAs have carried that were in use in this round, behind the last packet that they
-    /// seal in it, and holds them against their lifetimes and the end of their numbers.
-    fn account(&mut self, now: Instant) {
-        for tunnel in self.used.drain(..) {
-            let lane = &mut self.lanes[tunnel];
-            lane.used = false;
-            lane.review(tunnel, now, &self.port, &mut self.totals.sas);
-            lane.publish(tunnel, &self.port.counters);
-            self.short |= lane.is_short();
-        }
+    #[cold]
+    fn drop_stalled(&mut self, silent: Duration, now: Instant) {
+        let reason = DropReason::WorkerStalled;
+        self.io.device.invalidate_pending();
+        self.egress.drop_backlog(reason, &mut self.io);
+        self.egress.drop_waiting(reason, &mut self.io);
+        self.ordered.drop_messages(reason, None, &mut self.io);
+        self.hold_stage.clear(reason, &mut self.io);
+        self.stall.resume(now, &mut self.io.device);
+        self.io.totals.worker_stalls += 1;
+        self.channels.notify(Event::WorkerStalled(silent));
     }
 
     pub(crate) fn publish(&mut self) {
-        self.totals.holds = self.holds.len() as u64;
-        self.totals.holding = self.holds.kept() as u64;
-        self.port.counters.publish(&self.totals);
+        self.io.totals.holds = self.hold_stage.holds.len() as u64;
+        self.io.totals.holding = self.hold_stage.holds.kept() as u64;
+        self.channels.counters.publish(&self.io.totals);
     }
+}
+
+/// Checks that a frame has room for a packet as long as the MTU.
+fn check_frames(config: &WorkerConfig, device: &mut impl Device) -> Result<(), WorkerError> {
+    if config.burst == 0 {
+        return Err(WorkerError::EmptyBurst);
+    }
+    let mtu = config.mtu;
+    let needed = ETHERNET + mtu + TAIL_ROOM;
+    let mut frame = device.allocate().ok_or(WorkerError::NoFrames)?;
+    let room = device.room(&mut frame).len();
+    device.release(frame);
+    if room < needed {
+        return Err(WorkerError::FrameTooSmall { room, needed, mtu });
+    }
+    Ok(())
 }

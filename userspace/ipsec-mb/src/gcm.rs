@@ -1,39 +1,40 @@
-//! AES-GCM by the library's one-call functions.
+//! AES-GCM with the library's one-call functions.
 
 use std::mem::MaybeUninit;
 
-use crate::key::{ICV_LEN, NONCE_LEN};
 use crate::layout::{Context, Gcm, KeyData};
+use crate::lengths::{ICV_LEN, NONCE_LEN};
 use crate::library::GcmCalls;
 use crate::prefetch::prefetch;
 
-/// Round keys and powers of the hash key. Wiped when dropped; expanded where it stays, since moving it would leave a copy.
+/// Round keys and powers of the hash key, wiped when dropped. [`GcmKey::expand`] fills it in place, since moving an
+/// expanded key would leave a copy behind.
 pub struct GcmKey {
     data: KeyData,
     calls: GcmCalls,
 }
 
 impl GcmKey {
-    /// A place for a key, without one.
+    /// Makes storage for a key that is expanded later.
     pub fn empty(calls: GcmCalls) -> GcmKey {
         let data = KeyData::zeroed();
         GcmKey { data, calls }
     }
 
-    /// Expands a key into it.
+    /// Expands a secret into this key.
     ///
     /// # Safety
-    /// `secret` must be as long as the key that the calls are for.
+    /// `secret` must have the key length of the calls.
     pub unsafe fn expand(&mut self, secret: &[u8]) {
-        // SAFETY: the caller vouches for the secret's length; the data has the size and the
+        // SAFETY: the caller guarantees the length of the secret. The data has the size and the
         // alignment of the library's structure.
         unsafe { (self.calls.expand)(secret.as_ptr(), &raw mut self.data) };
     }
 
-    /// Fetches ahead what every packet takes of it: the round keys, and the lowest powers of the hash key.
+    /// Prefetches the cache lines that every packet needs: round keys and the lowest powers of the hash key.
     #[inline]
     pub fn fetch(&self) {
-        for line in self.data.always() {
+        for line in self.data.hot_lines() {
             prefetch(line);
         }
     }
@@ -51,7 +52,7 @@ impl GcmKey {
         self.call(self.calls.encrypt, nonce, aad, from, to, tag);
     }
 
-    /// Decrypts `from` into `to`, of equal length, and gives the tag that `from` should carry.
+    /// Decrypts `from` into `to`, of equal length, and returns the tag that belongs to `from`.
     #[inline]
     pub fn decrypt(
         &self,
@@ -76,13 +77,14 @@ impl GcmKey {
         tag: &mut [u8; ICV_LEN],
     ) {
         assert_eq!(from.len(), to.len());
-        let (nonce, whole_aad) = (Whole::new(nonce), aad.try_into().ok().map(Whole::new));
-        let aad_at = whole_aad.as_ref().map_or(aad.as_ptr(), Whole::as_ptr);
+        let nonce = SingleStore::new(nonce);
+        let short_aad = aad.try_into().ok().map(SingleStore::new);
+        let aad_start = short_aad.as_ref().map_or(aad.as_ptr(), SingleStore::as_ptr);
         let mut context = MaybeUninit::<Context>::uninit();
-        // SAFETY: the data was filled for this function's key length and is only read. The function
-        // initialises the context before it reads it. It reads `from`, `aad` and 12 bytes of nonce, and
-        // writes as many bytes to `to` as `from` has, which is its length, and 16 to `tag`; all are
-        // live, and those written are borrowed exclusively.
+        // SAFETY: the key data was expanded for this function's key length and is only read. The function
+        // initialises the context before it reads it. It reads `from`, `aad` and 12 bytes of nonce. It
+        // writes 16 bytes to `tag` and `from.len()` bytes to `to`, which is as long. All of them are live,
+        // and those written are borrowed exclusively.
         unsafe {
             function(
                 &raw const self.data,
@@ -91,7 +93,7 @@ impl GcmKey {
                 from.as_ptr(),
                 from.len() as u64,
                 nonce.as_ptr(),
-                aad_at,
+                aad_start,
                 aad.len() as u64,
                 tag.as_mut_ptr(),
                 ICV_LEN as u64,
@@ -100,21 +102,21 @@ impl GcmKey {
     }
 }
 
-/// Twelve bytes that one store has written.
+/// Twelve bytes written by a single store.
 ///
-/// The library loads a nonce and an AAD of twelve bytes at once, at the start of all that it does. Such a load
-/// cannot be served from the two stores by which whoever made them has just written them: it waits until both are in the
-/// cache, and stores go in order, so until the packet before is written out. From one store it can.
+/// The library starts by loading a nonce and an AAD of twelve bytes with one load each. Such a load cannot be forwarded
+/// from two separate stores. It would wait until both stores are in the cache and, since stores retire in order, until
+/// the previous packet is written. A load can be forwarded from a single store.
 #[cfg(target_arch = "x86_64")]
-struct Whole(std::arch::x86_64::__m128i);
+struct SingleStore(std::arch::x86_64::__m128i);
 #[cfg(not(target_arch = "x86_64"))]
-struct Whole([u8; NONCE_LEN]);
+struct SingleStore([u8; NONCE_LEN]);
 
-impl Whole {
-    /// Reads the bytes in the words in which they were written: the salt or the SPI, and the number.
+impl SingleStore {
+    /// Reads the bytes as the two values that were written: the salt or the SPI, and the sequence number.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    fn new(bytes: &[u8; NONCE_LEN]) -> Whole {
+    fn new(bytes: &[u8; NONCE_LEN]) -> SingleStore {
         use std::arch::x86_64::{
             _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_or_si128, _mm_slli_si128,
         };
@@ -122,19 +124,19 @@ impl Whole {
         let head = head.try_into().map_or(0, i32::from_ne_bytes);
         let tail = tail.try_into().map_or(0, i64::from_ne_bytes);
         // SAFETY: SSE2 is part of x86-64.
-        #[allow(unused_unsafe, reason = "newer compilers know that")]
-        let whole = unsafe {
+        #[allow(unused_unsafe, reason = "safe in newer compilers")]
+        let joined = unsafe {
             _mm_or_si128(
                 _mm_cvtsi32_si128(head),
                 _mm_slli_si128::<4>(_mm_cvtsi64_si128(tail)),
             )
         };
-        Whole(whole)
+        SingleStore(joined)
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn new(bytes: &[u8; NONCE_LEN]) -> Whole {
-        Whole(*bytes)
+    fn new(bytes: &[u8; NONCE_LEN]) -> SingleStore {
+        SingleStore(*bytes)
     }
 
     #[inline]
@@ -143,7 +145,7 @@ impl Whole {
     }
 }
 
-/// Keys are wiped: the structure that holds them says so.
+/// The structure that holds keys is wiped on drop.
 #[cfg(test)]
 #[test]
 fn key_data_is_wiped_on_drop() {

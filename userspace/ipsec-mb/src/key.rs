@@ -1,17 +1,13 @@
-//! A keyed AEAD: seal and open, from one slice into another.
+//! A cipher with its key, which seals and opens from one slice into another.
 
 use std::fmt;
 
-use crate::chacha::ChaChaKey;
+use crate::chacha::{ChaChaKey, Direction};
 use crate::gcm::GcmKey;
+use crate::lengths::{ICV_LEN, NONCE_LEN};
 use crate::library::Library;
 
-/// Length of the nonce in bytes.
-pub const NONCE_LEN: usize = 12;
-/// Length of the tag in bytes.
-pub const ICV_LEN: usize = 16;
-
-/// The AEADs.
+/// The supported AEADs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cipher {
     /// AES-GCM with a key of 16 bytes.
@@ -27,37 +23,39 @@ pub struct Key(Keyed);
 
 #[expect(
     clippy::large_enum_variant,
-    reason = "a key is boxed, and one hop less to it is one wait less for memory"
+    reason = "the whole key is boxed, and one more indirection would cost one more cache miss"
 )]
 enum Keyed {
     Gcm(GcmKey),
     ChaCha(ChaChaKey),
 }
 
-/// Why nothing was sealed or opened, or no key made.
+/// The errors of making a key, sealing and opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A key of another length than the cipher's; holds both, in bytes.
+    /// The key's length does not match the cipher.
     #[error("expected a key of {expected} bytes, got {got}")]
     KeyLength {
-        /// The cipher's.
+        /// The length of the cipher's keys in bytes.
         expected: usize,
-        /// What came.
+        /// The length of the given key in bytes.
         got: usize,
     },
-    /// Input and output differ in length.
+    /// Input and output differ in length. Nothing was written.
     #[error("input and output differ in length")]
     Lengths,
     /// The tag is wrong. The output is zeroed.
     #[error("the tag is wrong")]
     Forged,
-    /// The library had no memory for this thread, or did not finish. The output is zeroed.
-    #[error("intel-ipsec-mb did not finish: it may have got no memory for this thread")]
+    /// The library could not allocate state for this thread, or did not complete the operation. The output is zeroed.
+    #[error(
+        "intel-ipsec-mb did not complete the operation: it may lack memory for this thread's state"
+    )]
     Unfinished,
 }
 
 impl Key {
-    /// Expands a key, on the heap, so that moving it leaves no copy.
+    /// Expands a key on the heap, so that moving it leaves no copy behind.
     ///
     /// # Errors
     /// [`Error::KeyLength`].
@@ -84,13 +82,13 @@ impl Key {
         }
         let mut key = Box::new(Key(Keyed::Gcm(GcmKey::empty(calls))));
         if let Keyed::Gcm(key) = &mut key.0 {
-            // SAFETY: so many bytes are a key of the cipher whose calls these are.
+            // SAFETY: the length was checked above against the cipher of these calls.
             unsafe { key.expand(secret) };
         }
         Ok(key)
     }
 
-    /// Fetches ahead what every packet takes of it. It never waits and changes nothing.
+    /// Prefetches the cache lines that every packet needs. It never waits and has no other effect.
     #[inline]
     pub fn fetch(&self) {
         match &self.0 {
@@ -117,16 +115,18 @@ impl Key {
         }
         match &self.0 {
             Keyed::Gcm(key) => key.encrypt(nonce, aad, plaintext, ciphertext, icv),
-            Keyed::ChaCha(key) => match key.encrypt(nonce, aad, plaintext, ciphertext) {
-                Some(tag) => *icv = tag,
-                None => return Err(unfinished(ciphertext)),
-            },
+            Keyed::ChaCha(key) => {
+                match key.call(Direction::Encrypt, nonce, aad, plaintext, ciphertext) {
+                    Some(tag) => *icv = tag,
+                    None => return Err(unfinished(ciphertext)),
+                }
+            }
         }
         Ok(())
     }
 
-    /// Decrypts `ciphertext` into `plaintext`, of equal length, if the tag is the right one. The
-    /// library decrypts while it hashes, so the output is written first and zeroed again if not.
+    /// Decrypts `ciphertext` into `plaintext`, of equal length, if the tag is right. The library writes the output before
+    /// the tag is known, so a wrong tag zeroes the output again.
     ///
     /// # Errors
     /// [`Error::Lengths`], [`Error::Forged`], [`Error::Unfinished`].
@@ -144,12 +144,12 @@ impl Key {
         }
         let tag = match &self.0 {
             Keyed::Gcm(key) => Some(key.decrypt(nonce, aad, ciphertext, plaintext)),
-            Keyed::ChaCha(key) => key.decrypt(nonce, aad, ciphertext, plaintext),
+            Keyed::ChaCha(key) => key.call(Direction::Decrypt, nonce, aad, ciphertext, plaintext),
         };
         let Some(tag) = tag else {
             return Err(unfinished(plaintext));
         };
-        // As one number each: the time does not tell which byte differs.
+        // Compare the tags as numbers, so that the time does not depend on the position of a difference.
         if u128::from_ne_bytes(tag) ^ u128::from_ne_bytes(*icv) != 0 {
             return Err(forged(plaintext));
         }

@@ -1,17 +1,17 @@
-//! What the header of version 1.3.0 lays out, as far as it is used here.
+//! The part of the C header of version 1.3.0 that this crate uses.
 //!
-//! The offsets at the end were printed by a C program that included that header; the build stops if the
-//! structures here say something else.
+//! A C program that included the header printed the offsets at the end of this file. The build fails if the structures
+//! here do not match them.
 
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The only version that these structures are those of: 1.3.0, as `imb_get_version` tells it.
+/// The version of these structures: 1.3.0, as `imb_get_version` returns it.
 pub const VERSION: u32 = 0x0001_0300;
-/// What `imb_get_mb_mgr_size` tells for a manager laid out like this, in bytes. It counts what comes
-/// behind the fields below too, so a build with other fields is told from this one.
+/// The result of `imb_get_mb_mgr_size` for this layout, in bytes. It includes the fields behind those declared below, and
+/// therefore detects a build with other fields.
 pub const MANAGER_SIZE: usize = 200_744;
 
 /// Bits of [`Manager::features`].
@@ -33,10 +33,10 @@ impl KeyData {
         KeyData([0; KEY_DATA_LEN])
     }
 
-    /// The cache lines of it that every packet takes, however short: the round keys of AES-128 are in the first three; the
-    /// powers of the hash key, which a short packet takes from the lowest on, end with it where the CPU has VAES.
+    /// The cache lines that even the shortest packet needs. The first three hold the round keys of AES-128. With VAES the
+    /// last two hold the lowest powers of the hash key.
     #[inline]
-    pub fn always(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn hot_lines(&self) -> impl Iterator<Item = &[u8]> {
         let (lines, _) = self.0.as_chunks::<64>();
         let (first, last) = (&lines[..3], &lines[lines.len() - 2..]);
         first.iter().chain(last).map(|line| &line[..])
@@ -68,11 +68,11 @@ pub type Gcm = unsafe extern "C" fn(
 /// `get_next_job_t` and `submit_job_t`.
 pub type NextJob = unsafe extern "C" fn(*mut Manager) -> *mut Job;
 
-/// A function's place in the table; null where the library has nothing to put there.
+/// A function pointer of the manager's table; null if the library does not implement the function.
 type Entry<F> = Option<F>;
 type Unused = *const c_void;
 
-/// The front of `struct IMB_MGR`.
+/// The first fields of `struct IMB_MGR`.
 #[repr(C)]
 pub struct Manager {
     flags: u64,
@@ -95,14 +95,13 @@ pub struct Manager {
     gcm192_pre: Unused,
     pub gcm256_pre: Entry<Expand>,
     up_to_queue: [Unused; 68],
-    /// Byte offset of the oldest job that is not finished into the ring behind these fields; negative if
-    /// there is none.
+    /// Byte offset of the oldest unfinished job in the ring behind these fields; negative if there is none.
     pub earliest_job: c_int,
-    /// Byte offset of the job that is filled in next.
+    /// Byte offset of the job to fill in next.
     pub next_job: c_int,
 }
 
-/// `struct IMB_JOB`, with the union for ChaCha20-Poly1305.
+/// `struct IMB_JOB`, with the variant of its union for ChaCha20-Poly1305.
 #[repr(C)]
 pub struct Job {
     pub enc_keys: *const u8,

@@ -1,4 +1,4 @@
-//! Finding the library, and refusing one that is not what the bindings describe.
+//! Loads the library, and refuses one that does not match the bindings.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr::NonNull;
@@ -6,17 +6,17 @@ use std::sync::OnceLock;
 
 use crate::layout::{self, Expand, Gcm, Manager, NextJob};
 
-/// Its name for the loader: Debian's package libipsec-mb1 brings it.
+/// The library's name for the loader. Debian's package libipsec-mb1 contains it.
 const SONAME: &str = "libIPSec_MB.so.1";
 
-/// intel-ipsec-mb, opened and checked. It stays open until the process ends.
+/// intel-ipsec-mb, loaded and checked. It stays loaded until the process ends.
 pub struct Library {
     pub(crate) gcm128: GcmCalls,
     pub(crate) gcm256: GcmCalls,
     pub(crate) next_job: NextJob,
     pub(crate) submit_job: NextJob,
     managers: ManagerCalls,
-    /// What the pointers above point into.
+    /// Keeps the code loaded that the pointers above point to.
     _open: libloading::Library,
 }
 
@@ -36,43 +36,44 @@ struct ManagerCalls {
     free: unsafe extern "C" fn(*mut Manager),
 }
 
-/// Why intel-ipsec-mb cannot be used.
+/// The reasons why intel-ipsec-mb cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
-    /// The loader does not find or does not take it; holds what the loader says.
-    #[error("expected intel-ipsec-mb (Debian: libipsec-mb1), got: {0}; install it")]
+    /// The loader did not find or not accept the library; holds the loader's message.
+    #[error("intel-ipsec-mb cannot be loaded: {0}; install it (Debian: libipsec-mb1)")]
     NotFound(String),
-    /// A library of that name without a function that every version has; holds the function.
-    #[error("expected the function {0} in {SONAME}: it is not intel-ipsec-mb")]
+    /// The library lacks a function that every version of intel-ipsec-mb has; holds the function's name.
+    #[error(
+        "{SONAME} lacks the function {0}, so it is not intel-ipsec-mb: install intel-ipsec-mb 1.3.0"
+    )]
     NoSymbol(&'static str),
-    /// Another version, whose structures are not known here; holds it.
+    /// The library has another version, whose structures are not declared here; holds the version.
     #[error("expected intel-ipsec-mb 1.3.0, got {0}: install that version")]
     Version(String),
-    /// The right version, built with other structures; holds a manager's size in bytes.
+    /// The library has the right version but other structures; holds the size of its manager in bytes.
     #[error(
-        "expected an intel-ipsec-mb 1.3.0 with managers of {expected} bytes, got {0}: install Debian's build",
+        "expected an intel-ipsec-mb 1.3.0 whose managers have {expected} bytes, got {0}: install Debian's build",
         expected = layout::MANAGER_SIZE
     )]
     Layout(usize),
-    /// The CPU lacks AES-NI or PCLMULQDQ, so that the library would emulate them in slow code
-    /// whose time may hang on the key.
+    /// The CPU lacks AES-NI or PCLMULQDQ. The library would emulate them in slow code whose timing may depend on the key.
     #[error(
-        "this CPU has no AES-NI or no PCLMULQDQ, without which intel-ipsec-mb is not worth using"
+        "this CPU lacks AES-NI or PCLMULQDQ, which intel-ipsec-mb needs: use another crypto backend"
     )]
     Cpu,
-    /// The library's own known-answer tests failed, or it reports an error; holds its number.
-    #[error("intel-ipsec-mb's self-test failed (its error {0}): do not use this build of it")]
+    /// The library's known-answer tests failed, or it reported an error; holds the error number.
+    #[error("the self-test of intel-ipsec-mb failed (error {0}): install another build of it")]
     SelfTest(c_int),
-    /// There is no memory for a manager.
-    #[error("intel-ipsec-mb got no memory for its state: free some")]
+    /// The library could not allocate a manager.
+    #[error("intel-ipsec-mb cannot allocate memory for its state: free some memory")]
     Memory,
 }
 
 impl Library {
-    /// The library of this process, opened when asked for the first time.
+    /// The library of this process. The first call loads it.
     ///
     /// # Errors
-    /// [`Unavailable`], the same each time.
+    /// [`Unavailable`], the same for each call.
     pub fn get() -> Result<&'static Library, Unavailable> {
         static OPENED: OnceLock<Result<Library, Unavailable>> = OnceLock::new();
         let opened = OPENED.get_or_init(|| Library::open(SONAME));
@@ -80,13 +81,13 @@ impl Library {
     }
 
     fn open(name: &str) -> Result<Library, Unavailable> {
-        // SAFETY: the initialisers of intel-ipsec-mb only look at the CPU. Whatever else carries its
-        // name was put where the loader looks by whoever administers this machine.
+        // SAFETY: the initialisers of intel-ipsec-mb only inspect the CPU. Only the machine's administrator
+        // can put another library of that name into the loader's path.
         let open = unsafe { libloading::Library::new(name) }
             .map_err(|error| Unavailable::NotFound(error.to_string()))?;
         check_version(&open)?;
         let managers = ManagerCalls {
-            // SAFETY: the four signatures are those of the header of the version just checked.
+            // SAFETY: the four signatures are those in the header of the version that was checked above.
             alloc: unsafe { symbol(&open, "alloc_mb_mgr") }?,
             // SAFETY: as above.
             init: unsafe { symbol(&open, "init_mb_mgr_auto") }?,
@@ -96,7 +97,7 @@ impl Library {
             free: unsafe { symbol(&open, "free_mb_mgr") }?,
         };
         let manager = ThreadManager::new(managers)?;
-        // SAFETY: `new` gave a manager that is filled in, of the version whose layout this is.
+        // SAFETY: `new` returned an initialised manager of the version that this layout describes.
         let table = unsafe { manager.0.as_ref() };
         let required = layout::AESNI | layout::PCLMULQDQ;
         if table.features & required != required || table.features & layout::AESNI_EMULATED != 0 {
@@ -126,27 +127,27 @@ impl Library {
         entries().ok_or(Unavailable::NoSymbol("init_mb_mgr_auto"))
     }
 
-    /// A manager of the caller's own.
+    /// Makes a manager for the calling thread.
     pub(crate) fn manager(&self) -> Result<ThreadManager, Unavailable> {
         ThreadManager::new(self.managers)
     }
 }
 
-/// Asks the library for its version and for the size of its largest structure.
+/// Checks the library's version and the size of its largest structure.
 fn check_version(open: &libloading::Library) -> Result<(), Unavailable> {
     type Version = unsafe extern "C" fn() -> u32;
     type VersionText = unsafe extern "C" fn() -> *const c_char;
     type Size = unsafe extern "C" fn() -> usize;
-    // SAFETY: every version declares these three like this.
+    // SAFETY: every version declares these three functions with these signatures.
     let version: Version = unsafe { symbol(open, "imb_get_version") }?;
     // SAFETY: as above.
     let text: VersionText = unsafe { symbol(open, "imb_get_version_str") }?;
     // SAFETY: as above.
     let size: Size = unsafe { symbol(open, "imb_get_mb_mgr_size") }?;
-    // SAFETY: they take nothing and return constants of the library.
+    // SAFETY: the functions take no arguments and return constants of the library.
     let (version, text, size) = unsafe { (version(), text(), size()) };
     if version != layout::VERSION {
-        // SAFETY: the text is a constant of the library, which is open, and ends with a zero.
+        // SAFETY: the text is a constant of the loaded library and ends with a zero byte.
         let text = unsafe { CStr::from_ptr(text) };
         return Err(Unavailable::Version(text.to_string_lossy().into_owned()));
     }
@@ -156,7 +157,7 @@ fn check_version(open: &libloading::Library) -> Result<(), Unavailable> {
     Ok(())
 }
 
-/// A function of the library.
+/// Looks up a function of the library.
 ///
 /// # Safety
 /// `F` must be the type of that function.
@@ -164,23 +165,23 @@ unsafe fn symbol<F: Copy>(
     open: &libloading::Library,
     name: &'static str,
 ) -> Result<F, Unavailable> {
-    // SAFETY: the caller vouches for the type.
+    // SAFETY: the caller guarantees the type.
     let found = unsafe { open.get::<F>(name.as_bytes()) };
     found
         .map(|symbol| *symbol)
         .map_err(|_| Unavailable::NoSymbol(name))
 }
 
-/// A manager, which is the state of a queue of jobs: for one thread at a time.
+/// A manager: the state of a job queue, used by one thread at a time.
 pub(crate) struct ThreadManager(NonNull<Manager>, ManagerCalls);
 
 impl ThreadManager {
     fn new(calls: ManagerCalls) -> Result<ThreadManager, Unavailable> {
-        // SAFETY: allocates, without any of the flags that turn a feature off.
+        // SAFETY: the function only allocates. Without flags it disables no feature.
         let manager = unsafe { (calls.alloc)(0) };
         let manager = ThreadManager(NonNull::new(manager).ok_or(Unavailable::Memory)?, calls);
         let mut chosen = 0;
-        // SAFETY: the manager is fresh from `alloc`, and this is its only user.
+        // SAFETY: the manager is new from `alloc` and has no other user.
         let error = unsafe {
             (calls.init)(manager.0.as_ptr(), &raw mut chosen);
             (calls.errno)(manager.0.as_ptr())
@@ -198,7 +199,7 @@ impl ThreadManager {
 
 impl Drop for ThreadManager {
     fn drop(&mut self) {
-        // SAFETY: it came from `alloc` and nobody else has it.
+        // SAFETY: the manager came from `alloc` and has no other user.
         unsafe { (self.1.free)(self.0.as_ptr()) };
     }
 }
@@ -212,18 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named() {
-        let refused = refusal("libIPSec_MB-that-is-not-there.so");
+    fn a_missing_library_is_reported() {
+        let refused = refusal("libIPSec_MB-missing.so");
         assert!(matches!(refused, Unavailable::NotFound(_)));
         let text = refused.to_string();
         assert!(
-            text.contains("libipsec-mb1") && text.contains("that-is-not-there"),
+            text.contains("libipsec-mb1") && text.contains("libIPSec_MB-missing"),
             "{text}"
         );
     }
 
     #[test]
-    fn another_library_is_not_called() {
+    fn another_library_is_refused() {
         assert_eq!(
             refusal("libc.so.6"),
             Unavailable::NoSymbol("imb_get_version")

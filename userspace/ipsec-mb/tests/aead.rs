@@ -1,5 +1,5 @@
-//! The library itself. These tests need it, and fail with the reason where it is not: `cargo xtask setup`
-//! installs it. Nothing else in this project needs it.
+//! Tests with the real library. They fail with the reason if it is not installed; `cargo xtask setup` installs it. Only
+//! these tests depend on it.
 #![cfg(target_arch = "x86_64")]
 
 use causeway_ipsec_mb::{Cipher, Error, Key, Library};
@@ -85,7 +85,7 @@ fn published_vectors() {
 }
 
 #[test]
-fn a_wrong_tag_lets_nothing_out() {
+fn a_wrong_tag_zeroes_the_output() {
     for (cipher, len) in CIPHERS {
         let key = key(cipher, len);
         let (plaintext, mut sealed, mut icv) = ([7; 100], [0; 100], [0; 16]);
@@ -107,7 +107,7 @@ fn a_wrong_tag_lets_nothing_out() {
 }
 
 #[test]
-fn lengths_are_checked_before_the_library_sees_them() {
+fn lengths_are_checked_before_the_library_is_called() {
     for (cipher, len) in CIPHERS {
         let key = key(cipher, len);
         let (short, mut long, mut icv) = ([0; 63], [9; 64], [9; 16]);
@@ -122,7 +122,7 @@ fn lengths_are_checked_before_the_library_sees_them() {
     }
 }
 
-/// A key goes to the worker that uses it: one key in several threads gives what it gives in one.
+/// A key may move to the thread of its worker: it gives the same result in each of several threads.
 #[test]
 fn keys_work_in_any_thread() {
     for (cipher, len) in CIPHERS {

@@ -1,21 +1,21 @@
-//! A set of buckets, as it goes over the wire.
+//! A set of buckets, with its wire format.
 
 use causeway_steering::BUCKETS;
 use serde::{Deserialize, Serialize};
 
 const WORDS: usize = BUCKETS as usize / 64;
 
-/// Some of a peering's buckets: a bit each, 512 octets.
+/// A set of a peering's buckets: a bitmap of 512 octets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BucketSet(Box<[u64; WORDS]>);
 
 impl BucketSet {
-    /// None of them.
+    /// The empty set.
     pub fn new() -> Self {
         Self(Box::new([0; WORDS]))
     }
 
-    /// Whether `bucket`, below [`BUCKETS`], is one of them.
+    /// Whether `bucket`, below [`BUCKETS`], is in the set.
     #[inline]
     pub fn contains(&self, bucket: u32) -> bool {
         self.0[bucket as usize / 64] >> (bucket % 64) & 1 == 1
@@ -26,22 +26,20 @@ impl BucketSet {
         self.0[bucket as usize / 64] |= 1 << (bucket % 64);
     }
 
-    /// Takes `bucket`, below [`BUCKETS`], out.
+    /// Removes `bucket`, below [`BUCKETS`].
     pub fn remove(&mut self, bucket: u32) {
         self.0[bucket as usize / 64] &= !(1 << (bucket % 64));
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|&word| word == 0)
     }
 
-    /// Each of them, in rising order.
+    /// The buckets in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0..BUCKETS).filter(|&bucket| self.contains(bucket))
     }

@@ -1,31 +1,29 @@
-//! What may be asked of a cluster.
+//! The changes that a cluster can undergo.
 
 use serde::{Deserialize, Serialize};
 
-/// A gateway pair's number within a peering: its place in the configured cluster, or for a gateway
-/// that was added later the next number that no other ever had. Both VPCs number alike, so it
-/// names the pair on both sides.
+/// A gateway pair's number within a peering: the position in the configured cluster, or the next unused
+/// number for a gateway that was added later. Both VPCs use the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ordinal(pub u16);
 
-/// A gateway's share of the buckets relative to the others', 1 to 64: at most so much that in the
-/// largest cluster the lightest gateway still has a bucket.
+/// A gateway's share of the buckets relative to the other gateways, 1 to 64. The limit ensures that even
+/// in the largest cluster a gateway with weight 1 gets a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Weight(u8);
 
-/// A weight that is none.
+/// A number that is not a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a weight from 1 to {max}, got {got}", max = Weight::MAX)]
 pub struct WeightOutOfRange {
-    /// What was given.
     pub got: u8,
 }
 
 impl Weight {
     /// The largest weight.
     pub const MAX: u8 = 64;
-    /// The weight of a gateway of which nothing is said.
+    /// The default weight.
     pub const ONE: Self = Self(1);
 
     /// A weight from 1 to [`Weight::MAX`].
@@ -39,7 +37,6 @@ impl Weight {
         }
     }
 
-    /// As a number.
     pub fn get(self) -> u8 {
         self.0
     }
@@ -59,31 +56,16 @@ impl From<Weight> for u8 {
     }
 }
 
-/// A change of a peering's cluster. Gateways are named as in this VPC's configuration.
+/// A change of a peering's cluster. The names are those of this VPC's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A gateway joins at the end of the cluster.
-    Add {
-        /// Its name.
-        name: String,
-        /// Its weight.
-        weight: Weight,
-    },
-    /// A gateway gives its buckets to the others and stays, so that a new weight brings it back.
-    Drain {
-        /// Its name.
-        name: String,
-    },
-    /// A gateway goes, after a drain if it has buckets.
-    Remove {
-        /// Its name.
-        name: String,
-    },
-    /// A gateway's share becomes another.
-    Weight {
-        /// Its name.
-        name: String,
-        /// Its new weight.
-        weight: Weight,
-    },
+    Add { name: String, weight: Weight },
+    /// A gateway's buckets move to the others, but the gateway stays in the cluster. A new weight
+    /// brings its buckets back.
+    Drain { name: String },
+    /// A gateway's buckets move to the others, and the gateway leaves the cluster.
+    Remove { name: String },
+    /// A gateway gets a new weight.
+    Weight { name: String, weight: Weight },
 }

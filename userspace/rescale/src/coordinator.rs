@@ -1,80 +1,87 @@
-//! In which order holds, buckets and markers change.
+//! The coordinator: the order in which holds, bucket moves and markers happen.
 //!
-//! A state machine for one peering of one demux. It has no clock and sends nothing: whoever owns it
-//! tells it the time and what was heard ([`Input`]), and carries out what it wants ([`Output`]).
+//! It is a state machine for one peering of one demux. It has no clock and sends nothing: its owner
+//! passes in the time and all messages ([`Input`]), and carries out its requests ([`Output`]).
 //!
-//! It always works from where the buckets are to where they should be: in the table of the change
-//! under way, or the one in force, without the pairs that are dead. So a change, a death, a second
-//! death in the middle and a return are one motion (`moves`). A bucket moves while it is idle
-//! (`idle`), or behind a barrier (`batch`), whose `guard`s prove that nothing is on the old way any
-//! more: a marker came through it, or the peer has fenced it (`death`). `pairs` sends the probes and
-//! judges who is dead, `command` takes a change from its command to its answer, and `peer` answers
-//! the other demux.
+//! The coordinator moves buckets from their current pairs to their wanted pairs. The wanted pairs come
+//! from the table of the pending change or from the table in force, without the dead pairs. So a
+//! change, a death, a second death during the first and a return are all handled alike. The parts:
+//!
+//! - `moves`: computes the wanted pairs, and starts and finishes moves.
+//! - `idle_move`: moves buckets while they are idle.
+//! - `batch`: moves buckets behind a barrier. The new gateway holds their packets until no earlier
+//!   packet can arrive any more.
+//! - `path_check`: proves that with a marker through the old pair; `dead`: with a fence at the peer.
+//! - `pairs`: sends probes and decides which pairs are dead.
+//! - `command`: takes a change from its command to its result; `pending_change`: the state of that.
+//! - `peer`: answers the peer's demux.
+//! - `context`: the time, the request ids and the outputs, which all parts share.
 
 mod batch;
-mod changing;
 mod command;
-mod death;
-mod desk;
-mod guard;
-mod idle;
+mod context;
+mod dead;
+mod idle_move;
 mod io;
 mod moves;
 mod pairs;
+mod path_check;
 mod peer;
+mod pending_change;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::message::{FromGateway, Marker, PeerWord, TableId};
+use crate::buckets::BucketSet;
+use crate::change::Ordinal;
+use crate::message::{FromGateway, Marker, PeerMessage, TableId};
 use crate::table::Table;
-use crate::{BucketSet, Ordinal};
-use batch::{Batch, Heard};
-use changing::Changing;
-use desk::Desk;
-use idle::{Idle, NEVER};
+use batch::{Batch, BatchReply};
+use context::Context;
+use idle_move::{IdleMove, NEVER};
 use pairs::Pairs;
 use peer::Peer;
+use pending_change::PendingChange;
 
 pub use io::{Event, Health, Input, Outcome, Output, Refusal, State, UnderWay};
 pub use settings::Settings;
 
-/// What brings one peering's buckets from pair to pair.
+/// Moves one peering's buckets between pairs.
 ///
-/// After each [`Coordinator::handle`], and at the start, its owner carries out what
-/// [`Coordinator::poll`] gives, until it gives nothing more, and comes back at
-/// [`Coordinator::next_wake`] at the latest. Times are counted from any one moment, on a clock that
-/// never goes back.
+/// At the start and after each [`Coordinator::handle`] the owner carries out the outputs of
+/// [`Coordinator::poll`] until there are none left. The owner calls `handle` again at
+/// [`Coordinator::next_wake`] at the latest. Times are durations since a fixed start, on a monotonic
+/// clock.
 #[derive(Debug)]
 pub struct Coordinator {
-    desk: Desk,
+    context: Context,
     pairs: Pairs,
     peer: Peer,
     table: Table,
     id: TableId,
-    change: Option<Changing>,
+    change: Option<PendingChange>,
     /// For each bucket the pair to which the program sends its packets.
     placed: Vec<Ordinal>,
-    /// For each bucket the pair to which it should.
+    /// For each bucket the pair to which the program should send its packets.
     wanted: Vec<Ordinal>,
-    idle: Option<Idle>,
-    /// Whether the buckets that should move have had their time to fall idle.
-    idled: bool,
+    idle_move: Option<IdleMove>,
+    /// Whether the attempt to move the buckets while they are idle is over.
+    idle_move_done: bool,
     batches: Vec<Batch>,
-    /// A gateway did not hold: when it is asked anew.
-    pause: Duration,
+    /// No move starts before this time, because a gateway has failed to hold.
+    retry_at: Duration,
 }
 
 impl Coordinator {
-    /// A coordinator that begins with what was stored. A change under way that may have moved
-    /// buckets is done at once: nothing flowed while no demux ran, so nothing can be overtaken. One
-    /// that had moved none is dropped.
+    /// A coordinator that starts from the stored state. A pending change that may have moved buckets
+    /// is completed at once: without a demux no packets flowed, so none can be reordered. A pending
+    /// change that has moved no bucket is dropped.
     ///
-    /// Its requests are numbered from `number`, which should be drawn by chance: what answers a
-    /// former process is then no answer to this one.
-    pub fn new(settings: Settings, state: State, number: u64, now: Duration) -> Self {
-        let mut desk = Desk::new(settings, number, now);
+    /// The ids of the requests follow `last_id`, which should be random, so that replies to an
+    /// earlier process match no request of this one.
+    pub fn new(settings: Settings, state: State, last_id: u64, now: Duration) -> Self {
+        let mut context = Context::new(settings, last_id, now);
         let State { table, under_way } = state;
         let (table, found) = match under_way {
             Some(change) if change.begun => {
@@ -89,14 +96,14 @@ impl Coordinator {
         };
         let mut pairs = Pairs::default();
         for member in table.members() {
-            pairs.join(member.ordinal, false, &mut desk);
+            pairs.add(member.ordinal, false, &mut context);
         }
-        desk.out.push_back(Output::Skew(NEVER));
+        context.outputs.push_back(Output::Skew(NEVER));
         for member in table.members() {
             let here = |bucket: &u32| table.buckets()[*bucket as usize] == member.ordinal;
             let buckets: BucketSet = (0..table.buckets().len() as u32).filter(here).collect();
             if !buckets.is_empty() {
-                desk.out.push_back(Output::Assign {
+                context.outputs.push_back(Output::Assign {
                     buckets,
                     to: member.ordinal,
                     when_idle: false,
@@ -104,14 +111,14 @@ impl Coordinator {
             }
         }
         if let Some(event) = found {
-            desk.tell(event);
-            desk.out.push_back(Output::Store(State {
+            context.notify(event);
+            context.outputs.push_back(Output::Store(State {
                 table: table.clone(),
                 under_way: None,
             }));
         }
         Self {
-            desk,
+            context,
             pairs,
             peer: Peer::default(),
             id: table.id(),
@@ -119,35 +126,35 @@ impl Coordinator {
             wanted: table.buckets().to_vec(),
             table,
             change: None,
-            idle: None,
-            idled: false,
+            idle_move: None,
+            idle_move_done: false,
             batches: Vec::new(),
-            pause: now,
+            retry_at: now,
         }
     }
 
-    /// Takes in what was heard, and the time.
+    /// Processes an input at time `now`.
     pub fn handle(&mut self, now: Duration, input: Input) {
-        let late = self.desk.come(now);
-        self.pairs.heard_nothing(late);
+        let late = self.context.advance_clock(now);
+        self.pairs.exclude_pause(late);
         match input {
             Input::Tick => {}
             Input::Command { change, address } => self.command(&change, address),
-            Input::FromGateway(pair, said) => self.hear_gateway(pair, &said),
-            Input::FromPeer(word) => self.hear_peer(word),
-            Input::Idle(moved) => self.went_over(&moved),
+            Input::FromGateway(pair, answer) => self.receive_from_gateway(pair, &answer),
+            Input::FromPeer(message) => self.receive_from_peer(message),
+            Input::Idle(moved) => self.idle_buckets_moved(&moved),
         }
         self.step();
     }
 
-    /// What is to be done next.
+    /// The next output to carry out.
     pub fn poll(&mut self) -> Option<Output> {
-        self.desk.out.pop_front()
+        self.context.outputs.pop_front()
     }
 
-    /// When to come back with [`Input::Tick`] at the latest.
+    /// The latest time for the next call of `handle`, with [`Input::Tick`] if there is no other input.
     pub fn next_wake(&self) -> Duration {
-        self.desk.wake
+        self.context.wake
     }
 
     /// The table in force.
@@ -155,23 +162,23 @@ impl Coordinator {
         &self.table
     }
 
-    /// The table to which a change under way leads.
+    /// The table to which the pending change leads.
     pub fn under_way(&self) -> Option<&Table> {
         self.change.as_ref().map(|change| &change.table)
     }
 
-    /// The peer's table, as last heard.
+    /// The peer's table, as last reported.
     pub fn peer_table(&self) -> Option<TableId> {
         self.peer.table()
     }
 
-    /// Whether the peer's table is neither ours nor the one before or after it.
+    /// Whether the peer's table is neither this table nor its predecessor or successor.
     pub fn tables_differ(&self) -> bool {
         let planned = self.change.as_ref().map(|change| change.id);
         self.peer.differs(self.id, planned)
     }
 
-    /// The pairs, how they are, and the last round trip through each.
+    /// Each pair with its health and its last round trip.
     pub fn pairs(&self) -> impl Iterator<Item = (Ordinal, Health, Option<Duration>)> + '_ {
         let all = self.pairs.all.iter();
         all.map(|(&ordinal, pair)| (ordinal, pair.health, pair.round_trip))
@@ -182,37 +189,39 @@ impl Coordinator {
         &self.placed
     }
 
-    /// Whether every bucket is where it should be, and nobody is held or asked for that.
+    /// Whether no change is pending, every bucket is at its wanted pair, and no hold is in use.
     pub fn is_quiet(&self) -> bool {
         self.change.is_none() && self.is_settled()
     }
 
     fn step(&mut self) {
-        self.pairs.tend(&mut self.desk, self.id);
-        if self.pairs.judge(&mut self.desk) {
-            self.aim();
+        self.pairs.tick(&mut self.context, self.id);
+        if self.pairs.update_health(&mut self.context) {
+            self.update_wanted();
         }
-        self.peer.tend(&mut self.pairs, &mut self.desk);
+        self.peer.tick(&mut self.pairs, &mut self.context);
         let planned = self.change.as_ref().map(|change| change.id);
-        self.peer.compare(self.id, planned, &mut self.desk);
+        self.peer
+            .report_difference(self.id, planned, &mut self.context);
         if !self.pairs.dead().is_empty() {
-            let in_use = self.in_use();
+            let in_use = self.pairs_in_use();
             self.pairs
-                .bury(&mut self.desk, |pair| in_use.contains(&pair));
+                .fence_dead(&mut self.context, |pair| in_use.contains(&pair));
         }
-        self.advance();
-        self.carry_on();
+        self.advance_moves();
+        self.advance_change();
     }
 
-    fn hear_gateway(&mut self, pair: Ordinal, said: &FromGateway) {
-        let FromGateway { id, reply, .. } = said;
-        let desk = &mut self.desk;
-        self.pairs.answered(pair, *id, reply, desk.now);
-        self.peer.answered(pair, *id, reply, &mut self.pairs, desk);
+    fn receive_from_gateway(&mut self, pair: Ordinal, answer: &FromGateway) {
+        let FromGateway { id, reply, .. } = answer;
+        let context = &mut self.context;
+        self.pairs.receive_reply(pair, *id, reply, context.now);
+        self.peer
+            .receive_reply(pair, *id, reply, &mut self.pairs, context);
         for at in 0..self.batches.len() {
-            match self.batches[at].answered(pair, *id, reply, &mut self.desk) {
-                Some(Heard::Holds) => self.give(at),
-                Some(Heard::Released { packets, dropped }) => {
+            match self.batches[at].receive_reply(pair, *id, reply, &mut self.context) {
+                Some(BatchReply::Held) => self.assign_batch(at),
+                Some(BatchReply::Released { packets, dropped }) => {
                     if let Some(change) = &mut self.change {
                         let outcome = &mut change.outcome;
                         outcome.held = outcome.held.saturating_add(packets);
@@ -224,52 +233,64 @@ impl Coordinator {
         }
     }
 
-    fn hear_peer(&mut self, word: PeerWord) {
-        let desk = &mut self.desk;
-        match word {
-            PeerWord::Marker(marker) => Peer::echo(marker, self.id, &mut self.pairs, desk),
-            PeerWord::Echo { marker, table } => self.echoed(&marker, table),
-            PeerWord::Fence { id, pair } => self.peer.wants(id, pair, true, &mut self.pairs, desk),
-            PeerWord::Lift { id, pair } => self.peer.wants(id, pair, false, &mut self.pairs, desk),
-            PeerWord::Fenced { id, pair, silent } => self.pairs.fenced(id, pair, silent, desk),
-            PeerWord::Lifted { id, pair } => self.pairs.lifted(id, pair),
+    fn receive_from_peer(&mut self, message: PeerMessage) {
+        let context = &mut self.context;
+        match message {
+            PeerMessage::Marker(marker) => {
+                Peer::send_echo(marker, self.id, &mut self.pairs, context)
+            }
+            PeerMessage::Echo { marker, table } => self.receive_echo(&marker, table),
+            PeerMessage::Fence { id, pair } => {
+                self.peer
+                    .receive_fence_request(id, pair, true, &mut self.pairs, context)
+            }
+            PeerMessage::Lift { id, pair } => {
+                self.peer
+                    .receive_fence_request(id, pair, false, &mut self.pairs, context)
+            }
+            PeerMessage::Fenced { id, pair, silent } => {
+                self.pairs.receive_fenced(id, pair, silent, context)
+            }
+            PeerMessage::Lifted { id, pair } => self.pairs.receive_lifted(id, pair),
         }
     }
 
-    fn echoed(&mut self, marker: &Marker, table: TableId) {
-        if let Some(sent) = self.pairs.echoed(marker, &mut self.desk) {
-            self.peer.heard(table, sent, self.desk.now);
+    fn receive_echo(&mut self, marker: &Marker, table: TableId) {
+        if let Some(sent) = self.pairs.receive_echo(marker, &mut self.context) {
+            self.peer.record_table(table, sent, self.context.now);
             return;
         }
         let mut known = false;
         for batch in &mut self.batches {
-            for guard in &mut batch.guards {
-                known |= guard.hear(marker);
+            for check in &mut batch.checks {
+                known |= check.receive(marker);
             }
         }
-        if let Some(idle) = &mut self.idle {
-            known |= idle.hear(marker);
+        if let Some(idle) = &mut self.idle_move {
+            known |= idle.receive(marker);
         }
         if let Some(change) = &mut self.change
-            && let changing::Stage::Joining { way, .. } = &mut change.stage
+            && let pending_change::Stage::Joining { check, .. } = &mut change.stage
         {
-            known |= way.hear(marker);
+            known |= check.receive(marker);
         }
         if known {
-            self.pairs.alive(marker.pair, &mut self.desk);
+            self.pairs.record_alive(marker.pair, &mut self.context);
         }
     }
 
-    fn went_over(&mut self, moved: &BucketSet) {
-        let Some(idle) = &mut self.idle else { return };
-        for (to, buckets) in idle.moved(moved, &self.desk) {
+    fn idle_buckets_moved(&mut self, moved: &BucketSet) {
+        let Some(idle) = &mut self.idle_move else {
+            return;
+        };
+        for (to, buckets) in idle.take_moved(moved, &self.context) {
             let mut from = BTreeMap::<Ordinal, usize>::new();
             for bucket in buckets.iter() {
                 let place = std::mem::replace(&mut self.placed[bucket as usize], to);
                 *from.entry(place).or_default() += 1;
             }
             for (from, buckets) in from {
-                self.desk.tell(Event::Moved {
+                self.context.notify(Event::Moved {
                     from,
                     to,
                     buckets,
@@ -280,7 +301,7 @@ impl Coordinator {
                 && !buckets.is_empty()
             {
                 change.outcome.moved_idle += buckets.len();
-                change.advanced(&self.desk);
+                change.record_progress(&self.context);
             }
         }
     }

@@ -1,11 +1,12 @@
-//! How a cluster changes under full load, with nothing reordered.
+//! Changes a cluster under full load without reordering packets.
 //!
-//! Pure and deterministic: no clock, no socket, no thread. What it is told and what it wants done
-//! are values, so that a simulation can play thousands of schedules with what runs in production.
+//! The crate is pure and deterministic: no clock, no socket, no thread. All inputs and outputs are
+//! values, so a simulation runs thousands of schedules through the code of production.
 //!
-//! In the order in which a change meets them: [`change`] (what is asked), [`table`] (which buckets
-//! move), [`coordinator`] (in which order buckets, holds and markers change), [`message`] (what is
-//! said to gateways and to the peer's demux).
+//! - [`change`]: the changes that an operator can request.
+//! - [`table`]: the pair of each bucket, and the buckets that a change moves.
+//! - [`coordinator`]: the order of bucket moves, holds and markers.
+//! - [`message`]: the messages to gateways and to the peer's demux; [`buckets`]: a set of buckets.
 #![forbid(unsafe_code)]
 
 pub mod buckets;

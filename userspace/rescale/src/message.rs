@@ -1,192 +1,170 @@
-//! What demux, gateways and the peer's demux say to each other. How it is sealed and carried is the
-//! binary's business.
+//! The messages between a demux, its gateways and the peer's demux. Their encoding and transport are
+//! not part of this crate.
 //!
-//! A demux speaks to the gateways of its own VPC over UDP; to the peer's demux through a gateway
-//! pair, whose worker seals the message like any packet of the peering. So a [`Marker`] stands in
-//! its SA's order behind every packet that the worker had before it.
+//! A demux exchanges messages with the gateways of its VPC over UDP. A message to the peer's demux
+//! goes through a gateway pair: a worker seals it like any packet of the peering. So the SA's order
+//! puts a [`Marker`] behind every packet that the worker received before.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BucketSet, Ordinal};
+use crate::buckets::BucketSet;
+use crate::change::Ordinal;
 
-/// The UDP port of all of these messages, both ways. Beside 9464, where status and metrics are served.
+/// The UDP port of all these messages, in both directions. Status and metrics use 9464.
 pub const PORT: u16 = 9465;
-/// Octets of the longest IP packet with one of them in it: what the smallest MTU that a role accepts
-/// takes whole (576 inner octets through an IPv4 tunnel).
+/// Octets of the longest IP packet with such a message. It fits unfragmented into the smallest MTU
+/// that a role accepts (576 inner octets through an IPv4 tunnel).
 pub const LONGEST_PACKET: usize = 641;
 
-/// From a demux to a gateway of its VPC. Told again until answered: each may be heard twice.
+/// A request from a demux to a gateway of its VPC. It is resent until the reply arrives, so a gateway
+/// may receive it more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToGateway {
-    /// Names the request in its answer. Unique within the demux's process.
+    /// Identifies the request in its reply. Unique within the demux's process.
     pub id: u64,
-    /// The peering, by its name in the VPC's configuration.
+    /// The peering's name in the VPC's configuration.
     pub peering: String,
-    /// What is asked.
     pub request: Request,
 }
 
-/// What a demux asks of a gateway.
+/// A demux's request to a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Send the marker through the tunnel on every worker, each behind all that had reached the
-    /// gateway before; each worker's carries its number.
+    /// Send the marker through the tunnel on every worker, behind all packets that reached the gateway
+    /// before.
     Mark {
-        /// The demux's address.
+        /// The address of this demux.
         from: IpAddr,
-        /// The peer's demux.
+        /// The address of the peer's demux.
         to: IpAddr,
-        /// The marker; its `worker` and `workers` are the gateway's to fill.
+        /// The marker. The gateway fills in `worker` and `workers`.
         marker: Marker,
     },
-    /// Send a word to the peer's demux through the tunnel, on any worker.
-    Carry {
-        /// The demux's address.
+    /// Send a message to the peer's demux through the tunnel, on any worker.
+    SendToPeer {
+        /// The address of this demux.
         from: IpAddr,
-        /// The peer's demux.
+        /// The address of the peer's demux.
         to: IpAddr,
-        /// The word.
-        word: PeerWord,
+        message: PeerMessage,
     },
-    /// Keep the packets of these buckets back, until released or until the limit. A second hold of
-    /// one id is the first one.
+    /// Hold the packets of these buckets until the release or until the time limit. A second hold
+    /// with the same id is a resent request and changes nothing.
     Hold {
-        /// The buckets.
         buckets: BucketSet,
-        /// How long at most, in milliseconds.
         limit_ms: u32,
-        /// What happens to the packets at the limit.
-        at_limit: AtLimit,
+        /// The action on the held packets at the time limit.
+        hold_timeout_action: HoldTimeoutAction,
     },
-    /// Let the packets go, in their order, that the hold with this id keeps.
+    /// Release the packets of the hold with this id, in order.
     Release {
-        /// The hold's id.
+        /// The id of the hold's request.
         hold: u64,
     },
-    /// Open nothing more that comes from the peer through this tunnel.
+    /// Drop all further packets from the peer through this tunnel.
     Fence,
-    /// Open again.
+    /// Open packets from the peer again.
     Lift,
-    /// Release what a demux that is gone has left behind, holds and fences. Said at a demux's start.
+    /// End all holds and fences of an earlier demux process. A demux sends this at its start.
     Reset,
 }
 
-/// What happens to held packets whose time is over.
+/// The action on held packets when a hold times out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum AtLimit {
-    /// They are dropped, and so order is kept.
+pub enum HoldTimeoutAction {
+    /// The packets are dropped, which keeps the order.
     Drop,
-    /// They are sent, and so nothing is lost.
+    /// The packets are sent, which loses none.
     Send,
 }
 
-/// A gateway's answer.
+/// A gateway's reply to a demux.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FromGateway {
-    /// The request's id.
+    /// The id of the request.
     pub id: u64,
-    /// The gateway process's own number, another after each start.
+    /// A number that differs for each start of the gateway's process.
     pub boot: u64,
-    /// What it says.
     pub reply: Reply,
 }
 
-/// What a gateway answers.
+/// The content of a gateway's reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// Every worker has sealed the marker, or the word is sealed; from then on the tunnel has it.
+    /// Every worker has sealed the marker, or a worker has sealed the peer message.
     Sealed,
-    /// Every worker keeps the buckets back.
+    /// Every worker holds the packets of the buckets.
     Held,
-    /// The packets are on their way.
+    /// Every worker has released its held packets.
     Released {
-        /// How many packets it kept, in all.
+        /// Packets that were held in total.
         packets: u64,
-        /// How many were dropped for lack of room or time.
+        /// Held packets that were dropped, because a hold was full or timed out.
         dropped: u64,
     },
-    /// Nothing that its tunnel brings is opened any more, and all that was opened has left.
+    /// The gateway drops every packet from the tunnel, and all packets opened before have left.
     Fenced,
     /// Packets are opened again.
     Lifted,
-    /// All that was kept is let go.
+    /// All holds and fences have ended.
     ResetDone,
-    /// It has no such peering, or its tunnel cannot carry.
-    Refused {
-        /// Why.
-        why: String,
-    },
+    /// The gateway does not have the peering, or its tunnel cannot send.
+    Refused { why: String },
 }
 
-/// From demux to demux, through a gateway pair.
+/// A message from demux to demux, through a gateway pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PeerWord {
-    /// It has come through.
+pub enum PeerMessage {
+    /// A marker, which the receiver must echo.
     Marker(Marker),
-    /// A marker has come through: itself, and the table of the demux that received it.
+    /// The echo of a marker.
     Echo {
-        /// The marker as it came.
+        /// The marker as it was received.
         marker: Marker,
-        /// The answering demux's table.
+        /// The table of the demux that sends the echo.
         table: TableId,
     },
-    /// Fence your gateway of this pair: mine is dead.
-    Fence {
-        /// Names the request.
-        id: u64,
-        /// The pair.
-        pair: Ordinal,
-    },
-    /// It is fenced; or `silent`: it does not answer either, for as long as a fence may take.
+    /// The request to fence the receiver's gateway of a pair, because the sender's gateway is dead.
+    Fence { id: u64, pair: Ordinal },
+    /// The answer to `Fence` with the same id.
     Fenced {
-        /// The request's.
         id: u64,
-        /// The pair.
         pair: Ordinal,
-        /// Whether the gateway did not answer.
+        /// The gateway did not confirm the fence in time.
         silent: bool,
     },
-    /// My gateway of this pair is back: lift the fence.
-    Lift {
-        /// Names the request.
-        id: u64,
-        /// The pair.
-        pair: Ordinal,
-    },
-    /// It is lifted.
-    Lifted {
-        /// The request's.
-        id: u64,
-        /// The pair.
-        pair: Ordinal,
-    },
+    /// The request to lift the fence, because the sender's gateway is back.
+    Lift { id: u64, pair: Ordinal },
+    /// The answer to `Lift` with the same id.
+    Lifted { id: u64, pair: Ordinal },
 }
 
-/// What passes through a gateway pair to tell that everything before it has passed.
+/// A message that goes through a gateway pair behind all earlier packets. Its echo proves that those
+/// packets have crossed the pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Marker {
     /// Unique within the demux's process.
     pub id: u64,
-    /// The pair through which it passes.
+    /// The pair through which the marker goes.
     pub pair: Ordinal,
-    /// The worker that sealed it, from 0.
+    /// The index of the worker that sealed this marker.
     pub worker: u16,
-    /// How many workers sealed one each.
+    /// The number of workers, each of which seals one marker.
     pub workers: u16,
     /// The sender's table.
     pub table: TableId,
 }
 
-/// Which table a demux steers by.
+/// Identifies the table by which a demux steers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TableId {
-    /// How many changes it has seen.
+    /// The number of changes that led to the table.
     pub epoch: u64,
-    /// A digest of what it says, the same on every host.
+    /// A digest of the table's contents, the same on every host.
     pub digest: u64,
-    /// The digest of the epoch before; its own at epoch 0.
+    /// The digest of the table before; the table's own digest at epoch 0.
     pub before: u64,
 }

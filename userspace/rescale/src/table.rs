@@ -1,42 +1,30 @@
-//! Which pair carries each bucket of a peering.
+//! The table of a peering: the pair that carries each bucket.
 //!
-//! A table is a function of the cluster it began with and the changes since, so two hosts that know
-//! the same have the same table. `shares` says how many buckets a weight is worth, `moves` which
-//! ones change hands, `overlay` what stands in for pairs that are dead, `id` how two tables are
-//! told apart.
+//! A table is a function of the first cluster and of all changes since, so equal histories give equal
+//! tables on all hosts. `shares` computes how many buckets each weight gets, `moves` which buckets a
+//! change moves, `overlay` which live pairs replace dead ones, and `id` the digest of a table.
 
 mod id;
+mod member;
 mod moves;
 mod overlay;
 mod shares;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use causeway_steering::{BUCKETS, MAX_GATEWAYS};
 use serde::{Deserialize, Serialize};
 
+use crate::change::{Change, Ordinal, Weight};
 use crate::message::TableId;
-use crate::{Change, Ordinal, Weight};
 
-/// A gateway of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Member {
-    /// Its pair's number.
-    pub ordinal: Ordinal,
-    /// Its name in this VPC.
-    pub name: String,
-    /// Where its host is, if it joined at run time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<IpAddr>,
-    /// Its weight; none if it is drained.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weight: Option<Weight>,
-}
+pub use member::Member;
+pub use moves::Move;
 
 /// A peering's table at one epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "StoredTable", into = "StoredTable")]
 pub struct Table {
     epoch: u64,
     before: u64,
@@ -45,76 +33,45 @@ pub struct Table {
     buckets: Vec<Ordinal>,
 }
 
-/// A bucket that changes hands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// The bucket.
-    pub bucket: u32,
-    /// The pair that carried it.
-    pub from: Ordinal,
-    /// The pair that will.
-    pub to: Ordinal,
-}
-
-/// What a change would do.
+/// The effect of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The table of the next epoch.
     pub table: Table,
-    /// The buckets that change hands, in rising order.
+    /// The buckets that move, in ascending order.
     pub moves: Vec<Move>,
 }
 
-/// Why a change cannot be.
+/// Why the table does not permit a change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such gateway.
-    #[error("there is no gateway {name:?} in the cluster; there are: {known}")]
+    #[error("the cluster has no gateway {name:?}; its gateways are: {known}")]
     UnknownGateway {
-        /// What was asked for.
         name: String,
-        /// The names of the cluster.
+        /// The names of the cluster's gateways.
         known: String,
     },
-    /// It is there already.
-    #[error("{name:?} is in the cluster already; `weight` changes its share")]
-    AlreadyThere {
-        /// Its name.
-        name: String,
-    },
-    /// Nobody would be left.
+    #[error("gateway {name:?} is already in the cluster; use `weight` to change its share")]
+    AlreadyThere { name: String },
     #[error(
-        "{name:?} is the last gateway with buckets; add another one, or give one a weight, first"
+        "gateway {name:?} is the last one with buckets; add another gateway or give one a weight first"
     )]
-    LastGateway {
-        /// Its name.
-        name: String,
-    },
-    /// It has no buckets already.
-    #[error("{name:?} is drained already; `remove` takes it out, `weight` brings it back")]
-    AlreadyDrained {
-        /// Its name.
-        name: String,
-    },
-    /// Nothing would change.
-    #[error("{name:?} has weight {weight} already")]
-    SameWeight {
-        /// Its name.
-        name: String,
-        /// The weight.
-        weight: u8,
-    },
-    /// The tables have no room.
+    LastGateway { name: String },
+    #[error(
+        "gateway {name:?} is already drained; use `remove` to remove it or `weight` to bring it back"
+    )]
+    AlreadyDrained { name: String },
+    #[error("gateway {name:?} already has weight {weight}")]
+    SameWeight { name: String, weight: u8 },
     #[error("a cluster has at most {max} gateways; remove one first", max = MAX_GATEWAYS)]
     TooMany,
-    /// The numbers are used up.
-    #[error("this peering has used all 65,535 numbers of gateways; make it anew in both VPCs")]
+    #[error("this peering has used all 65,535 ordinals; configure the peering anew in both VPCs")]
     NoNumbersLeft,
 }
 
 impl Table {
     /// The table at epoch 0 of a cluster: names and weights in the order that both VPCs share.
-    /// `None` where there are no gateways, or more than [`MAX_GATEWAYS`].
+    /// `None` if the cluster is empty or has more than [`MAX_GATEWAYS`] gateways.
     pub fn new(cluster: impl IntoIterator<Item = (String, Weight)>) -> Option<Self> {
         let members: Vec<Member> = cluster
             .into_iter()
@@ -140,22 +97,21 @@ impl Table {
         Some(table)
     }
 
-    /// How many changes it has seen.
+    /// The number of changes that led to this table.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Its gateways, in the order in which they joined.
+    /// The gateways, in the order in which they joined.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The gateway with this name.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
     }
 
-    /// The gateway of this pair.
+    /// This VPC's gateway of a pair.
     pub fn pair(&self, ordinal: Ordinal) -> Option<&Member> {
         self.members.iter().find(|member| member.ordinal == ordinal)
     }
@@ -165,28 +121,28 @@ impl Table {
         &self.buckets
     }
 
-    /// How many buckets a pair carries while all are alive.
+    /// The number of buckets that a pair carries while all are alive.
     pub fn share(&self, ordinal: Ordinal) -> usize {
         self.buckets.iter().filter(|&&at| at == ordinal).count()
     }
 
-    /// What tells it from other tables.
+    /// Epoch and digests, which identify the table.
     pub fn id(&self) -> TableId {
-        id::of(self)
+        id::of(self.epoch, self.before, &self.members, &self.buckets)
     }
 
-    /// For each bucket the pair that carries it while the `dead` are dead. A dead pair's buckets go
-    /// to live ones, each by itself, so whoever dies first, the end is the same. With nobody alive,
-    /// nothing moves.
-    pub fn without(&self, dead: &std::collections::BTreeSet<Ordinal>) -> Vec<Ordinal> {
-        overlay::without(self, dead)
+    /// For each bucket the pair that carries it while the `dead` pairs are dead. Each bucket of a dead
+    /// pair is assigned independently, so the order of deaths does not matter. If all pairs are dead,
+    /// no bucket moves.
+    pub fn without(&self, dead: &BTreeSet<Ordinal>) -> Vec<Ordinal> {
+        overlay::without(&self.members, &self.buckets, dead)
     }
 
-    /// What a change would do. `address`: where a gateway's host is that joins and is not in the
+    /// The effect of a change. `address` is the host of a joining gateway that is not in the
     /// configuration.
     ///
     /// # Errors
-    /// [`Refusal`].
+    /// If the table does not permit the change.
     pub fn change(&self, change: &Change, address: Option<IpAddr>) -> Result<Planned, Refusal> {
         let mut next = self.clone();
         match change {
@@ -196,12 +152,12 @@ impl Table {
                 if member.weight.take().is_none() {
                     return Err(Refusal::AlreadyDrained { name: name.clone() });
                 }
-                next.still_carried(name)?;
+                next.check_carried(name)?;
             }
             Change::Remove { name } => {
                 let ordinal = next.named(name)?.ordinal;
                 next.members.retain(|member| member.ordinal != ordinal);
-                next.still_carried(name)?;
+                next.check_carried(name)?;
             }
             Change::Weight { name, weight } => {
                 let member = next.named(name)?;
@@ -257,7 +213,7 @@ impl Table {
         Ok(&mut self.members[at])
     }
 
-    fn still_carried(&self, name: &str) -> Result<(), Refusal> {
+    fn check_carried(&self, name: &str) -> Result<(), Refusal> {
         match self.members.iter().any(|member| member.weight.is_some()) {
             true => Ok(()),
             false => Err(Refusal::LastGateway { name: name.into() }),
@@ -265,10 +221,10 @@ impl Table {
     }
 }
 
-/// A table as it stands in a file.
+/// The file format of a table.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Written {
+struct StoredTable {
     epoch: u64,
     before: u64,
     next_ordinal: u16,
@@ -276,7 +232,7 @@ struct Written {
     buckets: Vec<Ordinal>,
 }
 
-impl From<Table> for Written {
+impl From<Table> for StoredTable {
     fn from(table: Table) -> Self {
         let Table {
             epoch,
@@ -295,46 +251,48 @@ impl From<Table> for Written {
     }
 }
 
-/// What is written is no table.
+/// Why a file contains no valid table.
 #[derive(Debug, thiserror::Error)]
-enum NoTable {
+enum InvalidTable {
     #[error("expected {BUCKETS} buckets, got {0}")]
     Buckets(usize),
     #[error("expected 1 to {MAX_GATEWAYS} members, got {0}")]
     Members(usize),
-    #[error("member {0} is there twice, or its number is not below next-ordinal")]
+    #[error("ordinal {0} occurs twice, or is not below next-ordinal")]
     Ordinal(u16),
-    #[error("the name {0:?} is there twice")]
+    #[error("the name {0:?} occurs twice")]
     Name(String),
-    #[error("bucket {bucket} is with {ordinal}, which is no member with a weight")]
+    #[error(
+        "bucket {bucket} is assigned to ordinal {ordinal}, which is not a member with a weight"
+    )]
     Bucket { bucket: usize, ordinal: u16 },
 }
 
-impl TryFrom<Written> for Table {
-    type Error = NoTable;
+impl TryFrom<StoredTable> for Table {
+    type Error = InvalidTable;
 
-    fn try_from(written: Written) -> Result<Self, NoTable> {
-        let Written {
+    fn try_from(stored: StoredTable) -> Result<Self, InvalidTable> {
+        let StoredTable {
             epoch,
             before,
             next_ordinal,
             members,
             buckets,
-        } = written;
+        } = stored;
         if buckets.len() != BUCKETS as usize {
-            return Err(NoTable::Buckets(buckets.len()));
+            return Err(InvalidTable::Buckets(buckets.len()));
         }
         if members.is_empty() || members.len() > MAX_GATEWAYS as usize {
-            return Err(NoTable::Members(members.len()));
+            return Err(InvalidTable::Members(members.len()));
         }
         for (place, member) in members.iter().enumerate() {
             let others = &members[..place];
             let number = member.ordinal;
             if number.0 >= next_ordinal || others.iter().any(|other| other.ordinal == number) {
-                return Err(NoTable::Ordinal(number.0));
+                return Err(InvalidTable::Ordinal(number.0));
             }
             if others.iter().any(|other| other.name == member.name) {
-                return Err(NoTable::Name(member.name.clone()));
+                return Err(InvalidTable::Name(member.name.clone()));
             }
         }
         let carries = |ordinal: Ordinal| {
@@ -343,7 +301,7 @@ impl TryFrom<Written> for Table {
         };
         if let Some(bucket) = buckets.iter().position(|&ordinal| !carries(ordinal)) {
             let ordinal = buckets[bucket].0;
-            return Err(NoTable::Bucket { bucket, ordinal });
+            return Err(InvalidTable::Bucket { bucket, ordinal });
         }
         Ok(Self {
             epoch,

@@ -1,5 +1,5 @@
-//! What a coordinator answers to commands and to words that make no sense. Order is held by
-//! `tests/simulation`.
+//! The coordinator's results of commands, and its handling of arbitrary messages. `tests/simulation` tests
+//! that packets keep their order.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use causeway_rescale::coordinator::{
     Coordinator, Event, Health, Input, Output, Refusal, Settings, State, UnderWay,
 };
 use causeway_rescale::message::{
-    AtLimit, FromGateway, Marker, PeerWord, Reply, Request, TableId, ToGateway,
+    FromGateway, HoldTimeoutAction, Marker, PeerMessage, Reply, Request, TableId, ToGateway,
 };
 use causeway_rescale::{BucketSet, Change, Ordinal, Table, Weight, table};
 use proptest::prelude::*;
@@ -22,11 +22,11 @@ fn settings() -> Settings {
         dead_after: ms(500),
         idle_time: ms(100),
         hold_time: ms(1000),
-        at_limit: AtLimit::Drop,
+        hold_timeout_action: HoldTimeoutAction::Drop,
         batch: 1024,
         join_time: ms(10_000),
         fence_time: ms(200),
-        standstill: ms(250),
+        stall_after: ms(250),
     }
 }
 
@@ -36,19 +36,19 @@ fn table() -> Table {
 }
 
 fn planned(table: &Table, change: &Change) -> Table {
-    table.change(change, None).expect("it can be made").table
+    table.change(change, None).expect("a valid change").table
 }
 
 fn drain(name: &str) -> Change {
     Change::Drain { name: name.into() }
 }
 
-/// A coordinator whose gateways and peer do all that they are asked.
+/// A coordinator whose gateways and peer answer every request.
 struct Bench {
     coordinator: Coordinator,
     now: Duration,
     peer: TableId,
-    /// Pairs through which nothing comes.
+    /// Pairs that answer nothing.
     silent: Vec<Ordinal>,
     events: Vec<Event>,
     stored: Option<State>,
@@ -75,7 +75,7 @@ impl Bench {
         })
     }
 
-    /// Carries out what is wanted, for a while. The last command's answer.
+    /// Carries out the outputs for this time. Returns the result of the last command, if there is one.
     fn run(&mut self, milliseconds: u64) -> Option<Result<u64, Refusal>> {
         let end = self.now + Duration::from_millis(milliseconds);
         let mut done = None;
@@ -83,7 +83,7 @@ impl Bench {
             let mut inputs = vec![Input::Tick];
             while let Some(output) = self.coordinator.poll() {
                 match output {
-                    Output::ToGateway(pair, said) => inputs.extend(self.answer(pair, said)),
+                    Output::ToGateway(pair, message) => inputs.extend(self.answer(pair, message)),
                     Output::PollIdle(buckets) => inputs.insert(0, Input::Idle(buckets)),
                     Output::Done(result) => done = Some(result.map(|outcome| outcome.epoch)),
                     Output::Event(event) => self.events.push(event),
@@ -93,7 +93,7 @@ impl Bench {
             }
             let next = self.now + Duration::from_millis(1);
             self.now = match inputs.len() {
-                // Nobody says anything until then.
+                // No message arrives until then.
                 1 => self.coordinator.next_wake().clamp(next, end.max(next)),
                 _ => next,
             };
@@ -104,18 +104,18 @@ impl Bench {
         done
     }
 
-    /// Nobody asks it anything for a while: its thread does not run.
+    /// Advances the time without running the coordinator.
     fn sleep(&mut self, milliseconds: u64) {
         self.now += Duration::from_millis(milliseconds);
     }
 
-    fn answer(&self, pair: Ordinal, said: ToGateway) -> Vec<Input> {
-        let ToGateway { id, request, .. } = said;
+    fn answer(&self, pair: Ordinal, message: ToGateway) -> Vec<Input> {
+        let ToGateway { id, request, .. } = message;
         if self.silent.contains(&pair) {
             return Vec::new();
         }
         let reply = match &request {
-            Request::Mark { .. } | Request::Carry { .. } => Reply::Sealed,
+            Request::Mark { .. } | Request::SendToPeer { .. } => Reply::Sealed,
             Request::Hold { .. } => Reply::Held,
             Request::Release { .. } => Reply::Released {
                 packets: 7,
@@ -128,17 +128,17 @@ impl Bench {
         let reply = FromGateway { id, boot: 1, reply };
         let mut inputs = vec![Input::FromGateway(pair, reply)];
         match request {
-            Request::Mark { marker, .. } => inputs.push(Input::FromPeer(PeerWord::Echo {
+            Request::Mark { marker, .. } => inputs.push(Input::FromPeer(PeerMessage::Echo {
                 marker: Marker {
                     workers: 1,
                     ..marker
                 },
                 table: self.peer,
             })),
-            Request::Carry {
-                word: PeerWord::Fence { id, pair },
+            Request::SendToPeer {
+                message: PeerMessage::Fence { id, pair },
                 ..
-            } => inputs.push(Input::FromPeer(PeerWord::Fenced {
+            } => inputs.push(Input::FromPeer(PeerMessage::Fenced {
                 id,
                 pair,
                 silent: false,
@@ -148,7 +148,7 @@ impl Bench {
         inputs
     }
 
-    fn ask(&mut self, change: Change) -> Option<Result<u64, Refusal>> {
+    fn command(&mut self, change: Change) -> Option<Result<u64, Refusal>> {
         let address = None;
         self.coordinator
             .handle(self.now, Input::Command { change, address });
@@ -160,44 +160,44 @@ impl Bench {
 fn a_change_is_made_and_stored() {
     let mut bench = Bench::at(table());
     bench.run(200);
-    assert_eq!(bench.ask(drain("a0")), Some(Ok(1)));
+    assert_eq!(bench.command(drain("a0")), Some(Ok(1)));
     let after = planned(&table(), &drain("a0"));
     assert_eq!(bench.coordinator.table(), &after);
     assert!(bench.coordinator.is_quiet());
     assert_eq!(bench.coordinator.placed(), after.buckets());
-    let stored = bench.stored.expect("it was stored");
+    let stored = bench.stored.expect("a stored state");
     assert_eq!((stored.table, stored.under_way), (after, None));
 }
 
 #[test]
-fn the_tables_refusals_are_answers() {
+fn refusals_of_the_table_are_reported() {
     let mut bench = Bench::at(table());
     bench.run(200);
     assert!(matches!(
-        bench.ask(drain("a7")),
+        bench.command(drain("a7")),
         Some(Err(Refusal::Table(table::Refusal::UnknownGateway { .. })))
     ));
-    assert_eq!(bench.ask(drain("a0")), Some(Ok(1)));
+    assert_eq!(bench.command(drain("a0")), Some(Ok(1)));
     assert!(matches!(
-        bench.ask(drain("a1")),
+        bench.command(drain("a1")),
         Some(Err(Refusal::Table(table::Refusal::LastGateway { .. })))
     ));
 }
 
 #[test]
-fn no_change_without_the_peer() {
+fn a_change_without_the_peer_is_refused() {
     let mut bench = Bench::at(table());
     bench.silent = vec![Ordinal(0), Ordinal(1)];
     bench.run(200);
     assert_eq!(
-        bench.ask(drain("a0")),
+        bench.command(drain("a0")),
         Some(Err(Refusal::PeerSilent { within_ms: 500 }))
     );
     assert_eq!(bench.coordinator.table(), &table());
 }
 
 #[test]
-fn one_change_at_a_time() {
+fn a_second_change_is_refused_while_one_is_pending() {
     let mut bench = Bench::at(table());
     bench.run(200);
     let change = drain("a0");
@@ -222,7 +222,7 @@ fn one_change_at_a_time() {
 }
 
 #[test]
-fn a_gateway_joins_only_when_a_marker_came_through() {
+fn a_gateway_joins_only_after_a_marker_has_returned() {
     let mut bench = Bench::at(table());
     bench.silent = vec![Ordinal(2)];
     bench.run(200);
@@ -230,22 +230,22 @@ fn a_gateway_joins_only_when_a_marker_came_through() {
         name: "a2".into(),
         weight: Weight::ONE,
     };
-    assert_eq!(bench.ask(change.clone()), None);
+    assert_eq!(bench.command(change.clone()), None);
     assert_eq!(bench.coordinator.placed(), table().buckets());
     assert_eq!(
         bench.run(8000),
-        Some(Err(Refusal::NoWay {
+        Some(Err(Refusal::PairUnreachable {
             name: "a2".into(),
             within_ms: 10_000
         }))
     );
     assert_eq!(bench.coordinator.pairs().count(), 2);
     bench.silent.clear();
-    assert_eq!(bench.ask(change), Some(Ok(1)));
+    assert_eq!(bench.command(change), Some(Ok(1)));
 }
 
 #[test]
-fn the_peers_table_decides() {
+fn a_change_depends_on_the_peers_table() {
     let own = planned(&table(), &drain("a0"));
     let other = planned(&table(), &drain("a1"));
     let further = planned(
@@ -260,15 +260,15 @@ fn the_peers_table_decides() {
         bench.peer = peer.id();
         bench.run(200);
         let differ = bench.coordinator.tables_differ();
-        let told = bench.events.iter();
-        let told = told.filter(|event| matches!(event, Event::TablesDiffer { .. }));
-        assert_eq!(told.count(), usize::from(differ), "told once");
-        (bench.ask(change), differ)
+        let reported = bench.events.iter();
+        let reported = reported.filter(|event| matches!(event, Event::TablesDiffer { .. }));
+        assert_eq!(reported.count(), usize::from(differ), "reported once");
+        (bench.command(change), differ)
     };
-    // The peer has made this change already, and another one.
+    // The peer has already made this change, or a different one.
     assert_eq!(refused(&table(), &own, drain("a0")), (Some(Ok(1)), false));
-    let elsewhere = Some(Err(Refusal::PeerWentElsewhere { peer: 1 }));
-    assert_eq!(refused(&table(), &other, drain("a0")), (elsewhere, false));
+    let diverged = Some(Err(Refusal::PeerDiverged { peer: 1 }));
+    assert_eq!(refused(&table(), &other, drain("a0")), (diverged, false));
     let back = Change::Weight {
         name: "a0".into(),
         weight: Weight::ONE,
@@ -284,7 +284,7 @@ fn the_peers_table_decides() {
 }
 
 #[test]
-fn a_start_in_the_middle_of_a_change() {
+fn a_restart_completes_or_drops_a_pending_change() {
     let after = planned(&table(), &drain("a0"));
     let state = |begun| State {
         table: table(),
@@ -302,13 +302,13 @@ fn a_start_in_the_middle_of_a_change() {
         assert_eq!(bench.coordinator.table(), in_force);
         assert_eq!(bench.coordinator.placed(), in_force.buckets());
         assert!(bench.events.contains(&event));
-        let stored = bench.stored.expect("it was stored");
+        let stored = bench.stored.expect("a stored state");
         assert_eq!((&stored.table, stored.under_way), (in_force, None));
     }
 }
 
 #[test]
-fn a_dead_pairs_buckets_go_and_come_back() {
+fn a_dead_pairs_buckets_move_away_and_return() {
     let mut bench = Bench::at(table());
     bench.run(200);
     bench.silent = vec![Ordinal(1)];
@@ -322,17 +322,18 @@ fn a_dead_pairs_buckets_go_and_come_back() {
             .iter()
             .all(|&at| at == Ordinal(0))
     );
-    assert_eq!(bench.coordinator.table(), &table(), "no epoch for that");
+    assert_eq!(bench.coordinator.table(), &table(), "the epoch changed");
     bench.silent.clear();
     bench.run(3000);
     assert_eq!(bench.coordinator.placed(), table().buckets());
 }
 
 #[test]
-fn nobody_is_dead_on_account_of_the_coordinators_own_sleep() {
+fn a_pair_does_not_die_because_the_coordinator_slept() {
     let mut bench = Bench::at(table());
     bench.run(1000);
-    // Another pair was heard long after this one, which would be dead if the sleep counted.
+    // Markers of the other pair returned long after this pair's. This pair would be dead if the sleep
+    // counted.
     bench.silent = vec![Ordinal(1)];
     bench.run(400);
     bench.silent.clear();
@@ -346,26 +347,23 @@ fn nobody_is_dead_on_account_of_the_coordinators_own_sleep() {
 }
 
 #[test]
-fn a_coordinator_that_sleeps_often_finds_the_dead_all_the_same() {
+fn a_coordinator_that_sleeps_often_still_detects_dead_pairs() {
     let mut bench = Bench::at(table());
     bench.run(1000);
     bench.silent = vec![Ordinal(1)];
     let dead = Event::Health(Ordinal(1), Health::Dead);
-    let mut listened = 0;
+    let mut awake = 0;
     while !bench.events.contains(&dead) {
         bench.sleep(400);
         bench.run(100);
-        listened += 100;
-        assert!(
-            listened <= 700,
-            "dead-after, and the probe before and behind it"
-        );
+        awake += 100;
+        assert!(awake <= 700, "more than dead-after and two probe intervals");
     }
-    assert!(listened >= 500);
+    assert!(awake >= 500);
 }
 
 #[test]
-fn nobody_is_dead_when_all_are_silent() {
+fn no_pair_is_dead_while_all_are_silent() {
     let mut bench = Bench::at(table());
     bench.run(200);
     bench.silent = vec![Ordinal(0), Ordinal(1)];
@@ -376,10 +374,10 @@ fn nobody_is_dead_when_all_are_silent() {
     assert!(!bench.events.iter().any(dead));
 }
 
-fn word() -> impl Strategy<Value = Input> {
+fn arbitrary_input() -> impl Strategy<Value = Input> {
     let small = || 0..40u64;
     let marker = (small(), 0..4u16, any::<u16>(), any::<u16>()).prop_map(|parts| Marker {
-        // The first numbers of the bench, so that some of them are known.
+        // The first ids of the bench, so that some of them match requests.
         id: parts.0.wrapping_sub(5),
         pair: Ordinal(parts.1),
         worker: parts.2 % 70,
@@ -414,24 +412,24 @@ fn word() -> impl Strategy<Value = Input> {
             },
         )
     });
-    let said = prop_oneof![
-        marker.clone().prop_map(PeerWord::Marker),
-        marker.prop_map(|marker| PeerWord::Echo {
+    let peer = prop_oneof![
+        marker.clone().prop_map(PeerMessage::Marker),
+        marker.prop_map(|marker| PeerMessage::Echo {
             marker,
             table: marker.table
         }),
-        (id(), pair()).prop_map(|(id, pair)| PeerWord::Fence { id, pair }),
-        (id(), pair()).prop_map(|(id, pair)| PeerWord::Lift { id, pair }),
-        (id(), pair(), any::<bool>()).prop_map(|(id, pair, silent)| PeerWord::Fenced {
+        (id(), pair()).prop_map(|(id, pair)| PeerMessage::Fence { id, pair }),
+        (id(), pair()).prop_map(|(id, pair)| PeerMessage::Lift { id, pair }),
+        (id(), pair(), any::<bool>()).prop_map(|(id, pair, silent)| PeerMessage::Fenced {
             id,
             pair,
             silent
         }),
-        (id(), pair()).prop_map(|(id, pair)| PeerWord::Lifted { id, pair }),
+        (id(), pair()).prop_map(|(id, pair)| PeerMessage::Lifted { id, pair }),
     ];
     prop_oneof![
         gateway,
-        said.prop_map(Input::FromPeer),
+        peer.prop_map(Input::FromPeer),
         prop::collection::vec(0..4096u32, 0..9)
             .prop_map(|buckets| Input::Idle(buckets.into_iter().collect::<BucketSet>())),
         Just(Input::Command {
@@ -444,12 +442,12 @@ fn word() -> impl Strategy<Value = Input> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is said, and in whatever order: no panic, and afterwards all is well again.
+    /// After any sequence of inputs the coordinator recovers, without a panic.
     #[test]
-    fn nothing_is_trusted(words in prop::collection::vec((word(), 0..60u64), 0..60)) {
+    fn arbitrary_inputs_do_no_lasting_harm(inputs in prop::collection::vec((arbitrary_input(), 0..60u64), 0..60)) {
         let mut bench = Bench::at(table());
-        for (word, pause) in words {
-            bench.coordinator.handle(bench.now, word);
+        for (input, pause) in inputs {
+            bench.coordinator.handle(bench.now, input);
             bench.run(pause);
         }
         bench.run(12_000);

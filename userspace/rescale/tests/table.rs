@@ -1,4 +1,4 @@
-//! Laws of the table.
+//! The laws of the table.
 
 use std::collections::BTreeSet;
 
@@ -33,8 +33,8 @@ fn name(n: usize) -> String {
     format!("gateway-{n}")
 }
 
-/// Each bucket's pair exists and has a weight, and each has its share to within one bucket.
-fn hold_to_weights(table: &Table) {
+/// Each bucket's pair exists and has a weight, and each pair's share is exact to within one bucket.
+fn assert_shares_match_weights(table: &Table) {
     let weights: u64 = table
         .members()
         .iter()
@@ -53,8 +53,8 @@ fn hold_to_weights(table: &Table) {
     assert_eq!(sum, u64::from(BUCKETS));
 }
 
-/// Of two members with equal remainders, none was rounded down that had more, for one that had not.
-fn hold_to_roundings(before: &Table, after: &Table) {
+/// Of two members with equal remainders, the one with a surplus before the change is rounded up first.
+fn assert_roundings_move_nothing(before: &Table, after: &Table) {
     let weight = |m: &Member| m.weight.map_or(0, |w| u64::from(w.get()));
     let sum: u64 = after.members().iter().map(weight).sum();
     let due = |m: &Member| weight(m) * u64::from(BUCKETS);
@@ -69,7 +69,7 @@ fn hold_to_roundings(before: &Table, after: &Table) {
 }
 
 #[test]
-fn equal_gateways_take_turns() {
+fn equal_gateways_alternate() {
     for gateways in 1..=64_u16 {
         let turns = (0..gateways).cycle().take(BUCKETS as usize).map(Ordinal);
         let dealt = equal(gateways.into());
@@ -77,19 +77,19 @@ fn equal_gateways_take_turns() {
     }
 }
 
-/// The peer may run another build: what tells tables apart must not change with it.
+/// The peer may run another build, so the digest must not depend on the build.
 #[test]
 fn a_digest_is_the_same_in_every_build() {
     let table = cluster("gateway", &[1, 2, 64]);
     let next = table.change(&add(4, 3), None).unwrap().table;
     let dead = BTreeSet::from([Ordinal(2)]);
-    let stand_ins: Vec<u16> = next.without(&dead)[..8].iter().map(|o| o.0).collect();
+    let replacements: Vec<u16> = next.without(&dead)[..8].iter().map(|o| o.0).collect();
     assert_eq!(table.id().digest, 0x1611_393d_6d96_2a7a);
     assert_eq!(next.id().digest, 0x65be_2d65_ca1b_0951);
-    assert_eq!(stand_ins, [3, 0, 0, 0, 3, 3, 3, 1]);
+    assert_eq!(replacements, [3, 0, 0, 0, 3, 3, 3, 1]);
 }
 
-/// Law 6, over every size that there can be.
+/// Law 6, for every cluster size.
 #[test]
 fn one_gateway_more_or_less_moves_no_more_than_its_share() {
     let mut table = equal(1);
@@ -101,7 +101,7 @@ fn one_gateway_more_or_less_moves_no_more_than_its_share() {
             "{old} + 1: {}",
             planned.moves.len()
         );
-        hold_to_weights(&planned.table);
+        assert_shares_match_weights(&planned.table);
         table = planned.table;
     }
     for old in (2..=64).rev() {
@@ -114,7 +114,7 @@ fn one_gateway_more_or_less_moves_no_more_than_its_share() {
             "{old} - 1: {}",
             planned.moves.len()
         );
-        hold_to_weights(&planned.table);
+        assert_shares_match_weights(&planned.table);
         table = planned.table;
     }
 }
@@ -129,7 +129,8 @@ fn the_buckets_that_move_are_spread_over_the_table() {
     }
 }
 
-/// Those that take many are not served first: else a run of buckets would be one gateway's.
+/// A gateway that takes many buckets is not served first. Otherwise a run of consecutive buckets would go
+/// to one gateway.
 #[test]
 fn the_buckets_that_a_gateway_gives_are_spread_over_those_that_take() {
     let table = cluster("gateway", &[1, 3, 4]);
@@ -143,7 +144,7 @@ fn the_buckets_that_a_gateway_gives_are_spread_over_those_that_take() {
     }
 }
 
-/// A bucket more for one of three is for one that has it already.
+/// 4096 buckets do not divide by three. The extra bucket stays with a gateway that has it already.
 #[test]
 fn a_rounding_moves_nothing() {
     let drained = equal(3)
@@ -158,7 +159,7 @@ fn a_rounding_moves_nothing() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn impossible_changes_are_refused() {
     let table = equal(2);
     let refusal = |change: Change| table.change(&change, None).unwrap_err();
     assert!(matches!(
@@ -190,7 +191,7 @@ fn what_cannot_be_is_refused() {
 }
 
 #[test]
-fn a_number_is_never_given_twice() {
+fn an_ordinal_is_never_reused() {
     let table = equal(2);
     let gone = table
         .change(&Change::Remove { name: name(2) }, None)
@@ -201,7 +202,7 @@ fn a_number_is_never_given_twice() {
 }
 
 #[test]
-fn what_is_no_table_is_not_read() {
+fn invalid_tables_are_rejected() {
     let gone = Change::Remove { name: name(2) };
     let table = equal(3).change(&gone, None).unwrap().table;
     let good = serde_json::to_value(&table).unwrap();
@@ -220,13 +221,13 @@ fn what_is_no_table_is_not_read() {
         (
             "/next-ordinal",
             2.into(),
-            "member 2 is there twice, or its number is not below",
+            "ordinal 2 occurs twice, or is not below next-ordinal",
         ),
-        ("/members/1/ordinal", 0.into(), "member 0 is there twice"),
+        ("/members/1/ordinal", 0.into(), "ordinal 0 occurs twice"),
         (
             "/members/1/name",
             name(1).into(),
-            "the name \"gateway-1\" is there twice",
+            "the name \"gateway-1\" occurs twice",
         ),
         (
             "/members/1/weight",
@@ -246,7 +247,7 @@ fn what_is_no_table_is_not_read() {
         (
             "/buckets/7",
             1.into(),
-            "bucket 7 is with 1, which is no member with a weight",
+            "bucket 7 is assigned to ordinal 1, which is not a member with a weight",
         ),
     ] {
         let error = refused(at, value);
@@ -254,12 +255,12 @@ fn what_is_no_table_is_not_read() {
     }
 }
 
-/// Small ones mostly, among which remainders are equal.
+/// Mostly small weights, which often have equal remainders.
 fn weights() -> impl Strategy<Value = u8> {
     prop_oneof![3 => 1_u8..=3, 1 => 1_u8..=64]
 }
 
-/// Any change, of which some are refused.
+/// Arbitrary changes, some of which are refused.
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let gateway = (1_usize..12, weights()).prop_flat_map(|(n, w)| {
         prop_oneof![
@@ -275,8 +276,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(gateway, 0..30)
 }
 
-/// The same change where the gateways have other names.
-fn elsewhere(change: &Change) -> Change {
+/// The same change in the peer VPC, where the gateways have other names.
+fn in_peer_vpc(change: &Change) -> Change {
     let mut other = change.clone();
     let (Change::Add { name, .. }
     | Change::Drain { name }
@@ -289,15 +290,15 @@ fn elsewhere(change: &Change) -> Change {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is done: shares follow the weights, no bucket moves that need not, and two VPCs with
-    /// other names have one table.
+    /// After any changes: shares match the weights, only the fewest buckets have moved, and two VPCs with
+    /// different names have equal tables.
     #[test]
     fn any_changes_keep_the_laws(weights in prop::collection::vec(weights(), 1..8), changes in changes()) {
         let mut here = cluster("gateway", &weights);
         let mut there = cluster("tor", &weights);
-        hold_to_weights(&here);
+        assert_shares_match_weights(&here);
         for change in &changes {
-            let planned = match (here.change(change, None), there.change(&elsewhere(change), None)) {
+            let planned = match (here.change(change, None), there.change(&in_peer_vpc(change), None)) {
                 (Ok(planned), Ok(far)) => {
                     there = far.table;
                     planned
@@ -305,8 +306,8 @@ proptest! {
                 (Err(_), Err(_)) => continue,
                 (near, far) => panic!("{change:?}: {near:?} here, {far:?} there"),
             };
-            hold_to_weights(&planned.table);
-            hold_to_roundings(&here, &planned.table);
+            assert_shares_match_weights(&planned.table);
+            assert_roundings_move_nothing(&here, &planned.table);
             prop_assert_eq!(planned.table.id(), there.id());
             prop_assert_eq!(planned.table.id().before, here.id().digest);
             prop_assert_ne!(planned.table.id().digest, here.id().digest);
@@ -318,7 +319,7 @@ proptest! {
                 moved[each.bucket as usize] = each.to;
             }
             prop_assert_eq!(&moved, planned.table.buckets());
-            // Whoever has more than before got what is more, and nothing came to another.
+            // Only members with a larger share than before received buckets, and only the difference.
             let more = planned.table.members().iter().map(|m| {
                 planned.table.share(m.ordinal).saturating_sub(here.share(m.ordinal))
             });
@@ -329,10 +330,10 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Table>(&written).unwrap(), here);
     }
 
-    /// Only the dead's buckets have stand-ins, all of them alive; and one death more moves nobody
-    /// else's.
+    /// Only buckets of dead pairs are reassigned, and only to live pairs. One more death moves no other
+    /// pair's buckets.
     #[test]
-    fn the_dead_are_stood_in_for(weights in prop::collection::vec(1_u8..=8, 2..10), dying in prop::collection::vec(0_u16..10, 1..6)) {
+    fn only_buckets_of_dead_pairs_are_reassigned(weights in prop::collection::vec(1_u8..=8, 2..10), dying in prop::collection::vec(0_u16..10, 1..6)) {
         let table = cluster("gateway", &weights);
         let mut dead = BTreeSet::new();
         let mut before = table.without(&dead);
@@ -351,9 +352,9 @@ proptest! {
         }
     }
 
-    /// A file that somebody damaged is refused or read, and never more.
+    /// A damaged file is read or rejected, without a panic.
     #[test]
-    fn a_damaged_file_is_no_panic(at in 0_usize..60_000, octet: u8) {
+    fn a_damaged_file_causes_no_panic(at in 0_usize..60_000, octet: u8) {
         let mut text = serde_json::to_vec(&equal(5)).unwrap();
         let at = at % text.len();
         text[at] = octet;
@@ -364,13 +365,14 @@ proptest! {
     }
 }
 
-/// Weights count among the stand-ins too.
+/// Buckets of a dead pair are distributed by weight too.
 #[test]
-fn a_heavier_gateway_stands_in_for_more() {
+fn a_heavier_gateway_takes_more_buckets_of_a_dead_pair() {
     let table = cluster("gateway", &[4, 1, 3]);
-    let stand_ins = table.without(&BTreeSet::from([Ordinal(0)]));
-    let took =
-        |n: u16| stand_ins.iter().filter(|&&at| at == Ordinal(n)).count() - table.share(Ordinal(n));
+    let replacements = table.without(&BTreeSet::from([Ordinal(0)]));
+    let took = |n: u16| {
+        replacements.iter().filter(|&&at| at == Ordinal(n)).count() - table.share(Ordinal(n))
+    };
     // A quarter and three quarters of 2048, with six times the standard deviation to spare.
     assert!((395..=629).contains(&took(1)), "{}", took(1));
     assert_eq!(took(1) + took(2), table.share(Ordinal(0)));

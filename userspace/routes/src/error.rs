@@ -1,6 +1,6 @@
 use std::io;
 
-/// What can go wrong between this crate and the kernel.
+/// An error of the communication with the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum RoutesError {
     /// No netlink socket could be opened or bound.
@@ -8,16 +8,16 @@ pub enum RoutesError {
     Open(#[source] io::Error),
 
     /// The kernel answered a request with an error.
-    #[error("the kernel refused to list its {what}: {source}")]
+    #[error("the kernel refused to list its {objects}: {source}")]
     Refused {
-        /// What was asked for, in the plural.
-        what: &'static str,
+        /// The requested objects, in the plural.
+        objects: &'static str,
         /// The kernel's error.
         source: io::Error,
     },
 
-    /// The netlink socket failed while it was in use; the log has the cause.
-    #[error("the netlink socket closed unexpectedly; the log says why")]
+    /// The netlink socket failed while it was in use. The cause is logged.
+    #[error("the netlink socket closed unexpectedly; see the log for the cause")]
     Closed,
 
     /// No interface has this name in the network namespace of the caller.
@@ -25,9 +25,9 @@ pub enum RoutesError {
         "there is no network interface named {name:?} in this network namespace; it has: {existing}"
     )]
     NoSuchInterface {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names that exist, separated by commas.
+        /// The existing names, separated by commas.
         existing: String,
     },
 
@@ -38,17 +38,17 @@ pub enum RoutesError {
     /// The interface has no 48-bit MAC address.
     #[error("the network interface {name:?} is not Ethernet: it has no 48-bit MAC address")]
     NotEthernet {
-        /// The interface's name.
+        /// The name of the interface.
         name: String,
     },
 
-    /// The kernel described an interface without something every interface has.
-    #[error("the kernel's description of network interface {interface} has no {what}")]
+    /// The kernel's description of an interface lacks a required attribute.
+    #[error("the kernel's description of network interface {interface} has no {attribute}")]
     Incomplete {
         /// Name or index of the interface.
         interface: String,
-        /// What is missing.
-        what: &'static str,
+        /// The missing attribute.
+        attribute: &'static str,
     },
 
     /// The watched interface was deleted, or moved to another network namespace.

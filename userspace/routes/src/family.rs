@@ -3,8 +3,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// An address of one family. Each family has tables of its own, so that an IPv4 packet compares
-/// 32 bits and shares no cache line with IPv6 routes.
+/// An address of one family. Each family has separate tables, so that an IPv4 lookup compares 32 bits and reads
+/// no cache line of IPv6 routes.
 pub(crate) trait Family: Copy + Ord + Debug + Into<IpAddr> + 'static {
     /// The address as a number; the next number is the next address.
     type Bits: Copy + Ord + Debug + 'static;
@@ -12,8 +12,8 @@ pub(crate) trait Family: Copy + Ord + Debug + Into<IpAddr> + 'static {
     const FIRST: Self::Bits;
     const LAST: Self::Bits;
 
-    /// Never a unicast destination beyond the host's own links, whatever the routes say.
-    const NEVER: &'static [IpNet];
+    /// Destinations that are unreachable regardless of the routes: they are no unicast addresses beyond a link.
+    const UNREACHABLE: &'static [IpNet];
 
     /// `None` for an address of another family.
     fn of(address: IpAddr) -> Option<Self>;
@@ -35,7 +35,7 @@ impl Family for Ipv4Addr {
 
     /// "This network" and loopback (RFC 1122 section 3.2.1.3), multicast (RFC 5771), limited
     /// broadcast (RFC 919 section 7).
-    const NEVER: &'static [IpNet] = &[
+    const UNREACHABLE: &'static [IpNet] = &[
         v4([0, 0, 0, 0], 8),
         v4([127, 0, 0, 0], 8),
         v4([224, 0, 0, 0], 4),
@@ -75,10 +75,9 @@ impl Family for Ipv6Addr {
     const FIRST: u128 = 0;
     const LAST: u128 = u128::MAX;
 
-    /// RFC 4291: the unspecified address and loopback (sections 2.5.2 and 2.5.3), IPv4-mapped
-    /// addresses, which stand for no IPv6 host (2.5.5.2), link-local unicast, which no router
-    /// forwards and which names a host only together with a link (2.5.6), multicast (2.7).
-    const NEVER: &'static [IpNet] = &[
+    /// RFC 4291: the unspecified address and loopback (sections 2.5.2 and 2.5.3), IPv4-mapped addresses
+    /// (2.5.5.2), link-local unicast, which routers do not forward (2.5.6), and multicast (2.7).
+    const UNREACHABLE: &'static [IpNet] = &[
         v6([0, 0, 0, 0, 0, 0, 0, 0], 127),
         v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),
         v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),

@@ -1,4 +1,4 @@
-//! What a NIC's driver tells over ethtool's netlink: channels, rings and offloads.
+//! Settings of a NIC's driver over ethtool netlink: channels, rings and offloads.
 
 use ethtool::{
     EthtoolAttr, EthtoolChannelAttr, EthtoolError, EthtoolFeatureAttr, EthtoolHandle,
@@ -8,7 +8,7 @@ use futures_util::{Stream, TryStreamExt};
 
 use crate::xdp::{self, XdpFeatures};
 
-/// A driver's settings, each part only where the driver speaks of it.
+/// A driver's settings. A part is absent if the driver does not report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hardware {
     /// Queues (ethtool(8), `-l`).
@@ -17,11 +17,11 @@ pub struct Hardware {
     pub rings: Option<Rings>,
     /// Offloads (`-k`), by the kernel's names, such as `rx-lro`.
     pub offloads: Vec<Offload>,
-    /// What it can do with XDP.
+    /// XDP features of the driver.
     pub xdp: Option<XdpFeatures>,
 }
 
-/// Queues in use, and the most that there can be.
+/// Queues in use, and their maxima.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Channels {
     /// Queues that receive and transmit.
@@ -33,7 +33,7 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Queues that receive, and queues that transmit.
+    /// The number of receive queues and of transmit queues in use.
     pub fn in_use(&self) -> (u32, u32) {
         let both = self.combined.current;
         (
@@ -43,48 +43,47 @@ impl Channels {
     }
 }
 
-/// Descriptors of each queue's rings.
+/// Descriptors in the rings of each queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rings {
-    /// To receive.
+    /// Receive descriptors.
     pub rx: Count,
-    /// To transmit.
+    /// Transmit descriptors.
     pub tx: Count,
 }
 
-/// A number that can be set.
+/// A configurable number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// As it is.
+    /// The current setting.
     pub current: u32,
-    /// The most that the driver takes.
-    pub most: u32,
+    /// The driver's maximum.
+    pub max: u32,
 }
 
-/// An offload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offload {
-    /// The kernel's name for it.
+    /// The kernel's name of the offload.
     pub name: String,
-    /// Whether it is in force.
+    /// True if the offload is active.
     pub on: bool,
-    /// Whether it can be neither turned on nor off.
+    /// True if the offload cannot be changed.
     pub fixed: bool,
 }
 
 impl Hardware {
-    /// The offload of this name, if the driver has one.
+    /// The offload with this name, if the driver has it.
     pub fn offload(&self, name: &str) -> Option<&Offload> {
         self.offloads.iter().find(|offload| offload.name == name)
     }
 }
 
-/// Asks the driver of the NIC with this name and index, in the caller's network namespace. What it does
-/// not answer is missing from the result.
+/// Queries the driver of the NIC with this name and index, in the caller's network namespace. Parts that the driver
+/// does not report are absent from the result.
 ///
 /// Call it within a tokio runtime that has I/O enabled.
 pub async fn hardware(name: &str, index: u32) -> Hardware {
-    let asked = ask(async |handle| {
+    let settings = query(async |handle| {
         Some(Hardware {
             channels: channels_of(handle, name).await,
             rings: rings(handle, name).await,
@@ -92,18 +91,18 @@ pub async fn hardware(name: &str, index: u32) -> Hardware {
             xdp: xdp::features(handle, index).await,
         })
     });
-    asked.await.unwrap_or_default()
+    settings.await.unwrap_or_default()
 }
 
-/// The NIC's queues, where the driver speaks of channels.
+/// The NIC's queues, if the driver reports channels.
 pub(crate) async fn channels(name: &str) -> Option<Channels> {
-    ask(async |handle| channels_of(handle, name).await).await
+    query(async |handle| channels_of(handle, name).await).await
 }
 
-async fn ask<T>(question: impl AsyncFnOnce(&mut EthtoolHandle) -> Option<T>) -> Option<T> {
+async fn query<T>(request: impl AsyncFnOnce(&mut EthtoolHandle) -> Option<T>) -> Option<T> {
     let (connection, mut handle, _unsolicited) = ethtool::new_connection().ok()?;
     tokio::select! {
-        answer = question(&mut handle) => answer,
+        answer = request(&mut handle) => answer,
         () = connection => None,
     }
 }
@@ -117,11 +116,11 @@ async fn channels_of(handle: &mut EthtoolHandle, name: &str) -> Option<Channels>
         };
         match attribute {
             EthtoolChannelAttr::CombinedCount(count) => channels.combined.current = count,
-            EthtoolChannelAttr::CombinedMax(most) => channels.combined.most = most,
+            EthtoolChannelAttr::CombinedMax(max) => channels.combined.max = max,
             EthtoolChannelAttr::RxCount(count) => channels.rx.current = count,
-            EthtoolChannelAttr::RxMax(most) => channels.rx.most = most,
+            EthtoolChannelAttr::RxMax(max) => channels.rx.max = max,
             EthtoolChannelAttr::TxCount(count) => channels.tx.current = count,
-            EthtoolChannelAttr::TxMax(most) => channels.tx.most = most,
+            EthtoolChannelAttr::TxMax(max) => channels.tx.max = max,
             _ => {}
         }
     }
@@ -137,9 +136,9 @@ async fn rings(handle: &mut EthtoolHandle, name: &str) -> Option<Rings> {
         };
         match attribute {
             EthtoolRingAttr::Rx(count) => rings.rx.current = count,
-            EthtoolRingAttr::RxMax(most) => rings.rx.most = most,
+            EthtoolRingAttr::RxMax(max) => rings.rx.max = max,
             EthtoolRingAttr::Tx(count) => rings.tx.current = count,
-            EthtoolRingAttr::TxMax(most) => rings.tx.most = most,
+            EthtoolRingAttr::TxMax(max) => rings.tx.max = max,
             _ => {}
         }
     }
@@ -151,7 +150,7 @@ async fn offloads(handle: &mut EthtoolHandle, name: &str) -> Option<Vec<Offload>
     let (mut changeable, mut active, mut pinned) = (Vec::new(), Vec::new(), Vec::new());
     for attribute in answer.payload.nlas {
         match attribute {
-            // The one list that names all; the others name those that they hold of.
+            // This list has every offload; the other lists have only those that are active or fixed.
             EthtoolAttr::Feature(EthtoolFeatureAttr::Hw(bits)) => changeable = bits,
             EthtoolAttr::Feature(EthtoolFeatureAttr::Active(bits)) => active = bits,
             EthtoolAttr::Feature(EthtoolFeatureAttr::NoChange(bits)) => pinned = bits,
@@ -166,7 +165,7 @@ async fn offloads(handle: &mut EthtoolHandle, name: &str) -> Option<Vec<Offload>
     Some(offloads.collect())
 }
 
-/// The answer to a question about one NIC; a driver that has none gives an error.
+/// The first answer to a request about one NIC. `None` if the driver returns an error.
 async fn first<M>(
     answers: Result<impl Stream<Item = Result<M, EthtoolError>>, EthtoolError>,
 ) -> Option<M> {

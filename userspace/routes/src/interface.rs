@@ -8,30 +8,30 @@ use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use crate::error::RoutesError;
 use crate::{hardware, messages, netlink};
 
-/// What the kernel says about a NIC, at one moment.
+/// The state of a NIC at one moment, as the kernel reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// The interface index, unique within its network namespace.
     pub index: u32,
     /// The interface's name.
     pub name: String,
-    /// The MAC address.
+    /// The NIC's MAC address.
     pub mac: [u8; 6],
-    /// The largest IP packet it takes, in bytes.
+    /// The size of the largest IP packet in bytes.
     pub mtu: u32,
-    /// Receive queues in use: an AF_XDP socket may be bound to 0 up to one less.
+    /// Receive queues in use. An AF_XDP socket can be bound to queues 0 to `rx_queues - 1`.
     pub rx_queues: u32,
     /// Transmit queues in use.
     pub tx_queues: u32,
-    /// Its own addresses of both families, each with the length of its subnet's prefix. Among
-    /// them are IPv6 link-local ones, of which every NIC has one: [`is_link_local`] tells them.
+    /// The NIC's addresses of both families, each with the prefix length of its subnet. They include IPv6
+    /// link-local addresses, see [`is_link_local`].
     pub addresses: Vec<IpNet>,
-    /// Whether it is administratively up. The carrier may still be absent.
+    /// True if the NIC is administratively up. The carrier may still be absent.
     pub up: bool,
 }
 
-/// Whether the address counts on its link alone, so that nothing beyond can be sent to it: fe80::/10
-/// (RFC 4291 section 2.5.6), and 169.254.0.0/16 (RFC 3927).
+/// True if the address is valid only on its link: fe80::/10 (RFC 4291 section 2.5.6) and 169.254.0.0/16
+/// (RFC 3927).
 pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
@@ -39,14 +39,14 @@ pub fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Facts about the NIC of this name in the caller's network namespace. They come over netlink
-/// alone, so the process needs no /sys of that namespace.
+/// Reads the state of the NIC with this name in the caller's network namespace. The source is netlink alone, so
+/// the process needs no /sys of that namespace.
 ///
 /// Call it within a tokio runtime that has I/O enabled.
 ///
 /// # Errors
-/// [`RoutesError::NoSuchInterface`] lists the NICs that exist; [`RoutesError::NotEthernet`] for a
-/// tunnel and its like; the others when the kernel does not answer as it should.
+/// [`RoutesError::NoSuchInterface`] with the names of the existing NICs. [`RoutesError::NotEthernet`] for a NIC
+/// without a MAC address, such as a tunnel. Other errors if the kernel's answer is an error or incomplete.
 pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
     let (link, addresses) = netlink::once(async |handle| {
         let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
@@ -64,9 +64,9 @@ pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
     })
     .await?;
 
-    let incomplete = |what| RoutesError::Incomplete {
+    let incomplete = |attribute| RoutesError::Incomplete {
         interface: name.to_owned(),
-        what,
+        attribute,
     };
     let find = |wanted: fn(&LinkAttribute) -> Option<u32>| link.attributes.iter().find_map(wanted);
     let mtu = find(|attribute| match attribute {
@@ -82,7 +82,7 @@ pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
         });
     let (rx_queues, tx_queues) = match queues_in_use(name).await {
         Some(queues) => queues,
-        // Without ethtool's word on channels the driver cannot change them, so it uses all it has.
+        // A driver that does not report channels cannot change them, so all its queues are in use.
         None => {
             let rx = find(|attribute| match attribute {
                 LinkAttribute::NumRxQueues(queues) => Some(*queues),
@@ -115,7 +115,7 @@ pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
     })
 }
 
-/// Packets that the NIC refused to transmit since it exists (`tx_dropped` of the kernel's
+/// The number of packets that the NIC refused to transmit since its creation (`tx_dropped` of the kernel's
 /// `rtnl_link_stats64`).
 ///
 /// Call it within a tokio runtime that has I/O enabled.
@@ -132,7 +132,7 @@ pub async fn tx_dropped(index: u32) -> Result<u64, RoutesError> {
         })
         .ok_or_else(|| RoutesError::Incomplete {
             interface: index.to_string(),
-            what: "statistics",
+            attribute: "statistics",
         })
 }
 
@@ -163,10 +163,10 @@ fn name_of(link: &LinkMessage) -> Option<&str> {
         })
 }
 
-/// Receive and transmit queues in use, where the driver speaks of channels (ethtool(8), `-l`).
+/// Receive and transmit queues in use, if the driver reports channels (ethtool(8), `-l`).
 ///
-/// IFLA_NUM_RX_QUEUES will not do: it counts what was allocated. A veth made without
-/// `numrxqueues` allocates one queue per CPU and uses one; a NIC may have been told `ethtool -L`.
+/// IFLA_NUM_RX_QUEUES counts allocated queues, not queues in use. A veth created without `numrxqueues` allocates
+/// one queue per CPU and uses one, and `ethtool -L` changes the queues in use.
 async fn queues_in_use(name: &str) -> Option<(u32, u32)> {
     let (rx, tx) = hardware::channels(name).await?.in_use();
     (rx > 0 && tx > 0).then_some((rx, tx))

@@ -1,15 +1,14 @@
 //! Next hops from the kernel's routes and neighbours, as immutable snapshots.
 //!
-//! Causeway's frames bypass the kernel's stack, but not its decisions: the kernel keeps the
-//! routes and speaks ARP (RFC 826) and NDP (RFC 4861), and this crate mirrors both over rtnetlink.
-//! [`Watcher`] runs on the control thread and publishes a new [`Snapshot`] whenever something
-//! changed; a worker asks its snapshot for the next hop of each packet, without a lock or a system
-//! call.
+//! Causeway's frames bypass the kernel's network stack but follow its routing. The kernel maintains the
+//! routes and resolves neighbours by ARP (RFC 826) and NDP (RFC 4861). This crate mirrors routes and
+//! neighbours over rtnetlink. [`Watcher`] runs on the control thread and publishes a new [`Snapshot`] after
+//! each change. A worker looks up the next hop of a packet in its snapshot, without a lock or a system call.
 //!
-//! Mirrored are the tables `local`, `main` and, for IPv4, `default`, as the kernel's own rules
-//! order them. Not mirrored are policy rules, VRFs, routes by TOS or by source, tunnel
-//! encapsulations, IPv4 routes through IPv6 gateways, and the preference that a router advertises
-//! for itself (RFC 4191): of routes alike in prefix and metric the kernel's first is used.
+//! The crate mirrors the tables `local`, `main` and, for IPv4, `default`, in the order of the kernel's
+//! default rules. It does not mirror policy rules, VRFs, routes by TOS or by source, tunnel encapsulations,
+//! IPv4 routes through IPv6 gateways, or router preferences (RFC 4191). Of routes with equal prefix and
+//! metric, the first in the kernel's list is used.
 
 mod error;
 mod family;
@@ -18,8 +17,8 @@ mod interface;
 mod messages;
 mod mirror;
 mod netlink;
-mod notice;
-mod questions;
+mod notifications;
+mod probes;
 mod ranges;
 mod retries;
 mod snapshot;

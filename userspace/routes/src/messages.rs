@@ -1,4 +1,4 @@
-//! What the kernel's route and neighbour messages mean for one NIC.
+//! Conversion of the kernel's route, neighbour and address messages for one NIC.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,22 +15,22 @@ use rtnetlink::packet_route::route::{
 
 use crate::ranges::{Entry, Hop, Table};
 
-/// What the kernel holds about one neighbour of the watched NIC.
+/// The kernel's entry of one neighbour of the watched NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Neighbour {
     pub address: IpAddr,
-    /// Present while the kernel itself would send to it.
+    /// Present while the kernel itself would send packets to it.
     pub mac: Option<[u8; 6]>,
     pub state: NeighbourState,
 }
 
 impl Neighbour {
-    /// The MAC address has not been confirmed for a while and nothing is under way to do so.
+    /// The MAC address was not confirmed recently, and no probe is in progress.
     pub(crate) fn is_stale(&self) -> bool {
         self.state == NeighbourState::Stale
     }
 
-    /// An administrator's word, which needs no confirmation; or there is nobody to ask.
+    /// An administrator set the entry, or the NIC has no neighbour resolution. The entry must not be probed.
     pub(crate) fn is_fixed(&self) -> bool {
         matches!(
             self.state,
@@ -38,26 +38,25 @@ impl Neighbour {
         )
     }
 
-    /// It was asked for and has not answered yet.
-    pub(crate) fn is_awaited(&self) -> bool {
+    /// A resolution is in progress, without an answer so far.
+    pub(crate) fn is_incomplete(&self) -> bool {
         self.state == NeighbourState::Incomplete
     }
 }
 
-/// The route as `interface` sees it; `None` for what takes no part in
-/// decisions about forwarding by destination.
+/// The route as a route of `interface`. `None` for a message that does not affect forwarding by destination.
 ///
-/// A route that leads out of another NIC is kept, as unreachable: it hides shorter prefixes of
-/// ours, as it does in the kernel. Of a multipath route the first live hop on `interface` is
-/// used for all packets, so that no flow is spread over paths.
+/// A route through another NIC is kept as unreachable, because it takes precedence over shorter prefixes through
+/// `interface`. Of a multipath route, all packets use the first live hop on `interface`, so that no flow is spread
+/// over paths.
 pub(crate) fn route(message: &RouteMessage, interface: u32) -> Option<Entry> {
     let header = &message.header;
-    // Cloned entries are path-MTU and redirect exceptions of single hosts, not routes.
     let mut destination = match header.address_family {
         AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         _ => return None,
     };
+    // Cloned entries are path-MTU and redirect exceptions of single hosts, not routes.
     if header.tos != 0
         || header.source_prefix_length != 0
         || header.flags.contains(RouteFlags::Cloned)
@@ -89,7 +88,7 @@ pub(crate) fn route(message: &RouteMessage, interface: u32) -> Option<Entry> {
     };
     Some(Entry {
         table: match table {
-            // No rule of the kernel leads an IPv6 packet there.
+            // The kernel has no IPv6 rule for this table.
             253 if destination.is_ipv4() => Table::Default,
             254 => Table::Main,
             255 => Table::Local,
@@ -121,7 +120,7 @@ fn hop(attributes: &[RouteAttribute]) -> Hop<IpAddr> {
             RouteAttribute::Gateway(address) => {
                 hop = ip(address).map_or(Hop::Unreachable, Hop::Gateway);
             }
-            // RTA_VIA is an IPv6 gateway, which IPv4 neighbours know nothing of.
+            // RTA_VIA is an IPv6 gateway, which has no entry among the IPv4 neighbours.
             RouteAttribute::Via(_) | RouteAttribute::EncapType(_) => return Hop::Unreachable,
             _ => {}
         }
@@ -137,7 +136,7 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-/// The neighbour, if it is one on `interface`.
+/// The neighbour, if it is on `interface`.
 pub(crate) fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<Neighbour> {
     let header = &message.header;
     if header.ifindex != interface || header.flags.contains(NeighbourFlags::Proxy) {
@@ -158,14 +157,14 @@ pub(crate) fn neighbour(message: &NeighbourMessage, interface: u32) -> Option<Ne
         }
     }
     Some(Neighbour {
-        // Groups are in the kernel's tables too, but never anybody's next hop.
+        // The kernel's tables also hold multicast groups, which are never next hops.
         address: address.filter(|address| !address.is_multicast())?,
         mac: mac.filter(|_| usable(header.state)),
         state: header.state,
     })
 }
 
-/// The kernel's NUD_VALID. A failed entry may still carry the MAC address it once had.
+/// The states of the kernel's NUD_VALID. A failed entry may still contain an old MAC address.
 fn usable(state: NeighbourState) -> bool {
     matches!(
         state,
@@ -178,7 +177,7 @@ fn usable(state: NeighbourState) -> bool {
     )
 }
 
-/// The interface's own address and its subnet, if it is an address of `interface`.
+/// The address and its subnet, if it is an address of `interface`.
 pub(crate) fn address(message: &AddressMessage, interface: u32) -> Option<IpNet> {
     if message.header.index != interface {
         return None;
@@ -186,8 +185,8 @@ pub(crate) fn address(message: &AddressMessage, interface: u32) -> Option<IpNet>
     let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
         message.attributes.iter().find_map(wanted)
     };
-    // On a point-to-point link IFA_ADDRESS is the far end, and IFA_LOCAL always ours. IPv6 says
-    // IFA_LOCAL on such links alone.
+    // On a point-to-point link IFA_ADDRESS is the peer's address and IFA_LOCAL the local address. IPv6 sends
+    // IFA_LOCAL only on such links.
     let local = find(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
         _ => None,
@@ -205,7 +204,7 @@ pub(crate) fn address(message: &AddressMessage, interface: u32) -> Option<IpNet>
 mod tests {
     use super::*;
 
-    const OURS: u32 = 7;
+    const INTERFACE: u32 = 7;
 
     fn v4(text: &str) -> Ipv4Addr {
         text.parse().unwrap()
@@ -229,13 +228,13 @@ mod tests {
     }
 
     fn hop_of(message: &RouteMessage) -> Option<Hop<IpAddr>> {
-        route(message, OURS).map(|entry| entry.hop)
+        route(message, INTERFACE).map(|entry| entry.hop)
     }
 
     #[test]
-    fn a_route_through_our_nic_is_on_the_link_or_behind_its_gateway() {
+    fn a_route_through_the_nic_is_on_link_or_has_a_gateway() {
         let direct = message(vec![
-            RouteAttribute::Oif(OURS),
+            RouteAttribute::Oif(INTERFACE),
             RouteAttribute::Priority(42),
         ]);
         let expected = Entry {
@@ -244,19 +243,22 @@ mod tests {
             metric: 42,
             hop: Hop::OnLink,
         };
-        assert_eq!(route(&direct, OURS), Some(expected));
-        let routed = message(vec![gateway("10.1.0.1"), RouteAttribute::Oif(OURS)]);
+        assert_eq!(route(&direct, INTERFACE), Some(expected));
+        let routed = message(vec![gateway("10.1.0.1"), RouteAttribute::Oif(INTERFACE)]);
         assert_eq!(hop_of(&routed), Some(Hop::Gateway(v4("10.1.0.1").into())));
     }
 
     #[test]
-    fn a_route_through_another_nic_hides_ours() {
-        let foreign = message(vec![gateway("10.1.0.1"), RouteAttribute::Oif(OURS + 1)]);
+    fn a_route_through_another_nic_is_unreachable() {
+        let foreign = message(vec![
+            gateway("10.1.0.1"),
+            RouteAttribute::Oif(INTERFACE + 1),
+        ]);
         assert_eq!(hop_of(&foreign), Some(Hop::Unreachable));
     }
 
     #[test]
-    fn only_unicast_routes_lead_anywhere() {
+    fn only_unicast_routes_are_reachable() {
         for kind in [
             RouteType::Local,
             RouteType::Broadcast,
@@ -267,14 +269,14 @@ mod tests {
             RouteType::Prohibit,
             RouteType::Throw,
         ] {
-            let mut refusing = message(vec![RouteAttribute::Oif(OURS)]);
+            let mut refusing = message(vec![RouteAttribute::Oif(INTERFACE)]);
             refusing.header.kind = kind;
             assert_eq!(hop_of(&refusing), Some(Hop::Unreachable), "{kind:?}");
         }
     }
 
     #[test]
-    fn of_several_paths_the_first_live_one_on_our_nic_is_used() {
+    fn a_multipath_route_uses_the_first_live_hop_on_the_nic() {
         let path = |interface_index, flags, via| {
             let mut hop = RouteNextHop::default();
             hop.interface_index = interface_index;
@@ -284,42 +286,45 @@ mod tests {
         };
         let live = RouteNextHopFlags::empty();
         let mut paths = vec![
-            path(OURS + 1, live, "10.9.0.1"),
-            path(OURS, RouteNextHopFlags::Dead, "10.1.0.1"),
+            path(INTERFACE + 1, live, "10.9.0.1"),
+            path(INTERFACE, RouteNextHopFlags::Dead, "10.1.0.1"),
         ];
         let none = message(vec![RouteAttribute::MultiPath(paths.clone())]);
         assert_eq!(hop_of(&none), Some(Hop::Unreachable));
-        paths.push(path(OURS, live, "10.1.0.2"));
-        paths.push(path(OURS, live, "10.1.0.3"));
+        paths.push(path(INTERFACE, live, "10.1.0.2"));
+        paths.push(path(INTERFACE, live, "10.1.0.3"));
         let some = message(vec![RouteAttribute::MultiPath(paths)]);
         assert_eq!(hop_of(&some), Some(Hop::Gateway(v4("10.1.0.2").into())));
     }
 
     #[test]
-    fn exceptions_dead_routes_and_other_tables_are_left_out() {
-        let plain = message(vec![RouteAttribute::Oif(OURS)]);
-        assert!(route(&plain, OURS).is_some());
+    fn exceptions_dead_routes_and_other_tables_are_ignored() {
+        let plain = message(vec![RouteAttribute::Oif(INTERFACE)]);
+        assert!(route(&plain, INTERFACE).is_some());
         for flags in [RouteFlags::Cloned, RouteFlags::Dead] {
             let mut flagged = plain.clone();
             flagged.header.flags = flags;
-            assert_eq!(route(&flagged, OURS), None, "{flags:?}");
+            assert_eq!(route(&flagged, INTERFACE), None, "{flags:?}");
         }
         let mut by_tos = plain.clone();
         by_tos.header.tos = 0x10;
-        assert_eq!(route(&by_tos, OURS), None);
-        let other = message(vec![RouteAttribute::Oif(OURS), RouteAttribute::Table(100)]);
-        assert_eq!(route(&other, OURS), None);
+        assert_eq!(route(&by_tos, INTERFACE), None);
+        let other = message(vec![
+            RouteAttribute::Oif(INTERFACE),
+            RouteAttribute::Table(100),
+        ]);
+        assert_eq!(route(&other, INTERFACE), None);
     }
 
     #[test]
-    fn an_ipv6_route_is_one_of_main_or_local_and_by_destination_alone() {
+    fn ipv6_routes_come_from_main_or_local_and_have_no_source_prefix() {
         let link_local: Ipv6Addr = "fe80::1".parse().unwrap();
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet6;
         message.header.kind = RouteType::Unicast;
         message.header.table = 254;
         message.attributes = vec![
-            RouteAttribute::Oif(OURS),
+            RouteAttribute::Oif(INTERFACE),
             RouteAttribute::Gateway(RouteAddress::Inet6(link_local)),
         ];
         let expected = Entry {
@@ -328,9 +333,9 @@ mod tests {
             metric: 0,
             hop: Hop::Gateway(link_local.into()),
         };
-        assert_eq!(route(&message, OURS), Some(expected));
+        assert_eq!(route(&message, INTERFACE), Some(expected));
         message.header.table = 255;
-        let of_table = |message: &RouteMessage| route(message, OURS).map(|entry| entry.table);
+        let of_table = |message: &RouteMessage| route(message, INTERFACE).map(|entry| entry.table);
         assert_eq!(of_table(&message), Some(Table::Local));
         message.header.table = 253;
         assert_eq!(of_table(&message), None);
@@ -346,13 +351,13 @@ mod tests {
         let tunnel = RouteAttribute::EncapType(RouteLwEnCapType::Mpls);
         let via = RouteAttribute::Via(RouteVia::Inet6("fe80::1".parse().unwrap()));
         for attribute in [tunnel, via] {
-            let message = message(vec![RouteAttribute::Oif(OURS), attribute]);
+            let message = message(vec![RouteAttribute::Oif(INTERFACE), attribute]);
             assert_eq!(hop_of(&message), Some(Hop::Unreachable));
         }
     }
 
     #[test]
-    fn a_neighbour_is_usable_while_the_kernel_would_send_to_it() {
+    fn a_neighbour_has_a_mac_while_the_kernel_would_send_to_it() {
         use NeighbourState::*;
         let expectations = [
             (Reachable, true),
@@ -368,7 +373,7 @@ mod tests {
         ];
         let mut message = NeighbourMessage::default();
         message.header.family = AddressFamily::Inet;
-        message.header.ifindex = OURS;
+        message.header.ifindex = INTERFACE;
         message.attributes = vec![
             NeighbourAttribute::Destination(NeighbourAddress::Inet(v4("10.1.0.2"))),
             NeighbourAttribute::LinkLayerAddress(vec![2, 0, 0, 0, 0, 2]),
@@ -380,21 +385,21 @@ mod tests {
                 mac: usable.then_some([2, 0, 0, 0, 0, 2]),
                 state,
             };
-            assert_eq!(neighbour(&message, OURS), Some(expected), "{state:?}");
+            assert_eq!(neighbour(&message, INTERFACE), Some(expected), "{state:?}");
         }
-        assert_eq!(neighbour(&message, OURS + 1), Option::None);
+        assert_eq!(neighbour(&message, INTERFACE + 1), Option::None);
     }
 
     #[test]
-    fn a_link_layer_address_that_is_not_a_mac_is_no_address() {
+    fn a_link_layer_address_of_another_length_is_ignored() {
         let mut message = NeighbourMessage::default();
         message.header.family = AddressFamily::Inet;
-        message.header.ifindex = OURS;
+        message.header.ifindex = INTERFACE;
         message.header.state = NeighbourState::Permanent;
         message.attributes = vec![
             NeighbourAttribute::Destination(NeighbourAddress::Inet(v4("10.1.0.2"))),
             NeighbourAttribute::LinkLayerAddress(vec![10, 0, 0, 1]),
         ];
-        assert_eq!(neighbour(&message, OURS).and_then(|n| n.mac), None);
+        assert_eq!(neighbour(&message, INTERFACE).and_then(|n| n.mac), None);
     }
 }

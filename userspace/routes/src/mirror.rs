@@ -1,4 +1,4 @@
-//! The kernel's state as last listed, and when to list it again.
+//! A mirror of the kernel's routes and neighbours, and the schedule of its updates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,40 +19,42 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 use crate::error::RoutesError;
 use crate::messages::{self, Neighbour};
 use crate::netlink;
-use crate::notice::{self, Outdated};
-use crate::questions::Questions;
+use crate::notifications::{self, Outdated};
+use crate::probes::Prober;
 use crate::ranges::Hop;
 use crate::retries::Retries;
 use crate::snapshot::Snapshot;
 
 type Messages = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
 
-/// How long the first notification of a burst waits for the rest of it.
-const COALESCE: Duration = Duration::from_millis(3);
+/// Delay between the first notification of a burst and the update.
+const COALESCE_DELAY: Duration = Duration::from_millis(3);
 
-/// How often unconfirmed neighbours are confirmed.
-const REFRESH: Duration = Duration::from_secs(3);
+/// Interval between two probes of stale neighbours.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(3);
 
-/// A neighbour that was asked for and is still unknown after this time is no longer refreshed.
-/// The kernel gives up after three seconds by default.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A requested neighbour that is unknown after this time is no longer refreshed. The kernel gives up after three
+/// seconds by default.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Neighbours that are kept fresh at most; those asked for beyond are resolved only.
-const MAX_KEPT: usize = 4096;
+/// Maximum number of neighbours that are refreshed. Further neighbours are only resolved.
+const MAX_REFRESHED: usize = 4096;
 
-/// Notifications only say that this is out of date. The kernel does not announce every change
-/// (see `notice`), so listing anew is the one way to be right; it also heals an overrun.
+/// The last state read from the kernel. A notification only marks it as outdated.
+///
+/// The kernel does not announce every change (see `notifications`), so the mirror reads the whole list again. This
+/// also repairs an overrun.
 pub(crate) struct Mirror<P> {
     interface: u32,
     handle: Handle,
-    /// The routes; its neighbours are none.
+    /// A snapshot with the routes and without neighbours.
     routes: Snapshot,
     neighbours: Vec<Neighbour>,
     /// Gateways of routes through the interface.
     gateways: BTreeSet<IpAddr>,
-    /// Neighbours that were asked for, with the time of the last request.
-    kept: BTreeMap<IpAddr, Instant>,
-    questions: Questions,
+    /// Requested neighbours that are refreshed, with the time of the last request.
+    refreshed: BTreeMap<IpAddr, Instant>,
+    prober: Prober,
     retries: Retries,
     outdated: Outdated,
     outdated_since: Instant,
@@ -64,12 +66,12 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
     pub(crate) fn new(interface: u32, handle: Handle, publish: P) -> Self {
         Self {
             interface,
-            questions: Questions::new(interface, handle.clone()),
+            prober: Prober::new(interface, handle.clone()),
             handle,
             routes: Snapshot::default(),
             neighbours: Vec::new(),
             gateways: BTreeSet::new(),
-            kept: BTreeMap::new(),
+            refreshed: BTreeMap::new(),
             retries: Retries::default(),
             outdated: Outdated::ALL,
             outdated_since: Instant::now(),
@@ -84,49 +86,54 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         Ok(())
     }
 
-    /// Runs until the sender of `wanted` is gone.
+    /// Runs until every sender of `requests` is dropped.
     pub(crate) async fn run(
         &mut self,
         mut notifications: Messages,
-        mut wanted: mpsc::Receiver<IpAddr>,
+        mut requests: mpsc::Receiver<IpAddr>,
     ) -> Result<(), RoutesError> {
-        let mut refresh = time::interval_at(Instant::now() + REFRESH, REFRESH);
+        let mut refresh = time::interval_at(Instant::now() + REFRESH_INTERVAL, REFRESH_INTERVAL);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let limit = wanted.max_capacity();
+        let limit = requests.max_capacity();
         let mut batch = Vec::new();
         loop {
-            let settled = pin!(time::sleep_until(self.outdated_since + COALESCE));
-            let due = self.retries.due();
-            let again = pin!(time::sleep_until(due.unwrap_or_else(Instant::now)));
+            let coalesced = pin!(time::sleep_until(self.outdated_since + COALESCE_DELAY));
+            let due = self.retries.next_due();
+            let retry = pin!(time::sleep_until(due.unwrap_or_else(Instant::now)));
             tokio::select! {
                 notification = notifications.next() => match notification {
-                    Some(message) => self.note(message)?,
+                    Some(message) => self.process_notification(message)?,
                     None => return Err(RoutesError::Closed),
                 },
-                () = settled, if self.outdated.any() => self.update().await?,
-                count = wanted.recv_many(&mut batch, limit) => {
+                () = coalesced, if self.outdated.any() => self.update().await?,
+                count = requests.recv_many(&mut batch, limit) => {
                     if count == 0 {
                         return Ok(());
                     }
                     self.resolve(batch.drain(..).collect()).await?;
                 }
-                () = again, if due.is_some() => self.retry().await?,
+                () = retry, if due.is_some() => self.retry().await?,
                 _ = refresh.tick() => self.refresh().await?,
             }
         }
     }
 
-    fn note(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> Result<(), RoutesError> {
+    fn process_notification(
+        &mut self,
+        message: NetlinkMessage<RouteNetlinkMessage>,
+    ) -> Result<(), RoutesError> {
         let outdated = match message.payload {
             NetlinkPayload::InnerMessage(message) => {
-                if notice::removes(&message, self.interface) {
+                if notifications::removes(&message, self.interface) {
                     self.publish(Snapshot::default());
                     return Err(RoutesError::InterfaceRemoved(self.interface));
                 }
-                notice::outdated(&message, self.interface, &self.published)
+                notifications::outdated(&message, self.interface, &self.published)
             }
             NetlinkPayload::Overrun(_) => {
-                tracing::warn!("netlink notifications were lost; listing everything again");
+                tracing::warn!(
+                    "netlink notifications were lost; reading all routes and neighbours again"
+                );
                 Outdated::ALL
             }
             _ => Outdated::default(),
@@ -134,7 +141,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         if !self.outdated.any() {
             self.outdated_since = Instant::now();
         }
-        self.outdated = self.outdated.and(outdated);
+        self.outdated = self.outdated.union(outdated);
         Ok(())
     }
 
@@ -159,7 +166,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
     }
 
     async fn list_routes(&mut self) -> Result<(), RoutesError> {
-        // Without a family the kernel lists every family's.
+        // Without a family the kernel lists the routes of every family.
         let request = RouteNetlinkMessage::GetRoute(RouteMessage::default());
         let listed = netlink::dump(&mut self.handle, request, "routes").await?;
         let routes = listed.iter().filter_map(|message| match message {
@@ -200,64 +207,64 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
         (self.publish)(Arc::clone(&self.published));
     }
 
-    async fn resolve(&mut self, wanted: BTreeSet<IpAddr>) -> Result<(), RoutesError> {
+    async fn resolve(&mut self, neighbours: BTreeSet<IpAddr>) -> Result<(), RoutesError> {
         let now = Instant::now();
-        self.settle(now);
-        for neighbour in wanted {
+        self.remove_finished_retries(now);
+        for neighbour in neighbours {
             if self.listed(neighbour).is_some_and(Neighbour::is_fixed) {
                 continue;
             }
-            self.questions.ask(neighbour).await?;
+            self.prober.probe(neighbour).await?;
             if self.published.neighbour(neighbour).is_none() {
-                self.retries.asked(neighbour, now);
+                self.retries.schedule(neighbour, now);
             }
-            if self.kept.len() < MAX_KEPT || self.kept.contains_key(&neighbour) {
-                self.kept.insert(neighbour, now);
+            if self.refreshed.len() < MAX_REFRESHED || self.refreshed.contains_key(&neighbour) {
+                self.refreshed.insert(neighbour, now);
             }
         }
         Ok(())
     }
 
-    /// Repeats requests that were lost, or whose answers were.
+    /// Repeats probes whose request or answer was lost.
     async fn retry(&mut self) -> Result<(), RoutesError> {
-        // An answer may be a notification that nobody has looked at yet.
+        // A pending notification may already hold the answer.
         self.outdated.neighbours = true;
         self.update().await?;
         let now = Instant::now();
-        self.settle(now);
+        self.remove_finished_retries(now);
         for neighbour in self.retries.take_due(now) {
-            if self.listed(neighbour).is_some_and(Neighbour::is_awaited) {
-                self.questions.stop(neighbour).await?;
+            if self.listed(neighbour).is_some_and(Neighbour::is_incomplete) {
+                self.prober.cancel(neighbour).await?;
             }
-            self.questions.ask(neighbour).await?;
+            self.prober.probe(neighbour).await?;
         }
         Ok(())
     }
 
-    fn settle(&mut self, now: Instant) {
+    fn remove_finished_retries(&mut self, now: Instant) {
         let published = &self.published;
         self.retries
-            .settle(now, |neighbour| published.neighbour(neighbour).is_some());
+            .remove_finished(now, |neighbour| published.neighbour(neighbour).is_some());
     }
 
     fn listed(&self, neighbour: IpAddr) -> Option<&Neighbour> {
         self.neighbours.iter().find(|n| n.address == neighbour)
     }
 
-    /// Confirms what was asked for and has gone stale; the kernel sees none of our traffic, so
-    /// it would not do so by itself. It could (NTF_EXT_MANAGED), but would go on after our end.
+    /// Probes stale neighbours that were requested or are gateways. The kernel does not see Causeway's traffic, so it does
+    /// not probe them. With NTF_EXT_MANAGED it would, but it would continue after this process has ended.
     async fn refresh(&mut self) -> Result<(), RoutesError> {
         self.outdated = Outdated::ALL;
         self.update().await?;
         let published = Arc::clone(&self.published);
-        self.kept.retain(|address, asked| {
-            published.neighbour(*address).is_some() || asked.elapsed() < PATIENCE
+        self.refreshed.retain(|address, requested| {
+            published.neighbour(*address).is_some() || requested.elapsed() < RESOLVE_TIMEOUT
         });
-        let in_use = |a: &IpAddr| self.kept.contains_key(a) || self.gateways.contains(a);
+        let in_use = |a: &IpAddr| self.refreshed.contains_key(a) || self.gateways.contains(a);
         let stale = self.neighbours.iter().filter(|n| n.is_stale());
         let stale: Vec<IpAddr> = stale.map(|n| n.address).filter(in_use).collect();
         for address in stale {
-            self.questions.ask(address).await?;
+            self.prober.probe(address).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Connections to the kernel's routing netlink (rtnetlink(7)), and dumps that are consistent.
+//! Connections to the kernel's routing netlink (rtnetlink(7)), and consistent dumps.
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -11,24 +11,24 @@ use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection
 
 use crate::error::RoutesError;
 
-/// A dump that changes in the middle is asked for again this many times. The last one is taken
-/// as it is: whatever changed also sent a notification, which asks again.
+/// Attempts at a consistent dump. The last dump is used even if it is inconsistent: the change that interrupted
+/// it also sent a notification, which starts another dump.
 const DUMP_ATTEMPTS: usize = 8;
 
-/// One end of the conversation. `connection` must be polled for the other two to get anywhere.
+/// A netlink socket. Requests and notifications make progress only while `connection` is polled.
 pub(crate) struct Netlink {
     pub connection: Connection<RouteNetlinkMessage, TokioSocket>,
     pub handle: Handle,
-    /// Notifications, overruns, and errors of requests that asked for no answer.
+    /// Notifications, overruns, and errors of requests without an answer.
     pub unsolicited: BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>,
 }
 
 impl Netlink {
-    /// A socket for requests, in the network namespace of the calling thread. Needs a tokio
-    /// runtime with I/O around it.
+    /// Opens a socket for requests, in the network namespace of the calling thread. Requires a tokio runtime
+    /// with I/O enabled.
     pub(crate) fn for_requests() -> Result<Self, RoutesError> {
         let (mut connection, handle, unsolicited) = new_connection().map_err(RoutesError::Open)?;
-        // The end of a dump says whether the whole of it was consistent.
+        // The message that ends a dump has the flag for its consistency.
         connection.set_forward_done(true);
         Ok(Self {
             connection,
@@ -37,8 +37,8 @@ impl Netlink {
         })
     }
 
-    /// A socket that only listens to these groups, so that a burst of notifications can overrun
-    /// it without an answer getting lost.
+    /// Opens a socket that only receives the notifications of these groups. A burst of notifications can
+    /// overrun it, but no answer is lost.
     pub(crate) fn for_notifications(groups: &[MulticastGroup]) -> Result<Self, RoutesError> {
         let (connection, handle, unsolicited) =
             new_multicast_connection(groups).map_err(RoutesError::Open)?;
@@ -50,9 +50,9 @@ impl Netlink {
     }
 }
 
-/// Answers one question over a socket of its own.
+/// Runs one request over a new socket.
 pub(crate) async fn once<T>(
-    question: impl AsyncFnOnce(&mut Handle) -> Result<T, RoutesError>,
+    request: impl AsyncFnOnce(&mut Handle) -> Result<T, RoutesError>,
 ) -> Result<T, RoutesError> {
     let Netlink {
         connection,
@@ -60,36 +60,36 @@ pub(crate) async fn once<T>(
         unsolicited: _unsolicited,
     } = Netlink::for_requests()?;
     tokio::select! {
-        answer = question(&mut handle) => answer,
+        answer = request(&mut handle) => answer,
         () = connection => Err(RoutesError::Closed),
     }
 }
 
-/// Everything that `request` lists, `what` in the plural.
+/// Every object that `request` lists. `objects` is their name in errors, in the plural.
 pub(crate) async fn dump(
     handle: &mut Handle,
     request: RouteNetlinkMessage,
-    what: &'static str,
+    objects: &'static str,
 ) -> Result<Vec<RouteNetlinkMessage>, RoutesError> {
     let mut listed = Vec::new();
     for _ in 0..DUMP_ATTEMPTS {
         listed.clear();
-        if list(handle, request.clone(), NLM_F_DUMP, what, &mut listed).await? {
+        if list(handle, request.clone(), NLM_F_DUMP, objects, &mut listed).await? {
             break;
         }
     }
     Ok(listed)
 }
 
-/// The one object that `request` names, if it exists.
+/// The one object that `request` identifies, if it exists.
 pub(crate) async fn get(
     handle: &mut Handle,
     request: RouteNetlinkMessage,
-    what: &'static str,
+    objects: &'static str,
 ) -> Result<Option<RouteNetlinkMessage>, RoutesError> {
     const ENODEV: i32 = 19;
     let mut listed = Vec::new();
-    match list(handle, request, 0, what, &mut listed).await {
+    match list(handle, request, 0, objects, &mut listed).await {
         Ok(_) => Ok(listed.pop()),
         Err(RoutesError::Refused { source, .. }) if source.raw_os_error() == Some(ENODEV) => {
             Ok(None)
@@ -98,15 +98,15 @@ pub(crate) async fn get(
     }
 }
 
-/// Returns whether the answer was consistent in itself.
+/// Appends the answers to `listed`. Returns true if they are consistent.
 async fn list(
     handle: &mut Handle,
     request: RouteNetlinkMessage,
     flags: u16,
-    what: &'static str,
+    objects: &'static str,
     listed: &mut Vec<RouteNetlinkMessage>,
 ) -> Result<bool, RoutesError> {
-    let refused = |source| RoutesError::Refused { what, source };
+    let refused = |source| RoutesError::Refused { objects, source };
     let mut request = NetlinkMessage::from(request);
     request.header.flags = NLM_F_REQUEST | flags;
     let mut answers = handle.request(request).map_err(|_| RoutesError::Closed)?;

@@ -1,8 +1,7 @@
 //! Longest-prefix match as a flat list of address ranges.
 //!
-//! All precedence (table, prefix length, metric, order) is settled when the list is built: each
-//! route paints its range over the less preferred ones. What remains for a lookup is one binary
-//! search over disjoint ranges.
+//! All precedence (table, prefix length, metric, order) is resolved when the list is built: each route
+//! overwrites the ranges of less preferred routes. A lookup is one binary search over disjoint ranges.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,18 +11,18 @@ use ipnet::IpNet;
 
 use crate::family::Family;
 
-/// Where a route sends its packets.
+/// The next hop of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hop<A> {
-    /// Nowhere that a worker could reach through the watched NIC.
+    /// The route does not lead through the watched NIC, or refuses packets.
     Unreachable,
-    /// To the destination itself, which is on the link.
+    /// The destination itself, which is on the link.
     OnLink,
-    /// To this neighbour.
+    /// This neighbour.
     Gateway(A),
 }
 
-/// A table of the kernel; a match in a later variant hides every match in an earlier one.
+/// A routing table of the kernel. A match in a later variant takes precedence over every match in an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
     Default,
@@ -45,8 +44,8 @@ pub(crate) struct Entry {
 pub(crate) struct Ranges<A: Family>(Box<[(A::Bits, Hop<A>)]>);
 
 impl<A: Family> Ranges<A> {
-    /// The entries of family `A`, in the kernel's order: of two alike in table, prefix and metric
-    /// the first wins.
+    /// Builds the ranges from the entries of family `A`, in the kernel's order. Of two entries with equal table,
+    /// prefix and metric, the first is used.
     pub(crate) fn new(entries: &[Entry]) -> Self {
         let mut entries: Vec<(A, A, &Entry)> = entries
             .iter()
@@ -57,11 +56,11 @@ impl<A: Family> Ranges<A> {
 
         let mut starts = BTreeMap::from([(A::FIRST, Hop::Unreachable)]);
         for (first, last, entry) in entries {
-            paint(&mut starts, first, last, within(entry.hop));
+            overwrite(&mut starts, first, last, of_family(entry.hop));
         }
-        for prefix in A::NEVER {
+        for prefix in A::UNREACHABLE {
             if let Some((first, last)) = ends(*prefix) {
-                paint(&mut starts, first, last, Hop::Unreachable);
+                overwrite(&mut starts, first, last, Hop::Unreachable);
             }
         }
 
@@ -80,7 +79,7 @@ impl<A: Family> Ranges<A> {
     }
 
     /// The first and the last address of the range of `destination`, and its hop.
-    pub(crate) fn around(&self, destination: A) -> (A, A, Hop<A>) {
+    pub(crate) fn range(&self, destination: A) -> (A, A, Hop<A>) {
         let bits = destination.bits();
         let after = self.0.partition_point(|(start, _)| *start <= bits);
         let Some((first, hop)) = self.0[..after].last() else {
@@ -102,8 +101,9 @@ fn ends<A: Family>(prefix: IpNet) -> Option<(A, A)> {
     A::of(prefix.network()).zip(A::of(prefix.broadcast()))
 }
 
-/// A gateway of the other family is one that this family's neighbours know nothing of.
-fn within<A: Family>(hop: Hop<IpAddr>) -> Hop<A> {
+/// Converts a hop to family `A`. A gateway of the other family is unreachable, because it has no entry among the
+/// neighbours of this family.
+fn of_family<A: Family>(hop: Hop<IpAddr>) -> Hop<A> {
     match hop {
         Hop::Unreachable => Hop::Unreachable,
         Hop::OnLink => Hop::OnLink,
@@ -111,7 +111,7 @@ fn within<A: Family>(hop: Hop<IpAddr>) -> Hop<A> {
     }
 }
 
-fn paint<A: Family>(starts: &mut BTreeMap<A::Bits, Hop<A>>, first: A, last: A, hop: Hop<A>) {
+fn overwrite<A: Family>(starts: &mut BTreeMap<A::Bits, Hop<A>>, first: A, last: A, hop: Hop<A>) {
     let (first, last) = (first.bits(), last.bits());
     if let Some(next) = A::after(last) {
         let resumed = starts.range(..=next).next_back().map(|(_, hop)| *hop);
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// What the kernel does, one route after the other.
+    /// The reference: compares every route, as the kernel does.
     fn naive(entries: &[Entry], destination: IpAddr) -> Hop<IpAddr> {
         let never = match destination {
             IpAddr::V4(v4) => {
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Few distinct addresses, so that prefixes nest, touch and coincide; both ends of the space.
+    /// Few distinct addresses, including both ends of the space, so that prefixes nest, touch and coincide.
     fn v4() -> impl Strategy<Value = Ipv4Addr> {
         let crowded = (
             prop::sample::select(vec![0u8, 10, 126, 127, 128, 223, 224, 239, 240, 255]),
@@ -199,7 +199,7 @@ mod tests {
         prop_oneof![4 => crowded, 1 => any::<Ipv4Addr>()]
     }
 
-    /// The same: the words at the front, around the mapped addresses, and at the end.
+    /// Few distinct addresses: at the start, around the mapped addresses, and at the end of the space.
     fn v6() -> impl Strategy<Value = Ipv6Addr> {
         let crowded = (
             prop::sample::select(vec![
@@ -242,7 +242,7 @@ mod tests {
         })
     }
 
-    /// The address `step` away, if there is one.
+    /// The address at distance `step`, if there is one.
     fn beside(address: IpAddr, step: i8) -> Option<IpAddr> {
         match address {
             IpAddr::V4(a) => {
@@ -265,7 +265,7 @@ mod tests {
             random in prop::collection::vec(address(), 32),
         ) {
             let (v4, v6) = (Ranges::new(&entries), Ranges::new(&entries));
-            // The edges of every prefix, and their outer neighbours, are where a range goes wrong.
+            // The edges of every prefix, and the addresses outside them, are the likely errors of a range.
             let edges = entries.iter().flat_map(|e| {
                 let (first, last) = (e.prefix.network(), e.prefix.broadcast());
                 [beside(first, -1), Some(first), Some(last), beside(last, 1)]
@@ -279,14 +279,14 @@ mod tests {
             }
         }
 
-        /// Whatever lies in the range of an address shares its hop; the addresses beside the range do not.
+        /// All addresses in the range of an address have its hop; the addresses beside the range do not.
         #[test]
-        fn around_an_address_all_share_its_hop(
+        fn all_addresses_of_a_range_have_its_hop(
             entries in prop::collection::vec(entry(), 0..32),
             destinations in prop::collection::vec(address(), 32),
         ) {
             fn hold<A: Family>(ranges: &Ranges<A>, at: A, others: &[IpAddr]) -> Result<(), TestCaseError> {
-                let (first, last, hop) = ranges.around(at);
+                let (first, last, hop) = ranges.range(at);
                 prop_assert!(first <= at && at <= last);
                 let within = |other: &A| first <= *other && *other <= last;
                 for other in others.iter().filter_map(|&other| A::of(other)).filter(within) {
@@ -309,7 +309,7 @@ mod tests {
         }
 
         #[test]
-        fn ranges_are_ascending_and_never_alike_side_by_side(
+        fn ranges_are_ascending_and_adjacent_ranges_differ(
             entries in prop::collection::vec(entry(), 0..32),
         ) {
             fn hold<A: Family>(ranges: &Ranges<A>) -> Result<(), TestCaseError> {

@@ -1,4 +1,4 @@
-//! When to repeat a question of ARP or NDP that was not answered.
+//! Schedules the retries of unanswered ARP and NDP requests.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,65 +6,65 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// From the first request to the second. Linux repeats its own after a second (`retrans_time_ms`, RFC 4861's
-/// RetransTimer), so one lost packet would hold up a whole second's traffic. A neighbour is on the
-/// link and answers within a few milliseconds.
-const FIRST: Duration = Duration::from_millis(25);
+/// Delay of the first retry. Linux retries after one second (`retrans_time_ms`, RFC 4861's RetransTimer), so
+/// one lost packet would delay traffic for a second. A neighbour on the link answers within a few
+/// milliseconds.
+const FIRST_DELAY: Duration = Duration::from_millis(25);
 
-/// Requests that are repeated at most. Each pause is twice the one before, as whoever does not
-/// answer may be overloaded; after 775 ms the pace is the kernel's.
-const TIMES: u32 = 5;
+/// Maximum number of retries. Each delay is twice the previous one, since a neighbour that does not answer may be
+/// overloaded. After 775 ms only the kernel retries.
+const MAX_RETRIES: u32 = 5;
 
-/// A neighbour that has stayed silent is asked so again after this time at the earliest: one that is
-/// down costs the link no more than the kernel's own pace in the long run.
-const REST: Duration = Duration::from_secs(10);
+/// Minimum time from the last retry to the next series. A neighbour that is down then causes no more traffic in the
+/// long run than the kernel's own retries.
+const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// Neighbours that are asked so at a time; the others have the kernel's pace. Somebody who scans a
-/// subnet through us makes it speak of each address once, not six times.
-const MOST: usize = 256;
+/// Maximum number of neighbours with retries. For others only the kernel retries. A subnet scan through the gateway so
+/// causes one request per address, not six.
+const MAX_NEIGHBOURS: usize = 256;
 
-/// The neighbours whose answer is awaited.
+/// The neighbours that have not answered.
 #[derive(Default)]
 pub(crate) struct Retries(BTreeMap<IpAddr, Retry>);
 
 struct Retry {
-    /// Requests that were repeated.
+    /// Retries so far.
     count: u32,
-    /// When the next one is due, and after the last when the neighbour has rested.
+    /// Time of the next retry; after the last retry, the end of the cooldown.
     due: Instant,
 }
 
 impl Retries {
-    /// Notes that a neighbour was asked for whose MAC address is not known.
-    pub(crate) fn asked(&mut self, neighbour: IpAddr, now: Instant) {
-        if self.0.len() < MOST {
-            let due = now + FIRST;
+    /// Schedules retries for a neighbour without a known MAC address that was probed at `now`.
+    pub(crate) fn schedule(&mut self, neighbour: IpAddr, now: Instant) {
+        if self.0.len() < MAX_NEIGHBOURS {
+            let due = now + FIRST_DELAY;
             let first = Retry { count: 0, due };
             self.0.entry(neighbour).or_insert(first);
         }
     }
 
-    /// Forgets those whose answer has come, and those that have rested.
-    pub(crate) fn settle(&mut self, now: Instant, known: impl Fn(IpAddr) -> bool) {
+    /// Removes the neighbours that have answered, and those with an expired cooldown.
+    pub(crate) fn remove_finished(&mut self, now: Instant, known: impl Fn(IpAddr) -> bool) {
         self.0.retain(|&neighbour, retry| {
-            let rested = retry.is_last() && retry.due <= now;
-            !known(neighbour) && !rested
+            let expired = retry.is_last() && retry.due <= now;
+            !known(neighbour) && !expired
         });
     }
 
-    /// When the next request is due.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    /// The time of the next retry.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         let waiting = self.0.values().filter(|retry| !retry.is_last());
         waiting.map(|retry| retry.due).min()
     }
 
-    /// Those that are to be asked for again now.
+    /// The neighbours to probe again now. Schedules their next retry.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<IpAddr> {
         let mut due = Vec::new();
         for (&neighbour, retry) in &mut self.0 {
             if !retry.is_last() && retry.due <= now {
                 retry.count += 1;
-                retry.due = now + retry.pause();
+                retry.due = now + retry.delay();
                 due.push(neighbour);
             }
         }
@@ -74,14 +74,14 @@ impl Retries {
 
 impl Retry {
     fn is_last(&self) -> bool {
-        self.count == TIMES
+        self.count == MAX_RETRIES
     }
 
-    fn pause(&self) -> Duration {
+    fn delay(&self) -> Duration {
         if self.is_last() {
-            REST
+            COOLDOWN
         } else {
-            FIRST * (1 << self.count)
+            FIRST_DELAY * (1 << self.count)
         }
     }
 }
@@ -92,59 +92,59 @@ mod tests {
 
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 0, 2));
 
-    fn nobody(_: IpAddr) -> bool {
+    fn unknown(_: IpAddr) -> bool {
         false
     }
 
-    /// Milliseconds after `start` at which a silent neighbour is asked again, if it is wanted all the time.
-    fn moments(start: Instant, span: Duration) -> Vec<u128> {
+    /// Milliseconds from `start` to each retry, for a neighbour that does not answer and is requested all the time.
+    fn retry_times(start: Instant, span: Duration) -> Vec<u128> {
         let mut retries = Retries::default();
-        let mut moments = Vec::new();
+        let mut times = Vec::new();
         let mut now = start;
         while now < start + span {
-            retries.settle(now, nobody);
-            retries.asked(ONE, now);
+            retries.remove_finished(now, unknown);
+            retries.schedule(ONE, now);
             if retries.take_due(now) == [ONE] {
-                moments.push((now - start).as_millis());
+                times.push((now - start).as_millis());
             }
             now += Duration::from_millis(5);
         }
-        moments
+        times
     }
 
     #[test]
-    fn the_pauses_grow_and_the_silent_are_left_alone() {
+    fn delays_double_and_a_cooldown_follows_the_last_retry() {
         let start = Instant::now();
         let expected = [25, 75, 175, 375, 775];
-        assert_eq!(moments(start, Duration::from_secs(10)), expected);
-        // The next question begins 10 s after the last request.
-        let again = expected.map(|moment| moment + 10_775);
+        assert_eq!(retry_times(start, Duration::from_secs(10)), expected);
+        // The next series starts 10 s after the last retry.
+        let again = expected.map(|time| time + 10_775);
         let both = [expected, again].concat();
-        assert_eq!(moments(start, Duration::from_secs(20)), both);
+        assert_eq!(retry_times(start, Duration::from_secs(20)), both);
     }
 
     #[test]
-    fn an_answer_ends_it_and_a_later_question_begins_anew() {
+    fn an_answer_ends_the_retries_and_a_later_probe_starts_a_new_series() {
         let mut retries = Retries::default();
         let now = Instant::now();
-        retries.asked(ONE, now);
-        assert_eq!(retries.due(), Some(now + FIRST));
-        retries.settle(now, |neighbour| neighbour == ONE);
-        assert_eq!(retries.due(), None);
-        retries.asked(ONE, now + REST);
-        assert_eq!(retries.due(), Some(now + REST + FIRST));
+        retries.schedule(ONE, now);
+        assert_eq!(retries.next_due(), Some(now + FIRST_DELAY));
+        retries.remove_finished(now, |neighbour| neighbour == ONE);
+        assert_eq!(retries.next_due(), None);
+        retries.schedule(ONE, now + COOLDOWN);
+        assert_eq!(retries.next_due(), Some(now + COOLDOWN + FIRST_DELAY));
     }
 
     #[test]
-    fn a_scanned_subnet_is_not_asked_six_times() {
+    fn a_subnet_scan_causes_a_limited_number_of_retries() {
         let mut retries = Retries::default();
         let now = Instant::now();
         for host in 0..10_000 {
-            retries.asked(
+            retries.schedule(
                 std::net::Ipv4Addr::from_bits(0x0a01_0000 + host).into(),
                 now,
             );
         }
-        assert_eq!(retries.take_due(now + FIRST).len(), MOST);
+        assert_eq!(retries.take_due(now + FIRST_DELAY).len(), MAX_NEIGHBOURS);
     }
 }

@@ -10,26 +10,25 @@ use crate::ranges::{Entry, Hop, Ranges, Table};
 /// A unicast route through the watched NIC, as in the kernel's main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The destinations the route serves.
+    /// The destinations of the route.
     pub prefix: IpNet,
-    /// The neighbour that forwards, of the prefix's family; `None` when the destinations are on
-    /// the link themselves.
+    /// The neighbour that forwards the packets, of the prefix's family. `None` for destinations on the link.
     pub gateway: Option<IpAddr>,
-    /// Of two routes with the same prefix the one with the lower metric is used.
+    /// Of two routes with the same prefix, the route with the lower metric is used.
     pub metric: u32,
 }
 
-/// Where a packet goes next.
+/// The next hop of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// To this MAC address.
+    /// The MAC address of the next hop.
     Ready([u8; 6]),
-    /// To this neighbour, the route's gateway or the destination itself, whose MAC address is not
-    /// known yet: give it to [`Watcher::resolve`](crate::Watcher::resolve).
+    /// The next hop, a gateway or the destination itself, without a known MAC address. Pass it to
+    /// [`Watcher::resolve`](crate::Watcher::resolve).
     Unresolved(IpAddr),
-    /// Nowhere through the watched NIC: there is no route, the route leads out of another NIC or
-    /// refuses (blackhole, unreachable, prohibit, throw), or the destination is local, loopback,
-    /// broadcast, multicast or an IPv6 link-local address.
+    /// There is no next hop through the watched NIC. There is no route, the route uses another NIC or refuses
+    /// packets (blackhole, unreachable, prohibit, throw), or the destination is local, loopback, broadcast,
+    /// multicast or an IPv6 link-local address.
     Unreachable,
 }
 
@@ -44,9 +43,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot of these routes and of these resolved neighbours. Of routes that are alike in
-    /// prefix and metric the first is used; of neighbours with one address the last. A gateway of
-    /// another family than its prefix leads nowhere.
+    /// Creates a snapshot of these routes and resolved neighbours. Of routes with equal prefix and metric, the
+    /// first is used; of neighbours with one address, the last. A gateway of another family than its prefix is
+    /// unreachable.
     pub fn new(
         routes: impl IntoIterator<Item = Route>,
         neighbours: impl IntoIterator<Item = (IpAddr, [u8; 6])>,
@@ -85,7 +84,7 @@ impl Snapshot {
         }
     }
 
-    /// Where a packet to `destination` goes next: two binary searches, no allocation.
+    /// The next hop of a packet to `destination`. Two binary searches, no allocation.
     #[inline]
     pub fn lookup(&self, destination: IpAddr) -> Lookup {
         match destination {
@@ -94,20 +93,20 @@ impl Snapshot {
         }
     }
 
-    /// The same, with the first and the last of the destinations around it that share the answer: those of the route,
-    /// where it leads to a gateway.
+    /// The first and the last address of a range around `destination` with the same next hop, and that next hop. A
+    /// destination on the link is a range of its own.
     #[inline]
-    pub fn lookup_around(&self, destination: IpAddr) -> (IpAddr, IpAddr, Lookup) {
+    pub fn lookup_range(&self, destination: IpAddr) -> (IpAddr, IpAddr, Lookup) {
         fn wide<A: Family>((first, last, hop): (A, A, Lookup)) -> (IpAddr, IpAddr, Lookup) {
             (first.into(), last.into(), hop)
         }
         match destination {
-            IpAddr::V4(destination) => wide(self.v4.lookup_around(destination)),
-            IpAddr::V6(destination) => wide(self.v6.lookup_around(destination)),
+            IpAddr::V4(destination) => wide(self.v4.lookup_range(destination)),
+            IpAddr::V6(destination) => wide(self.v6.lookup_range(destination)),
         }
     }
 
-    /// The neighbour that takes packets to `destination`, resolved or not; `None` if unreachable.
+    /// The address of the next hop to `destination`, resolved or not. `None` if unreachable.
     #[inline]
     pub fn next_hop(&self, destination: IpAddr) -> Option<IpAddr> {
         match destination {
@@ -116,7 +115,7 @@ impl Snapshot {
         }
     }
 
-    /// The MAC address of this neighbour, if the kernel knows it.
+    /// The MAC address of this neighbour, if it is resolved.
     #[inline]
     pub fn neighbour(&self, address: IpAddr) -> Option<[u8; 6]> {
         match address {
@@ -153,21 +152,21 @@ impl<A: Family> Tables<A> {
     fn lookup(&self, destination: A) -> Lookup {
         match self.next_hop(destination) {
             None => Lookup::Unreachable,
-            Some(next) => self.ask(next),
+            Some(next) => self.lookup_neighbour(next),
         }
     }
 
     #[inline]
-    fn lookup_around(&self, destination: A) -> (A, A, Lookup) {
-        match self.ranges.around(destination) {
+    fn lookup_range(&self, destination: A) -> (A, A, Lookup) {
+        match self.ranges.range(destination) {
             (first, last, Hop::Unreachable) => (first, last, Lookup::Unreachable),
-            (first, last, Hop::Gateway(gateway)) => (first, last, self.ask(gateway)),
-            (_, _, Hop::OnLink) => (destination, destination, self.ask(destination)),
+            (first, last, Hop::Gateway(gateway)) => (first, last, self.lookup_neighbour(gateway)),
+            (_, _, Hop::OnLink) => (destination, destination, self.lookup_neighbour(destination)),
         }
     }
 
     #[inline]
-    fn ask(&self, next: A) -> Lookup {
+    fn lookup_neighbour(&self, next: A) -> Lookup {
         match self.neighbour(next) {
             Some(mac) => Lookup::Ready(mac),
             None => Lookup::Unresolved(next.into()),
@@ -218,20 +217,20 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_may_be_shared_between_threads() {
+    fn a_snapshot_can_be_shared_between_threads() {
         fn shared<T: Send + Sync + 'static>() {}
         shared::<Snapshot>();
     }
 
     #[test]
-    fn an_empty_snapshot_reaches_nothing() {
+    fn every_destination_of_an_empty_snapshot_is_unreachable() {
         let snapshot = Snapshot::default();
         assert_eq!(snapshot.lookup(ip("10.0.0.1")), Lookup::Unreachable);
         assert_eq!(snapshot.neighbour(ip("10.0.0.1")), None);
     }
 
     #[test]
-    fn a_destination_on_the_link_is_its_own_neighbour() {
+    fn a_destination_on_the_link_is_its_own_next_hop() {
         let snapshot = Snapshot::new([route("10.1.0.0/24", None, 0)], [(ip("10.1.0.2"), TWO)]);
         assert_eq!(snapshot.lookup(ip("10.1.0.2")), Lookup::Ready(TWO));
         let other = ip("10.1.0.3");
@@ -240,40 +239,37 @@ mod tests {
     }
 
     #[test]
-    fn those_behind_a_router_share_its_answer_and_hosts_on_the_link_have_their_own() {
+    fn destinations_behind_a_gateway_share_a_range_and_on_link_hosts_do_not() {
         let routes = [
             route("10.0.0.0/8", Some("10.1.0.1"), 0),
             route("10.1.0.0/24", None, 0),
         ];
         let snapshot = Snapshot::new(routes, [(ip("10.1.0.1"), ONE), (ip("10.1.0.2"), TWO)]);
-        let around = |text| snapshot.lookup_around(ip(text));
+        let range = |text| snapshot.lookup_range(ip(text));
         let behind = (ip("10.1.1.0"), ip("10.255.255.255"), Lookup::Ready(ONE));
-        assert_eq!(around("10.1.1.0"), behind);
-        assert_eq!(around("10.9.0.7"), behind);
+        assert_eq!(range("10.1.1.0"), behind);
+        assert_eq!(range("10.9.0.7"), behind);
         let host = ip("10.1.0.2");
-        assert_eq!(around("10.1.0.2"), (host, host, Lookup::Ready(TWO)));
+        assert_eq!(range("10.1.0.2"), (host, host, Lookup::Ready(TWO)));
         let other = ip("10.1.0.3");
-        assert_eq!(
-            around("10.1.0.3"),
-            (other, other, Lookup::Unresolved(other))
-        );
-        assert_eq!(around("11.0.0.1").2, Lookup::Unreachable);
+        assert_eq!(range("10.1.0.3"), (other, other, Lookup::Unresolved(other)));
+        assert_eq!(range("11.0.0.1").2, Lookup::Unreachable);
     }
 
     #[test]
-    fn no_destinations_of_ipv6_share_an_answer_with_an_ipv4_mapped_one() {
+    fn no_ipv6_range_contains_ipv4_mapped_addresses() {
         let routes = [route("::/0", Some("fd00::1"), 0)];
         let snapshot = Snapshot::new(routes, [(ip("fd00::1"), ONE)]);
         let (first, last) = (ip("::ffff:0.0.0.0"), ip("::ffff:255.255.255.255"));
         for beside in ["::2", "2001:db8::1"] {
-            let around = snapshot.lookup_around(ip(beside));
-            assert_eq!(around.2, Lookup::Ready(ONE));
-            assert!(around.1 < first || last < around.0, "{around:?}");
+            let range = snapshot.lookup_range(ip(beside));
+            assert_eq!(range.2, Lookup::Ready(ONE));
+            assert!(range.1 < first || last < range.0, "{range:?}");
         }
     }
 
     #[test]
-    fn a_gateway_is_the_neighbour_of_what_lies_behind_it() {
+    fn a_gateway_is_the_next_hop_of_its_destinations() {
         let routes = [
             route("0.0.0.0/0", Some("10.1.0.1"), 0),
             route("10.1.0.0/24", None, 0),
@@ -300,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lower_metric_wins_and_then_the_first() {
+    fn the_lower_metric_is_used_and_then_the_first_route() {
         let routes = [
             route("10.2.0.0/16", Some("10.1.0.3"), 100),
             route("10.2.0.0/16", Some("10.1.0.1"), 50),
@@ -311,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_unicast_is_unreachable_whatever_the_routes_say() {
+    fn addresses_that_are_not_unicast_are_unreachable_despite_routes() {
         let all = ["0.0.0.0/0", "127.0.0.1/32", "255.255.255.255/32"];
         let snapshot = Snapshot::new(all.map(|prefix| route(prefix, None, 0)), []);
         for never in [
@@ -331,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_destination_takes_its_own_tables() {
+    fn ipv6_destinations_use_the_ipv6_tables() {
         let (gateway, host) = (ip("fe80::1"), ip("fd00:1::2"));
         let routes = [
             route("0.0.0.0/0", Some("10.1.0.1"), 0),
@@ -346,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ipv6_unicast_beyond_a_link_is_unreachable() {
+    fn ipv6_addresses_that_are_not_global_unicast_are_unreachable() {
         let all = ["::/0", "::1/128", "fe80::/64", "ff02::1/128"];
         let snapshot = Snapshot::new(all.map(|prefix| route(prefix, None, 0)), []);
         for never in [
@@ -366,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_of_the_other_family_leads_nowhere() {
+    fn a_gateway_of_the_other_family_is_unreachable() {
         let routes = [
             route("10.2.0.0/16", Some("fe80::1"), 0),
             route("fd00:2::/64", Some("10.1.0.1"), 0),
@@ -377,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn host_bits_in_a_prefix_do_not_matter() {
+    fn host_bits_in_a_prefix_are_ignored() {
         let snapshot = Snapshot::new([route("10.1.0.77/24", None, 0)], []);
         let first = ip("10.1.0.1");
         assert_eq!(snapshot.lookup(first), Lookup::Unresolved(first));

@@ -1,4 +1,4 @@
-//! What a NIC's driver can do with XDP: the kernel's `netdev` family of generic netlink, since Linux 6.3.
+//! XDP features of a NIC's driver, from the kernel's `netdev` family of generic netlink (since Linux 6.3).
 
 use ethtool::EthtoolHandle;
 use futures_util::TryStreamExt;
@@ -17,16 +17,17 @@ const FEATURE_REDIRECT: u64 = 2;
 const FEATURE_NDO_XMIT: u64 = 4;
 const FEATURE_ZERO_COPY: u64 = 8;
 
-/// What a driver says of itself. It may say less while it lacks something else, such as queues.
+/// XDP features as the driver reports them. A driver may report fewer features while it lacks resources, for example
+/// queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct XdpFeatures {
-    /// It runs an XDP program itself, before the kernel has made anything of the packet.
+    /// The driver runs XDP programs itself, before the kernel allocates a socket buffer.
     pub native: bool,
-    /// The program may send a packet elsewhere, to an AF_XDP socket too.
+    /// XDP programs may redirect packets, also to an AF_XDP socket.
     pub redirect: bool,
-    /// It transmits what was redirected to it.
+    /// The NIC transmits packets that were redirected to it.
     pub transmit: bool,
-    /// It reads and writes the frames of AF_XDP sockets itself.
+    /// The NIC reads and writes the frames of AF_XDP sockets without a copy.
     pub zero_copy: bool,
 }
 
@@ -41,13 +42,13 @@ impl XdpFeatures {
     }
 }
 
-/// Asks for the NIC with this index; `None` where the kernel does not know the question.
+/// The features of the NIC with this index. `None` if the kernel does not support the request.
 pub(crate) async fn features(handle: &mut EthtoolHandle, index: u32) -> Option<XdpFeatures> {
-    let ask = Message(vec![DefaultNla::new(
+    let message = Message(vec![DefaultNla::new(
         ATTRIBUTE_IFINDEX,
         index.to_ne_bytes().to_vec(),
     )]);
-    let mut request = NetlinkMessage::from(GenlMessage::from_payload(ask));
+    let mut request = NetlinkMessage::from(GenlMessage::from_payload(message));
     request.header.flags = NLM_F_REQUEST;
     let mut answers = handle.handle.request(request).await.ok()?;
     let NetlinkPayload::InnerMessage(answer) = answers.try_next().await.ok()??.payload else {
@@ -56,7 +57,7 @@ pub(crate) async fn features(handle: &mut EthtoolHandle, index: u32) -> Option<X
     answer.payload.features()
 }
 
-/// A message of the family: its attributes, both ways.
+/// The attributes of a request or of an answer.
 #[derive(Debug)]
 struct Message(Vec<DefaultNla>);
 

@@ -1,6 +1,5 @@
-//! What `cargo xtask perf gateway` has in the kernel around the gateway that it measures: what offers
-//! the packets and what sinks them, the program of the plain forwarder beside it, and a count of
-//! system calls. No part of Causeway's own data path.
+//! The kernel side of `cargo xtask perf gateway`: the packet generator, the packet sink, the program of
+//! the plain forwarder, and a counter of system calls. The data path does not use this file.
 #![no_std]
 #![no_main]
 
@@ -18,43 +17,43 @@ use aya_ebpf::{
     programs::{RawTracePointContext, XdpContext},
 };
 
-/// Where the EtherType stands, and IPv4's.
+/// The offset of the EtherType in a frame.
 const ETHERTYPE: usize = 12;
 const IPV4: u16 = 0x0800_u16.to_be();
-/// Octets of a packet in the map, behind the eight in which its length stands first.
+/// Octets of a packet in the map, behind the eight octets of its length.
 const ROOM: usize = 1528;
-/// Every so many packets the sink looks at the clock.
+/// The sink reads the clock once per this many packets.
 const TIMED: u64 = 64;
-/// How often the pace looks at the clock, at some 20 ns each, before it gives a packet up.
-const PATIENCE: u32 = 4096;
+/// The most clock reads, at about 20 ns each, while the generator waits for a packet's send time.
+const MAX_CLOCK_READS: u32 = 4096;
 
-/// A packet to send: its length, from the Ethernet header on, and its octets.
+/// A packet to send. The length includes the Ethernet header.
 #[repr(C)]
 pub struct Packet {
     length: u64,
     octets: [u8; ROOM],
 }
 
-/// What the flood goes by.
+/// The generator's parameters and its progress.
 #[repr(C)]
 pub struct Flood {
     /// Packets in the map, which are sent in turn.
     packets: u64,
-    /// Packets a second.
+    /// Packets per second.
     rate: u64,
-    /// When the first and the last went, by the kernel's clock; 0 before.
+    /// When the first and the last packet were sent, by the kernel's clock; 0 before the first.
     first: u64,
     last: u64,
     sent: u64,
 }
 
-/// What reached the sink.
+/// The packets that reached the sink.
 #[repr(C)]
 pub struct Sunk {
     packets: u64,
-    /// From the Ethernet header on.
+    /// Ethernet headers included.
     octets: u64,
-    /// When the first came and when a later one did, by the kernel's clock, and which one that was.
+    /// When packet 0 and packet `timed` arrived, by the kernel's clock.
     first: u64,
     last: u64,
     timed: u64,
@@ -64,7 +63,7 @@ pub struct Sunk {
 static PACKETS: Array<Packet> = Array::with_max_entries(1, 0);
 #[map]
 static FLOOD: Array<Flood> = Array::with_max_entries(1, 0);
-/// Where the flood goes.
+/// The NIC through which the generator sends.
 #[map]
 static NIC: DevMap = DevMap::with_max_entries(1, 0);
 #[map]
@@ -78,8 +77,8 @@ static PROCESS: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 static CALLS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// Makes the frame of [`ROOM`] octets that BPF_PROG_TEST_RUN gives it the next packet, and sends it once
-/// it is due. Runs on one CPU at a time.
+/// The generator. BPF_PROG_TEST_RUN supplies a frame of [`ROOM`] octets; the generator overwrites it
+/// with the next packet and sends it once it is due. It runs on one CPU at a time.
 #[xdp]
 pub fn flood(ctx: XdpContext) -> u32 {
     next(&ctx).unwrap_or(XDP_DROP)
@@ -87,20 +86,20 @@ pub fn flood(ctx: XdpContext) -> u32 {
 
 #[inline(always)]
 fn next(ctx: &XdpContext) -> Option<u32> {
-    // SAFETY: the element is there for as long as the program, and nobody else runs it.
+    // SAFETY: the element lives as long as the program, and the program runs on one CPU at a time.
     let flood = unsafe { &mut *FLOOD.get_ptr_mut(0)? };
     if flood.first == 0 {
         flood.first = now();
     }
     let due = flood.first + flood.sent * 1_000_000_000 / flood.rate.max(1);
-    let mut patience = PATIENCE;
+    let mut reads_left = MAX_CLOCK_READS;
     loop {
         flood.last = now();
         if flood.last >= due {
             break;
         }
-        patience -= 1;
-        if patience == 0 {
+        reads_left -= 1;
+        if reads_left == 0 {
             return None;
         }
     }
@@ -111,7 +110,7 @@ fn next(ctx: &XdpContext) -> Option<u32> {
         return None;
     }
     let raw = ctx.as_ptr().cast();
-    // SAFETY: the context is the kernel's, and the map's element holds at least `length` octets.
+    // SAFETY: the kernel supplies the context, and the map's element holds at least `length` octets.
     let stored = unsafe {
         bpf_xdp_adjust_tail(raw, length as i32 - ROOM as i32) == 0
             && bpf_xdp_store_bytes(
@@ -127,7 +126,7 @@ fn next(ctx: &XdpContext) -> Option<u32> {
     }
 }
 
-/// Counts and drops IPv4. The rest is for the kernel, which answers for the addresses of the load.
+/// Counts and drops IPv4. Other frames go to the kernel, which answers ARP for the generated addresses.
 #[xdp]
 pub fn sink(ctx: XdpContext) -> u32 {
     let at = ctx.data() + ETHERTYPE;
@@ -139,7 +138,7 @@ pub fn sink(ctx: XdpContext) -> u32 {
         return XDP_PASS;
     }
     if let Some(sunk) = SUNK.get_ptr_mut(0) {
-        // SAFETY: the element is this CPU's own, and the program is not preempted by itself.
+        // SAFETY: the element is this CPU's own, and the program does not preempt itself.
         let sunk = unsafe { &mut *sunk };
         if sunk.packets == 0 {
             sunk.first = now();
@@ -153,7 +152,7 @@ pub fn sink(ctx: XdpContext) -> u32 {
     XDP_DROP
 }
 
-/// Gives everything to the one socket, as the program does that libxdp brings along.
+/// Redirects every packet to the forwarder's socket, as libxdp's default program does.
 #[xdp]
 pub fn to_socket(_: XdpContext) -> u32 {
     SOCKETS.redirect(0, 0).unwrap_or(XDP_PASS)
@@ -162,7 +161,7 @@ pub fn to_socket(_: XdpContext) -> u32 {
 /// The kernel's clock, in nanoseconds.
 #[inline(always)]
 fn now() -> u64 {
-    // SAFETY: a helper without conditions.
+    // SAFETY: a helper without preconditions.
     unsafe { bpf_ktime_get_ns() }
 }
 
@@ -173,13 +172,13 @@ pub fn system_call(_: RawTracePointContext) -> i32 {
     if PROCESS.get(0) == Some(&process)
         && let Some(calls) = CALLS.get_ptr_mut(0)
     {
-        // SAFETY: as above.
+        // SAFETY: the element is this CPU's own, and the program does not preempt itself.
         unsafe { *calls += 1 };
     }
     0
 }
 
-// Dual, because the kernel lends some helpers to GPL programs only.
+// Dual, because the kernel permits some helpers in GPL programs only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,4 +1,4 @@
-//! Rare events, at most one of a kind per second and CPU.
+//! Logs rare events, at most one of each kind per second and CPU.
 
 use core::net::IpAddr;
 
@@ -13,7 +13,7 @@ const INTERVAL_NS: u64 = 1_000_000_000;
 #[map]
 static LAST_LOG: PerCpuArray<u64> = PerCpuArray::with_max_entries(3, 0);
 
-/// An ESP packet for the host whose SPI no worker has, RFC 4303 section 3.4.2.
+/// Logs an ESP packet for this host with an SPI that no worker has, RFC 4303 section 3.4.2.
 #[inline(always)]
 pub fn unknown_spi(ctx: &XdpContext) {
     if due(0)
@@ -31,7 +31,7 @@ pub fn unknown_spi(ctx: &XdpContext) {
     }
 }
 
-/// A fragment of an ESP packet for the host, RFC 4303 section 3.4.1.
+/// Logs a fragment of an ESP packet for this host, RFC 4303 section 3.4.1.
 #[inline(always)]
 pub fn esp_fragment(ctx: &XdpContext) {
     if due(2)
@@ -49,14 +49,14 @@ pub fn esp_fragment(ctx: &XdpContext) {
     }
 }
 
-/// What RFC 4303 asks the log to hold of an ESP packet.
+/// The fields of an ESP packet that RFC 4303 requires in the log.
 struct Esp {
     source: IpAddr,
     destination: IpAddr,
-    /// 0 in a later fragment, which tells neither SPI nor sequence number.
+    /// 0 for a later fragment, which contains neither SPI nor sequence number.
     spi: u32,
     sequence: u32,
-    /// 0 in IPv4.
+    /// 0 for IPv4.
     flow_label: u32,
 }
 
@@ -88,7 +88,7 @@ impl Esp {
     }
 }
 
-/// A packet for a worker that has no socket on the packet's queue.
+/// Logs a packet for a worker that has no socket on the packet's queue.
 #[inline(always)]
 pub fn no_socket(ctx: &XdpContext, queue: u32, worker: u32) {
     if due(1) {

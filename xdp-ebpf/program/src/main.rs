@@ -1,11 +1,10 @@
-//! The XDP program: parse -> verdict -> act, and nothing else.
+//! The XDP program: parses a packet, gets the verdict and carries it out.
 //!
-//! What it decides stands in `causeway-steering`, which host and kernel share; what it knows
-//! stands in [`maps`], which the host fills. It is attached to the NIC of a demux and of a
-//! gateway alike.
+//! The verdict is in `causeway-steering`, which host and kernel share. The tables are in [`maps`],
+//! which the host fills. The program is attached to the NICs of demuxes and of gateways.
 #![no_std]
 #![no_main]
-// The compare-and-exchange of BPF, which has no stable form.
+// For BPF's compare-and-exchange, which stable Rust does not offer.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod act;
@@ -29,19 +28,19 @@ pub fn causeway(ctx: XdpContext) -> u32 {
     act::act(&run, decide(&packet::Packet(&ctx), &run))
 }
 
-/// Only returns: what a measurement of the other one has in it besides. Loaded by nobody else.
+/// Returns at once. Only the benchmarks load it, to measure the overhead of a test run itself.
 #[xdp]
 pub fn idle(_: XdpContext) -> u32 {
     XDP_PASS
 }
 
-// Dual, because the kernel lends some helpers to GPL programs only.
+// Dual, because the kernel permits some helpers in GPL programs only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
-    // SAFETY: the verifier refuses a program in which a panic can be reached.
+    // SAFETY: the verifier refuses a program with a reachable panic.
     unsafe { core::hint::unreachable_unchecked() }
 }

@@ -1,4 +1,4 @@
-//! The maps, and the verdict's view of them.
+//! The BPF maps, and the verdict's access to them.
 
 use aya_ebpf::{
     helpers::bpf_ktime_get_ns,
@@ -17,7 +17,7 @@ use causeway_steering::{
     maps::{Counts, Destination, Gateway, Host},
 };
 
-/// Destinations that a CPU remembers: 1024 of 24 octets, which its second cache holds.
+/// The cache of destinations has 1024 entries of 24 octets per CPU, which fit into the L2 cache.
 const RECENT_BITS: u32 = 10;
 
 #[map]
@@ -43,8 +43,8 @@ static RECENT: PerCpuArray<Recent> = PerCpuArray::with_max_entries(1 << RECENT_B
 #[map]
 static COUNTERS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
 
-/// What a run of the program works with: its packet, the tables, and this CPU's counters. Each look-up
-/// costs some nanoseconds, so what every packet needs is looked up once.
+/// One run of the program: its packet, the host's parameters and this CPU's counters. A map lookup
+/// costs some nanoseconds, so these two are looked up once per packet.
 pub struct Run<'a> {
     pub ctx: &'a XdpContext,
     pub host: &'a Host,
@@ -52,7 +52,7 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// `None` never: the two maps have an element each.
+    /// Never returns `None`, because each of the two maps has one element.
     #[inline(always)]
     pub fn new(ctx: &'a XdpContext) -> Option<Self> {
         Some(Self {
@@ -65,13 +65,13 @@ impl<'a> Run<'a> {
     /// Adds one to a counter of `causeway_steering::reason::counter`.
     #[inline(always)]
     pub fn count(&self, index: u32) {
-        // SAFETY: the element is this CPU's own, and the program is not preempted by itself.
+        // SAFETY: the element is this CPU's own, and the program does not preempt itself.
         if let Some(counter) = unsafe { (*self.counts).ends.get_mut(index as usize) } {
             *counter += 1;
         }
     }
 
-    /// Adds a packet to what went to a gateway.
+    /// Counts a packet that was steered to a gateway.
     #[inline(always)]
     pub fn count_gateway(&self, index: u32, bytes: u64) {
         // SAFETY: as in `count`.
@@ -85,13 +85,13 @@ impl<'a> Run<'a> {
 impl Tables for Run<'_> {
     #[inline(always)]
     fn host(&self) -> Option<Host> {
-        // Zero until the host wrote it: an unfilled table steers nothing.
+        // The MAC address is zero until the host has filled the tables.
         Some(*self.host).filter(|host| host.mac != [0; 3])
     }
 
     #[inline(always)]
     fn worker_of(&self, spi: u32) -> Option<u32> {
-        // SAFETY: a word is copied out before anything could replace the element.
+        // SAFETY: the word is copied out before the element could be replaced.
         unsafe { WORKER_OF_SPI.get(spi) }.copied()
     }
 
@@ -131,16 +131,16 @@ impl Tables for Run<'_> {
 
     #[inline(always)]
     fn queue(&self) -> u32 {
-        // SAFETY: the kernel hands a valid context to the program.
+        // SAFETY: the kernel passes a valid context to the program.
         unsafe { (*self.ctx.ctx).rx_queue_index }
     }
 }
 
-/// What the longest prefix that covers `address` stands for, by the tries.
+/// The owner of the longest prefix that covers `address`, from the tries.
 #[inline(always)]
 fn longest_prefix(address: Address) -> Option<Destination> {
-    // A trie compares octets from the first on, so the address stands in network order.
-    // A trie for each family: in a common one `::/0` would cover IPv4-mapped addresses too.
+    // A trie compares octets from the first on, so the key is in network order.
+    // Each family has its own trie: in a common one `::/0` would also cover IPv4-mapped addresses.
     let value = match address.ipv4() {
         Some(address) => DESTINATIONS_V4.get(Key::new(32, address.octets())),
         None => DESTINATIONS_V6.get(Key::new(128, address.bits().to_be_bytes())),
@@ -148,34 +148,34 @@ fn longest_prefix(address: Address) -> Option<Destination> {
     Some((*value).into())
 }
 
-/// A destination that this CPU met of late, and what the tries said of it. They are written before the
-/// first packet is steered, and not again, so what they said stays true.
+/// A cached lookup in the tries, per CPU. The host writes the tries before the first packet is steered
+/// and never again, so an entry never becomes stale.
 #[repr(C)]
 struct Recent {
     address: Address,
     destination: u32,
-    /// 0 where nothing stands yet.
+    /// 0 if the entry is empty.
     known: u32,
 }
 
 impl Recent {
-    /// The one place where `address` may stand.
+    /// The only slot that may hold `address`.
     #[inline(always)]
     fn slot(address: Address) -> Option<&'static mut Self> {
         // Fibonacci hashing: the upper bits of the product depend on all of the address.
         let mixed = (address.high ^ address.low).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let slot = RECENT.get_ptr_mut((mixed >> (64 - RECENT_BITS)) as u32)?;
-        // SAFETY: the element is this CPU's own, and the program is not preempted by itself.
+        // SAFETY: the element is this CPU's own, and the program does not preempt itself.
         Some(unsafe { &mut *slot })
     }
 }
 
-/// The gateway of a packet in a bucket that moves, whose entry was `word` a moment ago. A function of
-/// its own: the verifier walks it, and the processor's cache holds it, apart from the common way.
+/// The gateway of a packet in a moving bucket whose entry was read as `word`. Not inlined, so that
+/// the verifier and the processor's cache handle it apart from the fast path.
 #[inline(never)]
 fn route_moving(entry: *mut u64, mut word: u64, skew: u32) -> u32 {
-    // Another CPU or the host may write in between; then what it wrote is judged. Whoever loses more
-    // often than any race can last takes the old way, like the packet just before.
+    // If another CPU or the host has written in between, the new value is evaluated. After four lost
+    // races the packet goes to the old gateway, like the packet just before.
     for _ in 0..4 {
         // SAFETY: a helper without preconditions.
         let now = || clock(unsafe { bpf_ktime_get_ns() });
@@ -189,9 +189,9 @@ fn route_moving(entry: *mut u64, mut word: u64, skew: u32) -> u32 {
     Bucket::from(word).gateway as u32
 }
 
-/// Writes `new` if `old` is there, and returns what was there.
+/// Writes `new` if the value is `old`, and returns the value before.
 ///
-/// Rust's own is not offered for BPF, which has had the instruction since Linux 5.12.
+/// Rust offers no atomics for BPF, which has had the instruction since Linux 5.12.
 #[cfg(target_arch = "bpf")]
 #[inline(always)]
 fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
@@ -208,23 +208,23 @@ fn compare_exchange(word: *mut u64, old: u64, new: u64) -> u64 {
     found
 }
 
-/// For clippy, which reads the program as one for its own machine.
+/// A stub for clippy, which compiles the program for the host.
 #[cfg(not(target_arch = "bpf"))]
 fn compare_exchange(_: *mut u64, _: u64, _: u64) -> u64 {
     unreachable!("the program runs in the kernel alone")
 }
 
-/// Hands the packet to the socket of `worker` on its own queue; false where none is bound.
+/// Redirects the packet to the socket of `worker` on the packet's queue; false if none is bound.
 #[inline(always)]
 pub fn redirect_to_worker(queue: u32, worker: u32) -> bool {
-    // The flags are the verdict for an empty slot: 0 is XDP_ABORTED, which `redirect` returns
-    // as an error, so that the caller names the reason.
+    // The flags are the action for an empty slot: 0 is XDP_ABORTED. `redirect` returns it as an
+    // error, so that the caller counts the reason.
     SOCKETS.redirect(queue * MAX_WORKERS + worker, 0).is_ok()
 }
 
-/// Sends the packet out of the NIC on which it came.
+/// Sends the packet through the NIC on which it arrived.
 ///
-/// A device map and not XDP_TX, which leaves frames lying on a veth of kernel 6.18.
+/// It uses a device map, because XDP_TX on a veth leaves frames unsent in kernel 6.18.
 #[inline(always)]
 pub fn redirect_to_nic() -> bool {
     NIC.redirect(0, 0).is_ok()

@@ -1,13 +1,13 @@
-//! Reads from the packet between XDP's data pointers.
+//! Reads a packet between XDP's data pointers.
 
 use aya_ebpf::programs::XdpContext;
 use causeway_steering::Bytes;
 
-/// Always 0, which the verifier cannot know of memory that somebody could write.
+/// Always 0. The verifier cannot prove this, because the memory is writable.
 #[unsafe(link_section = ".bss")]
-static mut NOTHING: u8 = 0;
+static mut ZERO: u8 = 0;
 
-/// The packet of a context.
+/// The packet of an XDP context.
 pub struct Packet<'a>(pub &'a XdpContext);
 
 impl Bytes for Packet<'_> {
@@ -26,9 +26,9 @@ impl Bytes for Packet<'_> {
     #[inline(always)]
     fn length(&self) -> usize {
         let ctx = self.0.ctx;
-        // Read anew: a compiler that knew the length for the difference of the two pointers would
-        // drop comparisons with the packet's end that follow from it, and the verifier wants them.
-        // SAFETY: the kernel hands a valid context to the program.
+        // The pointers are read again. If the compiler knew that the length is their difference, it
+        // would remove redundant comparisons with the packet's end, which the verifier requires.
+        // SAFETY: the kernel passes a valid context to the program.
         let (start, end) = unsafe {
             (
                 (&raw const (*ctx).data).read_volatile(),
@@ -40,8 +40,8 @@ impl Bytes for Packet<'_> {
 
     #[inline(always)]
     fn opaque(&self, offset: usize) -> usize {
-        // SAFETY: a static of this program; volatile, so that the compiler does not know it either.
-        let nothing = unsafe { (&raw const NOTHING).read_volatile() };
-        (offset + nothing as usize) & 0x1e
+        // SAFETY: a static of this program; volatile, so that the compiler does not fold it either.
+        let zero = unsafe { (&raw const ZERO).read_volatile() };
+        (offset + zero as usize) & 0x1e
     }
 }

@@ -1,18 +1,18 @@
-//! Addresses of both families as one type, so that tables, keys and prefixes need no second kind.
+//! IPv4 and IPv6 addresses as one type, so that tables, keys and prefixes are the same for both.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `::ffff:0:0/96`, RFC 4291 section 2.5.5.2.
 const MAPPED: u64 = 0xffff_0000_0000;
 
-/// An IPv4 or IPv6 address: 128 bits as two numbers in host order. An IPv4 address stands
-/// IPv4-mapped, `::ffff:a.b.c.d`, which no IPv6 packet on the wire carries.
+/// An IPv4 or IPv6 address: 128 bits as two numbers in host order. An IPv4 address is stored as
+/// IPv4-mapped, `::ffff:a.b.c.d`. The parser rejects IPv6 packets with such addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct Address {
-    /// The first eight octets.
+    /// The first eight octets, in host order.
     pub high: u64,
-    /// The last eight octets.
+    /// The last eight octets, in host order.
     pub low: u64,
 }
 
@@ -41,7 +41,7 @@ impl Address {
         self.high == 0 && self.low >> 32 == MAPPED >> 32
     }
 
-    /// The IPv4 address, if this is one.
+    /// The IPv4 address, or `None` for an IPv6 address.
     #[inline(always)]
     pub const fn ipv4(&self) -> Option<Ipv4Addr> {
         if self.is_ipv4() {
@@ -51,7 +51,7 @@ impl Address {
         }
     }
 
-    /// The 128 bits in host order.
+    /// All 128 bits in host order; an IPv4 address is IPv4-mapped.
     #[inline(always)]
     pub const fn bits(&self) -> u128 {
         (self.high as u128) << 64 | self.low as u128

@@ -1,30 +1,31 @@
-//! A bucket's entry, and how it moves to another gateway while packets flow.
+//! A bucket's entry in the map, and how a bucket moves to another gateway while packets flow.
 
-/// Which gateway carries a bucket. One 64-bit word in the map, so that whoever writes it, host or
-/// program, replaces the whole of it at once.
+/// The gateway that carries a bucket. The entry is one 64-bit word in the map, so that the host and
+/// the program each replace it atomically.
 ///
-/// An entry whose two gateways differ is *moving*: its packets take the old way as long as they
-/// follow each other closely, and the new way from the first one on that comes after a pause so
-/// long that what went before it has arrived.
+/// An entry whose two gateways differ is *moving*. Its packets go to the old gateway until the
+/// first pause longer than the skew. After such a pause every earlier packet has arrived, and all
+/// further packets go to the new gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Bucket {
-    /// The index of the gateway that carries it.
+    /// The index of the gateway that carries the bucket.
     pub gateway: u16,
-    /// The index of the gateway that carries it after a pause; the same when it does not move.
+    /// The index of the gateway that carries the bucket after a pause. Equal to `gateway` unless the
+    /// bucket is moving.
     pub next: u16,
-    /// When its last packet came, by [`clock`]. Kept only while it moves.
+    /// When the bucket's last packet arrived, by [`clock`]. Maintained only while the bucket moves.
     pub last: u32,
 }
 
 /// The clock of `last` and of [`Host::skew`](crate::maps::Host): CLOCK_MONOTONIC in units of 1024 ns,
-/// 32 bits, so that it comes round every 73 minutes.
+/// truncated to 32 bits. It wraps around every 73 minutes.
 #[inline(always)]
 pub const fn clock(nanoseconds: u64) -> u32 {
     (nanoseconds >> 10) as u32
 }
 
 impl Bucket {
-    /// A bucket that one gateway carries.
+    /// The entry of a bucket that does not move.
     #[inline(always)]
     pub const fn direct(gateway: u16) -> Self {
         Self {
@@ -34,7 +35,7 @@ impl Bucket {
         }
     }
 
-    /// A bucket that goes over to `next` once it is idle, seen from `now` on.
+    /// The entry of a bucket that moves to `next` once it is idle. The idle time counts from `now`.
     #[inline(always)]
     pub const fn moving(gateway: u16, next: u16, now: u32) -> Self {
         Self {
@@ -44,21 +45,21 @@ impl Bucket {
         }
     }
 
-    /// Whether it waits for a pause.
+    /// Whether the bucket moves to another gateway at its next pause.
     #[inline(always)]
     pub const fn is_moving(self) -> bool {
         self.gateway != self.next
     }
 
-    /// Whether nothing came for longer than `skew`. What lies in the future, written by another CPU
-    /// a moment later than ours, is no pause.
+    /// Whether the last packet arrived more than `skew` ago. A `last` in the future, written by
+    /// another CPU whose clock is slightly ahead, counts as no pause.
     #[inline(always)]
     pub const fn is_idle(self, now: u32, skew: u32) -> bool {
         now.wrapping_sub(self.last) as i32 > skew as i32
     }
 
-    /// The entry with which a packet leaves that comes `now`: its `gateway` carries the packet. The
-    /// clock is asked only of an entry that moves.
+    /// The entry after a packet that arrives at `now`; its `gateway` carries the packet. The clock is
+    /// read only if the bucket is moving, because the read is a helper call in the kernel.
     #[inline(always)]
     pub fn route(self, now: impl FnOnce() -> u32, skew: u32) -> Self {
         if !self.is_moving() {

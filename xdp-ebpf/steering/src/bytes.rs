@@ -1,19 +1,19 @@
-//! Bounds-checked reads from a packet, the same for a slice and for XDP's data pointers.
+//! Bounds-checked reads from a packet: one trait for slices and for XDP's data pointers.
 
-/// A packet that can be read in 16-bit words.
+/// A packet that is read in 16-bit words.
 ///
-/// Words, because all fields of Ethernet, IPv4, IPv6, UDP, TCP, ICMP and ESP start at even offsets and
-/// BPF has no unaligned loads: two-octet alignment is what an XDP packet always has.
+/// BPF has no unaligned loads, and an XDP packet is aligned to two octets. All fields of Ethernet,
+/// IPv4, IPv6, UDP, TCP, ICMP and ESP start at even offsets.
 pub trait Bytes {
-    /// `N` words in network order from an even `offset` in octets, or `None` where the packet
-    /// ends before them.
+    /// Reads `N` words in network order from an even `offset` in octets. `None` if the packet ends
+    /// before the last word does.
     fn words<const N: usize>(&self, offset: usize) -> Option<[u16; N]>;
 
     /// The packet's length in octets.
     fn length(&self) -> usize;
 
-    /// The even `offset` below 32 itself, as one of which the kernel's verifier knows no more than that:
-    /// it then walks the rest of the program once, and not once for each value.
+    /// Returns `offset`, which is even and below 32, unchanged, but hides its value from the kernel's
+    /// verifier. The verifier then walks the rest of the program once, not once for each value.
     #[inline(always)]
     fn opaque(&self, offset: usize) -> usize {
         offset
@@ -37,7 +37,7 @@ impl Bytes for [u8] {
     }
 }
 
-/// Two words as one 32-bit number, the first word high.
+/// Joins two words to one 32-bit number, the first word high.
 #[inline(always)]
 pub fn wide(high: u16, low: u16) -> u32 {
     (high as u32) << 16 | low as u32

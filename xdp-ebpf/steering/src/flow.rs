@@ -1,14 +1,14 @@
-//! What a packet belongs to: the key on which steering hashes, without a direction.
+//! The key of a packet's flow, which steering hashes. It is the same for both directions.
 
 use crate::address::Address;
 use crate::bytes::Bytes;
 use crate::headers::{Headers, IPV4, Malformed, protocol};
 use crate::ipv6;
 
-/// ICMP's own header, in front of the packet that an error quotes.
+/// Octets of the ICMP header, in front of the packet that an error quotes.
 const ICMP: usize = 8;
 
-/// The two ends of a flow and its protocol. A packet and its answer have equal keys.
+/// The two ends of a flow and its protocol. A packet and its reply have equal keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     /// The lesser end: address and port.
@@ -31,14 +31,14 @@ impl FlowKey {
         }
     }
 
-    /// The key of the packet under `headers`.
+    /// The key of the packet with these `headers`.
     ///
-    /// Every fragment is known by addresses and protocol alone, since later ones have no ports
-    /// and must not overtake the first. An ICMP error is known by the packet that it quotes, so
-    /// that a flow's "too big" takes the flow's own way.
+    /// A fragment's key has addresses and protocol only: later fragments have no ports and must not
+    /// overtake the first. The key of an ICMP error is that of the quoted packet, so that a "too
+    /// big" goes through the same gateway as its flow.
     #[inline(always)]
     pub fn of<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
-        // What a frame carries behind the packet, such as Ethernet padding, tells nothing about it.
+        // Octets behind the packet, such as Ethernet padding, do not belong to the packet.
         let end = headers.l3 + headers.total;
         match Self::quoted(packet, headers) {
             Some(quoted) => Self::of_payload(packet, &quoted, end),
@@ -46,7 +46,8 @@ impl FlowKey {
         }
     }
 
-    /// The headers that the packet under `headers` quotes, if it is an ICMP error that quotes some.
+    /// The headers of the packet that an ICMP error quotes. `None` if the packet with these
+    /// `headers` is not an ICMP error, or quotes no valid headers.
     #[inline(always)]
     pub fn quoted<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<Headers> {
         let end = headers.l3 + headers.total;
@@ -81,7 +82,7 @@ impl FlowKey {
     }
 }
 
-/// The identifier that an echo and its answer share, which stands for the ports.
+/// The identifier of an ICMP echo request or reply, used in place of the ports.
 #[inline(always)]
 fn echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<[u16; 1]> {
     match (icmp_type(packet, headers, end), headers.is_ipv4()) {
@@ -90,7 +91,7 @@ fn echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<
     }
 }
 
-/// The type of the message, if the payload is the start of one of the family's own ICMP.
+/// The message type, if the payload is ICMP for IPv4 or ICMPv6 for IPv6, and not a fragment.
 #[inline(always)]
 pub(crate) fn icmp_type<B: Bytes + ?Sized>(
     packet: &B,
@@ -107,7 +108,7 @@ pub(crate) fn icmp_type<B: Bytes + ?Sized>(
     words(packet, headers.l4, end).map(|[kind]| kind >> 8)
 }
 
-/// Words of a packet that ends at `end`.
+/// Reads words of a packet that ends at `end`, which may be before the end of the frame.
 #[inline(always)]
 fn words<const N: usize, B: Bytes + ?Sized>(packet: &B, at: usize, end: usize) -> Option<[u16; N]> {
     if at + 2 * N > end {

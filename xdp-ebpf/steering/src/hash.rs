@@ -1,15 +1,15 @@
-//! The bucket of a flow: SipHash-1-3 over a key without direction.
+//! The bucket of a flow: SipHash-1-3 over the flow's key.
 //!
-//! Keyed, so that an outsider cannot choose addresses and ports that all meet one gateway; a
-//! pseudorandom function rather than a mixer, because the outsider sees which gateway answers.
-//! A flow of IPv4 is 13 octets, one of IPv6 37: two and five words, five and eight rounds of additions,
-//! rotations and xors, all of which BPF has.
+//! The hash is keyed, so that an outsider cannot choose addresses and ports that all hash to one
+//! gateway. It is a pseudorandom function, not just a mixer, because an outsider can see which
+//! gateway answers. An IPv4 flow has 13 octets (two words, five rounds), an IPv6 flow 37 octets
+//! (five words, eight rounds). BPF has all the operations: addition, rotation and xor.
 
-use crate::BUCKETS;
 use crate::flow::FlowKey;
+use crate::limits::BUCKETS;
 
-/// The hash by which both VPCs of a peering steer. The same key on both sides gives the same
-/// bucket for a flow and for its answer.
+/// The keyed hash with which both VPCs of a peering steer. The same key on both sides gives a flow
+/// and its replies the same bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct SteerHash {
@@ -18,7 +18,7 @@ pub struct SteerHash {
 }
 
 impl SteerHash {
-    /// A hash under the 16-octet `key`.
+    /// A hash with this 16-octet `key`.
     pub fn new(key: [u8; 16]) -> Self {
         let word = |half: &[u8]| {
             let mut octets = [0; 8];
@@ -30,7 +30,7 @@ impl SteerHash {
         }
     }
 
-    /// The hash of a flow, 64 bits.
+    /// The 64-bit hash of a flow.
     #[inline(always)]
     pub fn hash(&self, flow: &FlowKey) -> u64 {
         let ((low, low_port), (high, high_port)) = (flow.low, flow.high);
@@ -42,8 +42,8 @@ impl SteerHash {
         self.siphash([low.high, low.low, high.high, high.low], rest, 37)
     }
 
-    /// The hash of so many octets: `words`, and the five or fewer of `rest`. SipHash closes with the
-    /// length of its input in the last word's last octet, and by that the families differ as well.
+    /// The hash of `octets` octets: `words`, then the at most seven octets of `rest`. SipHash puts the
+    /// length into the last octet of the last word, so equal bits of two families hash differently.
     #[inline(always)]
     fn siphash<const WORDS: usize>(&self, words: [u64; WORDS], rest: u64, octets: u64) -> u64 {
         let [k0, k1] = self.key;

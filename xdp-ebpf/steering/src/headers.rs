@@ -1,4 +1,4 @@
-//! What a packet is: Ethernet, then IPv4 or IPv6, as far as steering needs them.
+//! Parses the headers that steering needs: Ethernet with VLAN tags, then IPv4 or IPv6.
 
 use crate::address::Address;
 use crate::bytes::{Bytes, wide};
@@ -13,9 +13,9 @@ pub const UDP: usize = 8;
 /// Octets of an IPv6 header without extension headers.
 pub const IPV6: usize = 40;
 
-/// Octets of a VLAN tag: its type and its control information.
+/// Octets of a VLAN tag: type and control information.
 pub const TAG: usize = 4;
-/// How many VLAN tags are looked behind: a provider's and a customer's, IEEE 802.1ad.
+/// The most VLAN tags that the parser skips: a provider's and a customer's, IEEE 802.1ad.
 pub const MAX_TAGS: usize = 2;
 
 /// EtherType of IPv4.
@@ -25,7 +25,7 @@ pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// EtherType of ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 
-/// Protocol numbers that steering tells apart.
+/// The IP protocol numbers that steering distinguishes.
 pub mod protocol {
     /// ICMP, RFC 792.
     pub const ICMP: u8 = 1;
@@ -44,7 +44,7 @@ pub mod protocol {
     /// UDP-Lite, RFC 3828.
     pub const UDP_LITE: u8 = 136;
 
-    /// Whether source and destination port are the first of the protocol's header.
+    /// Whether the protocol's header starts with source port and destination port.
     #[inline(always)]
     pub const fn has_ports(protocol: u8) -> bool {
         matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
@@ -59,14 +59,15 @@ pub const PORT_NAT_T: u16 = 4500;
 pub struct Ethernet {
     /// Destination MAC address.
     pub destination: [u16; 3],
-    /// The type of what is carried, behind at most [`MAX_TAGS`] tags; one tag more shows as its own type.
+    /// The EtherType behind the VLAN tags. With more than [`MAX_TAGS`] tags it is the type of the
+    /// first tag that was not skipped.
     pub ethertype: u16,
-    /// Where what is carried starts, in octets from the start of the packet.
+    /// Where the payload starts, in octets from the start of the frame.
     pub l3: usize,
 }
 
 impl Ethernet {
-    /// Reads the header; `None` where the packet ends within it or within a tag.
+    /// Reads the header; `None` if the frame ends within it or within a tag.
     #[inline(always)]
     pub fn parse<B: Bytes + ?Sized>(packet: &B) -> Option<Self> {
         let [a, b, c, _, _, _, mut ethertype] = packet.words::<7>(0)?;
@@ -86,44 +87,45 @@ impl Ethernet {
     }
 }
 
-/// Whether an EtherType is that of a VLAN tag: 802.1Q's, 802.1ad's, or the one of older QinQ switches.
+/// Whether an EtherType is that of a VLAN tag: 802.1Q, 802.1ad, or the type of older QinQ switches.
 #[inline(always)]
 pub const fn is_tag(ethertype: u16) -> bool {
     matches!(ethertype, 0x8100 | 0x88a8 | 0x9100)
 }
 
-/// A packet that its own header does not describe.
+/// The headers are invalid or contradict the packet's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The IPv4 or IPv6 header of a packet, with the extension headers of the latter; host order.
+/// The IPv4 header, or the IPv6 header with its extension headers. Fields are in host order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// Where the IP header starts, in octets from the start of the packet.
     pub l3: usize,
-    /// Where the payload starts: behind options, and behind extension headers.
+    /// Where the payload starts, behind options or extension headers, in octets from the start of
+    /// the packet.
     pub l4: usize,
-    /// Total length of the IP packet in octets, headers included.
+    /// Length of the IP packet in octets, headers included.
     pub total: usize,
     /// Source address.
     pub source: Address,
     /// Destination address.
     pub destination: Address,
-    /// Protocol of the payload. In a fragment of IPv6 it is what the fragment header names, which
-    /// may be one more extension header: only the first fragment could say what follows that.
+    /// Protocol of the payload. For an IPv6 fragment it is the next header of the fragment header.
+    /// That may be a further extension header, which only the first fragment contains.
     pub protocol: u8,
-    /// Whether this is a fragment: the first, a later or the last.
+    /// Whether the packet is a fragment, including the first and the last.
     pub fragment: bool,
-    /// Whether routers may not fragment it: "don't fragment" is set, or it is IPv6.
+    /// Whether routers may not fragment the packet: DF is set, or the packet is IPv6.
     pub dont_fragment: bool,
 }
 
 impl Headers {
-    /// Reads the IP header that starts at the even offset `l3`, of the version that it names.
+    /// Reads the IPv4 or IPv6 header that starts at the even offset `l3`.
     ///
     /// # Errors
-    /// `Malformed` where the version is neither 4 nor 6, or as [`Headers::ipv4`] and
-    /// [`Headers::ipv6`] say.
+    /// `Malformed` if the version is neither 4 nor 6, and as for [`Headers::ipv4`] and
+    /// [`Headers::ipv6`].
     #[inline(always)]
     pub fn parse<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
         match packet.words(l3) {
@@ -135,8 +137,8 @@ impl Headers {
     /// Reads the IPv4 header that starts at the even offset `l3`.
     ///
     /// # Errors
-    /// `Malformed` where the version is not 4, the header is shorter than 20 octets, or the
-    /// packet ends before its header or its total length does.
+    /// `Malformed` if the version is not 4, the header is shorter than 20 octets, or the header or
+    /// the total length exceeds the packet.
     #[inline(always)]
     pub fn ipv4<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
         Self::quoted_ipv4(packet, l3)?.within(packet)
@@ -145,19 +147,18 @@ impl Headers {
     /// Reads the IPv6 header that starts at the even offset `l3`, and its extension headers.
     ///
     /// # Errors
-    /// `Malformed` where the version is not 6, an address is IPv4-mapped, or the packet ends before
-    /// its headers or its payload length does.
+    /// `Malformed` if the version is not 6, an address is IPv4-mapped, or a header or the payload
+    /// length exceeds the packet.
     #[inline(always)]
     pub fn ipv6<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
         ipv6::parse(packet, l3, packet.length())?.within(packet)
     }
 
-    /// Reads the IP header, of the version that it names, that an ICMP error quotes at the even
-    /// offset `l3`: the packet behind it is cut off, so its total length is not held against what
-    /// is there.
+    /// Reads the IPv4 or IPv6 header that an ICMP error quotes at the even offset `l3`. The quoted
+    /// packet is truncated, so its total length may exceed the quote.
     ///
     /// # Errors
-    /// `Malformed` where the header makes no sense, or is cut itself.
+    /// `Malformed` if the quoted header is invalid or itself truncated.
     #[inline(always)]
     pub fn quoted<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
         match packet.words(l3) {
@@ -166,16 +167,17 @@ impl Headers {
         }
     }
 
-    /// Whether this is the header of IPv4.
+    /// Whether the packet is IPv4.
     #[inline(always)]
     pub const fn is_ipv4(&self) -> bool {
         self.source.is_ipv4()
     }
 
-    /// Whether a fragment is the first, which starts with the payload's own header.
+    /// Whether the packet is a first fragment, which starts with the payload's own header.
     #[inline(always)]
     pub fn first_fragment<B: Bytes + ?Sized>(&self, packet: &B) -> bool {
-        // The offset, in IPv6 that of the fragment header, which is the last in front of the payload.
+        // The word with the fragment offset. In IPv6 it is in the fragment header, which is the last
+        // header in front of the payload.
         let (at, offset) = match self.is_ipv4() {
             true => (self.l3 + 6, 0x1fff),
             false => (self.l4 - 6, 0xfff8),
@@ -191,13 +193,13 @@ impl Headers {
         }
     }
 
-    /// Reads an IPv4 header that an ICMP error quotes: the packet behind it is cut off, so its
-    /// total length is not held against what is there.
+    /// Reads an IPv4 header that an ICMP error quotes. The quoted packet is truncated, so its total
+    /// length may exceed the quote.
     #[inline(always)]
     pub(crate) fn quoted_ipv4<B: Bytes + ?Sized>(packet: &B, l3: usize) -> Result<Self, Malformed> {
         let [w0, total, _, fragment, ttl, _, s0, s1, d0, d1] =
             packet.words::<10>(l3).ok_or(Malformed)?;
-        // The mask tells the verifier that the header ends within 60 octets.
+        // The mask shows the verifier that the header ends within 60 octets.
         let length = ((w0 >> 6) & 0x3c) as usize;
         if w0 >> 12 != 4 || length < IPV4 || (total as usize) < length {
             return Err(Malformed);

@@ -1,51 +1,51 @@
-//! What a packet for this host carries, as far as ESP goes.
+//! Classifies packets for this host: ESP, IKE, NAT keepalive or other.
 
 use crate::bytes::{Bytes, wide};
 use crate::headers::{Headers, PORT_NAT_T, UDP, protocol};
 
-/// Octets of SPI and sequence number, RFC 4303 section 2.
+/// Octets of the ESP header: SPI and sequence number, RFC 4303 section 2.
 const ESP: usize = 8;
 
-/// What a packet for an address of this host carries, as far as ESP goes.
+/// The kind of a packet whose destination is an address of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inbound {
-    /// ESP, raw or in UDP: where it stands, and its SPI.
+    /// ESP, either directly in IP or in UDP.
     Esp {
         /// Octets from the start of the packet to the SPI.
         at: usize,
-        /// Octets from the start of the packet to the end of ESP.
+        /// Octets from the start of the packet to the end of the ESP packet.
         end: usize,
         /// The security parameters index.
         spi: u32,
     },
-    /// A piece of a fragmented ESP packet, RFC 4303 section 3.4.1.
+    /// A fragment of an ESP packet, RFC 4303 section 3.4.1.
     EspFragment,
-    /// A packet too short for the ESP header that it promises.
+    /// A packet too short for its UDP length or its ESP header.
     EspTruncated,
-    /// IKE on UDP port 4500: four zero octets in front, RFC 3948 section 2.2.
+    /// IKE on UDP port 4500: the payload starts with four zero octets, RFC 3948 section 2.2.
     Ike,
-    /// A NAT keepalive: one octet 0xFF, RFC 3948 section 2.3.
+    /// A NAT keepalive: the payload is one octet 0xFF, RFC 3948 section 2.3.
     Keepalive,
     /// Anything else.
     Other,
 }
 
 impl Inbound {
-    /// Tells what the packet under `headers` carries.
+    /// Classifies the packet with these `headers`.
     ///
-    /// ESP ends where the innermost header that counts it says: what lies behind, Ethernet padding
-    /// or octets beyond a UDP datagram, is no part of what the ICV covers.
+    /// The innermost header with a length decides where the ESP packet ends. The ICV does not cover
+    /// octets behind it, such as Ethernet padding or octets behind a UDP datagram.
     #[inline(always)]
     pub fn of<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Self {
         let (at, end) = match headers.protocol {
             protocol::ESP if headers.fragment => return Self::EspFragment,
             protocol::ESP => (headers.l4, headers.l3 + headers.total),
-            // A later fragment has no ports; only the kernel can put it together.
+            // A later fragment has no ports, and only the kernel reassembles.
             protocol::UDP if !headers.fragment => match packet.words::<4>(headers.l4) {
                 Some([_, PORT_NAT_T, length, _]) => {
                     let length = length as usize;
-                    // An octet at an odd place of the packet is never looked at: a keepalive is
-                    // the one datagram on this port with a single octet.
+                    // The length alone identifies a keepalive: no other datagram on this port has
+                    // one octet. `Bytes` cannot read a single octet.
                     if length == UDP + 1 {
                         return Self::Keepalive;
                     }
@@ -61,7 +61,7 @@ impl Inbound {
         }
         match packet.words::<4>(at) {
             Some([high, low, _, _]) => match wide(high, low) {
-                // RFC 4303 section 2.1: no packet travels with an SPI of 0.
+                // RFC 4303 section 2.1: no packet on the wire has an SPI of 0.
                 0 if headers.protocol == protocol::UDP => Self::Ike,
                 spi => Self::Esp { at, end, spi },
             },

@@ -4,12 +4,14 @@ use crate::address::Address;
 use crate::bytes::{Bytes, wide};
 use crate::headers::{Headers, IPV6, Malformed};
 
-/// How many extension headers are looked behind: what stands behind more is known by the next one's
-/// own number, as if it were the payload. The kernel's verifier walks every way through them, and
-/// through those of a packet that an error quotes, so its work grows with the square: of the
-/// million instructions that it allows it walks 330,000 for 4 (Linux 6.18).
+/// The most extension headers that the parser skips. A further one counts as the payload, with its
+/// own number as the protocol.
+///
+/// The kernel's verifier walks every path through these headers and through those of a packet that an
+/// ICMP error quotes, so its work grows with the square of this limit. For 4 it walks 330,000 of the
+/// one million instructions that it allows (Linux 6.18).
 const MAX_EXTENSIONS: usize = 4;
-/// Octets of the shortest extension header, and the unit in which they grow.
+/// Octets of the shortest extension header, and the unit of an extension header's length.
 const UNIT: usize = 8;
 
 const HOP_BY_HOP: u8 = 0;
@@ -17,8 +19,8 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// Reads the headers of the packet at `l3`, all of which must stand in front of `end`. Whether its
-/// payload does is not asked, since an ICMPv6 error quotes a packet that is cut off.
+/// Reads the headers of the packet at `l3`, which must all end by `end`. The payload may exceed
+/// `end`, because the packet that an ICMPv6 error quotes is truncated.
 #[inline(always)]
 pub(crate) fn parse<B: Bytes + ?Sized>(
     packet: &B,
@@ -26,7 +28,7 @@ pub(crate) fn parse<B: Bytes + ?Sized>(
     end: usize,
 ) -> Result<Headers, Malformed> {
     let [w0, _, payload, next, addresses @ ..] = packet.words::<20>(l3).ok_or(Malformed)?;
-    let [source, destination] = ends(addresses);
+    let [source, destination] = self::addresses(addresses);
     if w0 >> 12 != 6 || source.is_ipv4() || destination.is_ipv4() || l3 + IPV6 > end {
         return Err(Malformed);
     }
@@ -45,9 +47,9 @@ pub(crate) fn parse<B: Bytes + ?Sized>(
     })
 }
 
-/// The two addresses of a header.
+/// Source and destination address.
 #[inline(always)]
-fn ends(words: [u16; 16]) -> [Address; 2] {
+fn addresses(words: [u16; 16]) -> [Address; 2] {
     let long = |at: usize| {
         let high = wide(words[at], words[at + 1]) as u64;
         high << 32 | wide(words[at + 2], words[at + 3]) as u64
@@ -58,7 +60,7 @@ fn ends(words: [u16; 16]) -> [Address; 2] {
     })
 }
 
-/// What stands behind the extension headers.
+/// The payload behind the extension headers: its offset and its protocol.
 struct Chain {
     at: usize,
     protocol: u8,
@@ -86,11 +88,12 @@ impl Chain {
             if behind > end {
                 return Err(Malformed);
             }
-            // Segments left: the packet goes on to another address, and what it carries is for that.
+            // With segments left the packet continues to another address, and its payload is for
+            // that address.
             if protocol == ROUTING && w1 & 0xff != 0 {
                 break;
             }
-            // Offset or "more"; without both it is a whole packet, RFC 6946.
+            // Without an offset and without the "more" flag it is a whole packet, RFC 6946.
             let fragment = protocol == FRAGMENT && w1 & 0xfff9 != 0;
             at = behind;
             protocol = (w0 >> 8) as u8;

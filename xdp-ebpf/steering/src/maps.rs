@@ -1,23 +1,24 @@
-//! The types that stand in the BPF maps, written by the host and read by the kernel program.
+//! The value types of the BPF maps, which the host writes and the kernel program reads.
 
+use crate::hash::SteerHash;
+use crate::limits::MAX_GATEWAYS;
 use crate::reason::counter;
-use crate::{MAX_GATEWAYS, SteerHash};
 
-/// What the program must know of the host that it runs on.
+/// The host's own parameters for the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Host {
-    /// The hash by which this host's peerings steer.
+    /// The hash with which this host's peerings steer.
     pub hash: SteerHash,
-    /// The pause after which a moving bucket goes over, by [`clock`](crate::bucket::clock).
+    /// The pause after which a moving bucket changes its gateway, by [`clock`](crate::bucket::clock).
     pub skew: u32,
     /// The NIC's MAC address, as words in host order.
     pub mac: [u16; 3],
-    /// Keeps the size a multiple of the alignment.
+    /// Padding, so that the size is a multiple of the alignment.
     pub reserved: [u16; 3],
 }
 
-/// A gateway as the program sees it.
+/// A gateway's entry in the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Gateway {
@@ -25,29 +26,29 @@ pub struct Gateway {
     pub kind: u16,
     /// A remote gateway's MAC address, as words in host order.
     pub mac: [u16; 3],
-    /// A local gateway's first worker.
+    /// The index of a local gateway's first worker.
     pub first_worker: u16,
-    /// How many workers a local gateway has, at least 1.
+    /// The number of a local gateway's workers, at least 1.
     pub workers: u16,
 }
 
 impl Gateway {
-    /// No such gateway.
+    /// The entry is unused.
     pub const ABSENT: u16 = 0;
-    /// Its workers run on this host.
+    /// The gateway's workers run on this host.
     pub const LOCAL: u16 = 1;
-    /// It runs on another host of the subnet, whose MAC address is known.
+    /// The gateway runs on another host of the subnet, whose MAC address is known.
     pub const REMOTE: u16 = 2;
-    /// It runs on another host of the subnet that has not answered for its address yet.
+    /// The gateway runs on another host of the subnet, whose MAC address is not resolved yet.
     pub const UNRESOLVED: u16 = 3;
 }
 
-/// What stands behind a destination: one trie over prefixes and own addresses answers for both.
+/// The owner of a destination address. One trie holds the peerings' prefixes and the NIC's addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// An address of the NIC.
+    /// The address is one of the NIC's.
     Own,
-    /// A prefix of the peering with this index.
+    /// The address is in a prefix of the peering with this index.
     Peering(u32),
 }
 
@@ -74,23 +75,23 @@ impl From<u32> for Destination {
     }
 }
 
-/// What went to one gateway.
+/// Packets and octets that were steered to one gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Traffic {
-    /// Packets.
+    /// Packets that were steered to the gateway.
     pub packets: u64,
-    /// Octets, Ethernet header included.
+    /// Octets of those packets, Ethernet headers included.
     pub bytes: u64,
 }
 
-/// Everything that is counted on one CPU.
+/// The counters of one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Counts {
-    /// By the indices of [`counter`].
+    /// The counters by the indices of [`counter`].
     pub ends: [u64; counter::COUNT as usize],
-    /// What went to each gateway, by index.
+    /// The traffic to each gateway, by the gateway's index.
     pub gateways: [Traffic; MAX_GATEWAYS as usize],
 }
 

@@ -1,4 +1,4 @@
-//! Where a packet goes: one pure function over the packet and the tables.
+//! The verdict on a packet: one pure function of the packet and the tables.
 
 use crate::address::Address;
 use crate::bytes::Bytes;
@@ -8,100 +8,100 @@ use crate::headers::{
 };
 use crate::inbound::Inbound;
 use crate::maps::{Destination, Gateway, Host};
-use crate::reason::{Drop, Punt};
+use crate::reason::{DropReason, PuntReason};
 
-/// What the verdict depends on besides the packet.
+/// The tables on which the verdict depends.
 pub trait Tables {
-    /// The host's own facts; `None` before the tables are filled.
+    /// The host's own parameters; `None` before the tables are filled.
     fn host(&self) -> Option<Host>;
-    /// The worker that holds the inbound SA with this SPI.
+    /// The index of the worker that holds the inbound SA with this SPI.
     fn worker_of(&self, spi: u32) -> Option<u32>;
-    /// What the longest prefix that covers `address` stands for.
+    /// The owner of the longest prefix that covers `address`.
     fn destination(&self, address: Address) -> Option<Destination>;
-    /// The index of the gateway that carries a packet in a bucket of a peering. A bucket that moves
-    /// may go over with this packet: see [`Bucket::route`](crate::Bucket::route).
+    /// The index of the gateway that carries a packet in a bucket of a peering. A moving bucket may
+    /// change its gateway at this packet: see [`Bucket::route`](crate::Bucket::route).
     fn gateway_of(&self, peering: u32, bucket: u32, host: &Host) -> Option<u32>;
-    /// The gateway at an index.
+    /// The entry of the gateway with this index.
     fn gateway(&self, index: u32) -> Option<Gateway>;
-    /// The receive queue on which the packet came.
+    /// The receive queue on which the packet arrived.
     fn queue(&self) -> u32;
 }
 
-/// The end of a packet's way through the XDP program.
+/// The destination that the XDP program chooses for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// To the kernel's own stack.
-    Punt(Punt),
-    /// Nowhere.
-    Drop(Drop),
-    /// ESP, to the worker that holds its SA.
+    /// The packet goes to the kernel's network stack.
+    Punt(PuntReason),
+    /// The packet is dropped.
+    Drop(DropReason),
+    /// The packet is ESP and goes to the worker that holds its SA.
     Open {
         /// The worker's index on this host.
         worker: u32,
     },
-    /// Plaintext, to a worker of a local gateway.
+    /// The packet is plaintext and goes to a worker of a local gateway.
     Local {
         /// The gateway's index on this host.
         gateway: u32,
         /// The worker's index on this host.
         worker: u32,
     },
-    /// Plaintext, to another host of the subnet.
+    /// The packet is plaintext and goes to a gateway on another host of the subnet.
     Remote {
         /// The gateway's index on this host.
         gateway: u32,
-        /// Its MAC address, as words in host order.
+        /// The gateway's MAC address, as words in host order.
         mac: [u16; 3],
     },
 }
 
-/// Decides where `packet`, an Ethernet frame as the NIC received it, goes.
+/// The verdict on `packet`, an Ethernet frame as the NIC received it.
 #[inline(always)]
 pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
     let Some(host) = tables.host() else {
-        return Verdict::Punt(Punt::NotReady);
+        return Verdict::Punt(PuntReason::NotReady);
     };
     let Some(ethernet) = Ethernet::parse(packet) else {
-        return Verdict::Drop(Drop::EthernetTruncated);
+        return Verdict::Drop(DropReason::EthernetTruncated);
     };
-    // A bridge floods frames for MAC addresses that it does not know yet. To steer a copy of
-    // one would duplicate it.
+    // A bridge floods frames for MAC addresses that it has not learned yet. Steering such a copy
+    // would duplicate the packet.
     if ethernet.destination != host.mac {
         return Verdict::Punt(match ethernet.ethertype {
-            ETHERTYPE_ARP => Punt::Arp,
-            _ => Punt::OtherMac,
+            ETHERTYPE_ARP => PuntReason::Arp,
+            _ => PuntReason::OtherMac,
         });
     }
-    // Each family has its own copy of the rest, in which the compiler knows the family.
+    // `steer` is inlined once per family, so that the compiler knows the family in each copy.
     match ethernet.ethertype {
         ETHERTYPE_IPV4 => match Headers::ipv4(packet, ethernet.l3) {
             Ok(headers) => steer(packet, &headers, &host, tables),
-            Err(Malformed) => Verdict::Drop(Drop::Ipv4Malformed),
+            Err(Malformed) => Verdict::Drop(DropReason::Ipv4Malformed),
         },
         ETHERTYPE_IPV6 => match Headers::ipv6(packet, ethernet.l3) {
             Ok(headers) => match on_link(packet, &headers) {
                 Some(reason) => Verdict::Punt(reason),
                 None => steer(packet, &headers, &host, tables),
             },
-            Err(Malformed) => Verdict::Drop(Drop::Ipv6Malformed),
+            Err(Malformed) => Verdict::Drop(DropReason::Ipv6Malformed),
         },
-        ETHERTYPE_ARP => Verdict::Punt(Punt::Arp),
-        ethertype if headers::is_tag(ethertype) => Verdict::Punt(Punt::VlanStack),
-        _ => Verdict::Punt(Punt::NotIp),
+        ETHERTYPE_ARP => Verdict::Punt(PuntReason::Arp),
+        ethertype if headers::is_tag(ethertype) => Verdict::Punt(PuntReason::VlanStack),
+        _ => Verdict::Punt(PuntReason::NotIp),
     }
 }
 
-/// Why a packet of IPv6 concerns this link alone, if it does.
+/// The punt reason of an IPv6 packet that is valid on this link only.
 #[inline(always)]
-fn on_link<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<Punt> {
+fn on_link<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<PuntReason> {
     let link_local = |address: Address| address.high >> 54 == 0xfe80 >> 6;
     let (source, destination) = (headers.source, headers.destination);
     if destination.high >> 56 == 0xff || link_local(destination) || link_local(source) {
-        return Some(Punt::LinkScope);
+        return Some(PuntReason::LinkScope);
     }
     match flow::icmp_type(packet, headers, headers.l3 + headers.total) {
-        // Listener queries, reports and done; router and neighbour messages, redirect.
-        Some(130..=137 | 143) => Some(Punt::NeighbourDiscovery),
+        // Multicast listener queries, reports and done; router and neighbour messages; redirects.
+        Some(130..=137 | 143) => Some(PuntReason::NeighbourDiscovery),
         _ => None,
     }
 }
@@ -114,16 +114,16 @@ fn steer<B: Bytes + ?Sized, T: Tables>(
     tables: &T,
 ) -> Verdict {
     let peering = match tables.destination(headers.destination) {
-        Some(Destination::Own) => return own(packet, headers, tables),
+        Some(Destination::Own) => return to_host(packet, headers, tables),
         Some(Destination::Peering(peering)) => peering,
-        None => return Verdict::Punt(Punt::NoPeering),
+        None => return Verdict::Punt(PuntReason::NoPeering),
     };
     let bucket = host.hash.bucket(&FlowKey::of(packet, headers));
     let Some(index) = tables.gateway_of(peering, bucket, host) else {
-        return Verdict::Drop(Drop::NoGateway);
+        return Verdict::Drop(DropReason::NoGateway);
     };
     let Some(gateway) = tables.gateway(index) else {
-        return Verdict::Drop(Drop::NoGateway);
+        return Verdict::Drop(DropReason::NoGateway);
     };
     match gateway.kind {
         Gateway::REMOTE => Verdict::Remote {
@@ -134,22 +134,22 @@ fn steer<B: Bytes + ?Sized, T: Tables>(
             gateway: index,
             worker: gateway.first_worker as u32 + tables.queue() % gateway.workers as u32,
         },
-        Gateway::UNRESOLVED => Verdict::Drop(Drop::GatewayUnresolved),
-        _ => Verdict::Drop(Drop::NoGateway),
+        Gateway::UNRESOLVED => Verdict::Drop(DropReason::GatewayUnresolved),
+        _ => Verdict::Drop(DropReason::NoGateway),
     }
 }
 
 #[inline(always)]
-fn own<B: Bytes + ?Sized, T: Tables>(packet: &B, headers: &Headers, tables: &T) -> Verdict {
+fn to_host<B: Bytes + ?Sized, T: Tables>(packet: &B, headers: &Headers, tables: &T) -> Verdict {
     match Inbound::of(packet, headers) {
         Inbound::Esp { spi, .. } => match tables.worker_of(spi) {
             Some(worker) => Verdict::Open { worker },
-            None => Verdict::Punt(Punt::UnknownSpi),
+            None => Verdict::Punt(PuntReason::UnknownSpi),
         },
-        Inbound::EspFragment => Verdict::Drop(Drop::EspFragment),
-        Inbound::EspTruncated => Verdict::Drop(Drop::EspTruncated),
-        Inbound::Keepalive => Verdict::Drop(Drop::Keepalive),
-        Inbound::Ike => Verdict::Punt(Punt::Ike),
-        Inbound::Other => Verdict::Punt(Punt::OwnAddress),
+        Inbound::EspFragment => Verdict::Drop(DropReason::EspFragment),
+        Inbound::EspTruncated => Verdict::Drop(DropReason::EspTruncated),
+        Inbound::Keepalive => Verdict::Drop(DropReason::Keepalive),
+        Inbound::Ike => Verdict::Punt(PuntReason::Ike),
+        Inbound::Other => Verdict::Punt(PuntReason::OwnAddress),
     }
 }

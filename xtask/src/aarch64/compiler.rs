@@ -1,23 +1,24 @@
-//! A compiler that has Rust's standard library for aarch64.
+//! The search for a compiler with Rust's standard library for aarch64.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::TARGET;
 use crate::shell;
 
-/// A compiler, and where it lacks the library, the package that brings it.
+/// The target, as Rust names it.
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// A compiler for aarch64.
 pub struct Compiler {
-    /// The compiler.
     pub rustc: PathBuf,
-    /// The package with its exact version, in apt's words.
+    /// The package with the standard library, as `name=version`, if the library is not installed.
     pub library: Option<String>,
 }
 
 impl Compiler {
-    /// The one that builds the rest, if rustup has given it the target; else Debian's, whose library
-    /// for another architecture is a package.
+    /// Prefers the compiler of the other builds, if rustup has installed the target for it. Else uses Debian's compiler,
+    /// whose library for aarch64 is a package.
     pub fn find() -> Result<Self> {
         let own = PathBuf::from("rustc");
         let debian = PathBuf::from("/usr/bin/rustc");
@@ -32,9 +33,8 @@ impl Compiler {
         }
         let library = package_of(&debian).with_context(|| {
             format!(
-                "no compiler here has the standard library for aarch64, and Debian's, which could have it \
-                 from a package, is not installed. Either helps:\n  rustup target add {TARGET}\n  \
-                 apt-get install rustc-web"
+                "no installed compiler has the standard library for aarch64. Run one of these:\n  \
+                 rustup target add {TARGET}\n  apt-get install rustc-web"
             )
         })?;
         Ok(Self {
@@ -45,22 +45,22 @@ impl Compiler {
 }
 
 fn has_library(rustc: &Path) -> bool {
-    let mut ask = shell::command(rustc);
-    ask.args(["--print", "target-libdir", "--target", TARGET]);
-    shell::ask(&mut ask).is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+    let mut query = shell::command(rustc);
+    query.args(["--print", "target-libdir", "--target", TARGET]);
+    shell::capture(&mut query).is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }
 
 fn package_of(rustc: &Path) -> Result<String> {
-    let owner = shell::ask(shell::command("dpkg-query").arg("-S").arg(rustc));
+    let owner = shell::capture(shell::command("dpkg-query").arg("-S").arg(rustc));
     let owner = owner.map_err(anyhow::Error::msg)?;
     let name = owner.split(':').next().unwrap_or_default();
     let mut version = shell::command("dpkg-query");
     version.args(["-W", "-f", "${Version}", name]);
-    let version = shell::ask(&mut version).map_err(anyhow::Error::msg)?;
-    library_of(name, &version).with_context(|| format!("{name} is no package of a compiler"))
+    let version = shell::capture(&mut version).map_err(anyhow::Error::msg)?;
+    library_of(name, &version).with_context(|| format!("expected a package rustc*, got {name}"))
 }
 
-/// The standard library goes with the compiler of the very same version.
+/// The package of the standard library. Its version equals that of the compiler.
 fn library_of(compiler: &str, version: &str) -> Option<String> {
     let family = compiler.strip_prefix("rustc")?;
     Some(format!("libstd-rust{family}-dev={version}"))
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_library_is_of_the_compilers_family_and_version() {
+    fn the_library_has_the_family_and_version_of_the_compiler() {
         let library = library_of("rustc-web", "1.96.0+dfsg1-1~deb12u2");
         assert_eq!(
             library.as_deref(),

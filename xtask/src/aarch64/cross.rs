@@ -1,4 +1,4 @@
-//! The surroundings in which cargo builds for aarch64.
+//! The environment in which cargo builds for aarch64.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use causeway_lab::output::print_line;
 
-use super::TARGET;
-use super::compiler::Compiler;
+use super::compiler::{Compiler, TARGET};
 use crate::apt;
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// What libbpf and libxdp link, and what libxdp's configure script asks for.
+/// The libraries that libbpf, libxdp and the configure script of libxdp need.
 const LIBRARIES: [&str; 6] = [
     "libelf-dev",
     "libelf1",
@@ -23,10 +23,10 @@ const LIBRARIES: [&str; 6] = [
     "libpcap0.8-dev",
     "libpcap0.8",
 ];
-/// What Debian's cross compiler brings.
+/// The directory of Debian's C library for aarch64.
 const C_LIBRARY: &str = "/usr/aarch64-linux-gnu";
 
-/// A folder that holds the libraries, a cargo home and the target directory.
+/// A directory with the libraries, a cargo home and the target directory.
 pub struct Cross {
     workspace: PathBuf,
     folder: PathBuf,
@@ -34,7 +34,7 @@ pub struct Cross {
 }
 
 impl Cross {
-    /// Gets what is missing into `target/aarch64`.
+    /// Unpacks missing packages into `target/aarch64`.
     pub fn prepare(workspace: &Workspace) -> Result<Self> {
         let compiler = Compiler::find()?;
         let folder = workspace.aarch64();
@@ -47,7 +47,11 @@ impl Cross {
         let wanted = packages.join("\n");
         let stamp = folder.join("packages");
         if fs::read_to_string(&stamp).ok().as_ref() != Some(&wanted) {
-            println!("unpacking into {}: {}", root.display(), packages.join(" "));
+            print_line(format_args!(
+                "unpacking into {}: {}",
+                root.display(),
+                packages.join(" ")
+            ))?;
             apt::unpack_foreign("arm64", &folder.join("apt"), &packages, &root)?;
             fs::write(&stamp, wanted)?;
         }
@@ -83,10 +87,10 @@ impl Cross {
             .env(variable("LINKER"), self.linker())
             .env(variable("RUSTFLAGS"), format!("-L{}", std.display()))
             .env(variable("RUNNER"), self.runner().join(" "))
-            // It is built once and thrown away.
+            // This build is made once and is not debugged.
             .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            // libxdp is built by make, which knows these names only.
+            // The makefiles of libxdp read only these variables.
             .env("CC", self.linker())
             .env("LD", "aarch64-linux-gnu-ld")
             .env("AR", "aarch64-linux-gnu-ar")
@@ -140,7 +144,8 @@ impl Cross {
         self.folder.join("cc")
     }
 
-    /// The cross compiler with the libraries' folder. libpcap wants others that nobody here calls.
+    /// Writes a wrapper of the cross compiler that adds the library directory. It ignores unresolved symbols of libpcap,
+    /// which come from libraries that we do not call.
     fn write_linker(&self) -> Result<()> {
         let text = format!(
             "#!/bin/sh\nexec aarch64-linux-gnu-gcc -L{} -Wl,--unresolved-symbols=ignore-in-shared-libs \"$@\"\n",
@@ -156,9 +161,10 @@ impl Cross {
         self.folder.join("cargo")
     }
 
-    /// libxdp is compiled where its source was unpacked, in cargo's own folder, and what lies there is
-    /// taken for up to date whichever CPU it is for. So the sources are unpacked once more, into a cargo
-    /// home whose downloads and settings are the usual one's.
+    /// Makes a second cargo home that shares downloads and settings with the first.
+    ///
+    /// libxdp is compiled in the directory of its source, inside the cargo home. make would take the objects there for
+    /// up to date although they are for another CPU.
     fn link_cargo_home(&self) -> Result<()> {
         let mut fetch = shell::cargo();
         shell::run(
@@ -166,7 +172,7 @@ impl Cross {
                 .current_dir(&self.workspace)
                 .args(["fetch", "--locked"]),
         )?;
-        let usual = std::env::var_os("CARGO_HOME").map_or_else(
+        let first = std::env::var_os("CARGO_HOME").map_or_else(
             || {
                 PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/root")))
                     .join(".cargo")
@@ -176,13 +182,13 @@ impl Cross {
         let own = self.cargo_home();
         fs::create_dir_all(own.join("registry"))?;
         for name in ["registry/cache", "registry/index", "config.toml", "git"] {
-            link(&usual.join(name), &own.join(name))?;
+            link(&first.join(name), &own.join(name))?;
         }
         Ok(())
     }
 }
 
-/// A link to what is there, in the place of an older one.
+/// Replaces the link `at` by one to `target`, if that exists.
 fn link(target: &Path, at: &Path) -> Result<()> {
     if at.is_symlink() {
         fs::remove_file(at)?;

@@ -5,71 +5,50 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::workspace::rust_files;
+
 const MARK: &str = "/// Standard: ";
 
-/// A test and the demands that it shows.
+/// A test and the requirements that it shows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The demands.
     pub ids: Vec<String>,
-    /// The package that the test is of.
     pub package: String,
-    /// The file, from the root of the checkout.
+    /// Relative to the root of the checkout.
     pub file: PathBuf,
-    /// The test's function.
     pub test: String,
 }
 
 impl Mark {
-    /// The test as a person finds it.
+    /// The file and the function.
     pub fn place(&self) -> String {
         format!("{} {}", self.file.display(), self.test)
     }
 }
 
-/// The marks of every Rust file of the checkout, in the order of the files' names.
+/// The marks of all Rust files, in the order of their paths.
 pub fn collect(root: &Path) -> Result<Vec<Mark>> {
     let mut marks = Vec::new();
-    for room in ["userspace", "xdp-ebpf", "tests"] {
-        walk(root, &root.join(room), "", &mut marks)?;
-    }
-    Ok(marks)
-}
-
-fn walk(root: &Path, folder: &Path, package: &str, marks: &mut Vec<Mark>) -> Result<()> {
-    let own = package_of(folder)?;
-    let package = own.as_deref().unwrap_or(package);
-    let entries =
-        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry?.path());
-    }
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "target") {
-                walk(root, &path, package, marks)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+    for folder in ["userspace", "xdp-ebpf", "tests"] {
+        for path in rust_files(&root.join(folder))? {
             let file = path.strip_prefix(root).unwrap_or(&path);
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             for (ids, test) in marks_of(&text).with_context(|| file.display().to_string())? {
                 marks.push(Mark {
                     ids,
-                    package: package.to_owned(),
+                    package: package_of(&path)?,
                     file: file.to_owned(),
                     test,
                 });
             }
         }
     }
-    Ok(())
+    Ok(marks)
 }
 
-/// The name of the package whose manifest lies in this folder.
-fn package_of(folder: &Path) -> Result<Option<String>> {
+/// The name of the package that a file belongs to.
+fn package_of(file: &Path) -> Result<String> {
     #[derive(serde::Deserialize)]
     struct Manifest {
         package: Package,
@@ -78,16 +57,16 @@ fn package_of(folder: &Path) -> Result<Option<String>> {
     struct Package {
         name: String,
     }
-    let path = folder.join("Cargo.toml");
-    if !path.exists() {
-        return Ok(None);
-    }
+    let mut manifests = file.ancestors().map(|folder| folder.join("Cargo.toml"));
+    let path = manifests
+        .find(|manifest| manifest.exists())
+        .with_context(|| format!("no Cargo.toml above {}", file.display()))?;
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let manifest: Manifest = toml::from_str(&text).with_context(|| path.display().to_string())?;
-    Ok(Some(manifest.package.name))
+    Ok(manifest.package.name)
 }
 
-/// Ids and function of each mark in a file. Between the two stand only comments and attributes.
+/// Ids and function of each mark in a file. Only comments and attributes may be between them.
 fn marks_of(text: &str) -> Result<Vec<(Vec<String>, String)>> {
     let mut marks = Vec::new();
     let mut ids: Vec<String> = Vec::new();
@@ -105,13 +84,13 @@ fn marks_of(text: &str) -> Result<Vec<(Vec<String>, String)>> {
             is_test = false;
         } else {
             bail!(
-                "line {}: expected a test below its `Standard:`, got {line:?}",
+                "line {}: expected a test after `Standard:`, got {line:?}",
                 index + 1
             );
         }
     }
     if !ids.is_empty() {
-        bail!("a `Standard:` at the end of the file stands above no test");
+        bail!("expected a test after the last `Standard:`, got the end of the file");
     }
     Ok(marks)
 }
@@ -130,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_mark_belongs_to_the_test_below_it() {
-        let text = "    /// Says.\n    /// Standard: a, b\n    /// Standard: c\n    #[test]\n    fn one() {}\n\
+        let text = "    /// Text.\n    /// Standard: a, b\n    /// Standard: c\n    #[test]\n    fn one() {}\n\
                     #[test]\nfn unmarked() {}\n/// Standard: d\n#[tokio::test]\nasync fn two() {}\n";
         let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
         assert_eq!(

@@ -1,26 +1,26 @@
-//! `perf curve`.
+//! Documents of `perf curve`.
 
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
+use crate::compare::measured::{Content, typed};
 use crate::curve::document::{Caps, Document, Point, Series, gateways};
 
 pub fn read(document: Value) -> Result<Content> {
     let document: Document = typed(document)?;
-    let asked = &document.plan;
+    let options = &document.plan;
     let plan = vec![
-        ("direction", asked.direction.clone()),
-        ("path", asked.path.clone()),
-        ("placement", asked.placement.clone()),
-        ("cipher", asked.cipher.clone()),
-        ("streams", asked.streams.to_string()),
-        ("UDP size", asked.udp_size.clone()),
-        ("UDP rate", asked.udp_rate.to_string()),
-        ("delay", asked.delay_ms.to_string()),
-        ("duration", asked.duration.to_string()),
-        ("warm-up", asked.warm_up.to_string()),
+        ("direction", options.direction.clone()),
+        ("path", options.path.clone()),
+        ("placement", options.placement.clone()),
+        ("cipher", options.cipher.clone()),
+        ("streams", options.streams.to_string()),
+        ("UDP size", options.udp_size.clone()),
+        ("UDP rate", options.udp_rate.to_string()),
+        ("delay", options.delay_ms.to_string()),
+        ("duration", options.duration.to_string()),
+        ("warm-up", options.warm_up.to_string()),
     ];
     let figures = document.curves.iter().flat_map(|series| {
         let points = series.points.iter();
@@ -33,7 +33,7 @@ pub fn read(document: Value) -> Result<Content> {
     })
 }
 
-/// With its limits: where they differ, so does what was measured.
+/// The name includes the limits: points under other limits are other figures.
 fn name(series: &Series) -> String {
     let caps = series.caps.map(|caps| {
         let Caps {
@@ -58,7 +58,7 @@ fn figures(series: &str, point: &Point) -> Vec<Figure> {
             "Mbit/s",
             Sample::Runs(point.tcp_mbit.runs.clone()),
         ),
-        // That there are none is a law, not a measurement.
+        // The expected count is zero, so any change counts.
         counted("UDP reordered", udp.reordered),
         counted("UDP duplicated", udp.duplicated),
         single("UDP lost", "packets", udp.lost as f64),

@@ -1,11 +1,11 @@
-//! `perf gateway`.
+//! Documents of `perf gateway`.
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
+use crate::compare::measured::{Content, typed};
 use crate::spread::Spread;
 
 #[derive(Deserialize)]

@@ -1,11 +1,11 @@
-//! `perf path`.
+//! Documents of `perf path`.
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
+use crate::compare::measured::{Content, typed};
 
 #[derive(Deserialize)]
 struct Document {

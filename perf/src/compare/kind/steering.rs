@@ -1,11 +1,11 @@
-//! `perf steering`.
+//! Documents of `perf steering`.
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Content, typed};
 use crate::compare::figure::{Figure, Sample};
+use crate::compare::measured::{Content, typed};
 
 #[derive(Deserialize)]
 struct Document {
@@ -52,12 +52,12 @@ pub fn read(document: Value) -> Result<Content> {
         ),
         (
             "the program, translated",
-            "octets",
+            "bytes",
             document.translated_bytes,
         ),
         (
             "the program, compiled",
-            "octets",
+            "bytes",
             Some(document.compiled_bytes),
         ),
     ];

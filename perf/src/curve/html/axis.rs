@@ -1,21 +1,22 @@
-//! Where an axis begins and ends, and where it has its marks.
+//! The range and the marks of an axis.
 
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
-/// How an axis is laid out.
+/// The kind of an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
-    /// From zero on.
+    /// Begins at zero.
     FromZero,
-    /// Near the values, for what differs little; `least` wide, so that what differs by nothing does not seem to.
+    /// Begins and ends near the values, for values that differ little. The range is at least `least` wide, so that
+    /// tiny differences do not look large.
     Near { least: f64 },
     /// Logarithmic.
     Log,
 }
 
-/// An axis for some values.
+/// An axis for a set of values.
 #[derive(Clone, Debug)]
 pub struct Axis {
     log: bool,
@@ -23,15 +24,15 @@ pub struct Axis {
     marks: Vec<f64>,
 }
 
-/// Beyond this, and below its inverse on a logarithmic axis, nothing is drawn: sums of such numbers are no numbers any more.
+/// Larger values, and on a logarithmic axis values below its inverse, are not drawn: their sums overflow.
 const LARGEST: f64 = 1e15;
-/// Marks that an axis has at most, about.
+/// Approximate maximum number of marks.
 const MARKS: f64 = 7.0;
-/// Fewer than these are worth more digits on a logarithmic axis.
+/// A logarithmic axis with fewer marks than this gets marks at more digits.
 const FEW: usize = 5;
 
 impl Axis {
-    /// An axis on which `values` have their place.
+    /// An axis that covers `values`.
     pub fn of(scale: Scale, values: impl Iterator<Item = f64>) -> Axis {
         let log = scale == Scale::Log;
         let extremes = values
@@ -43,7 +44,7 @@ impl Axis {
             Scale::FromZero => Axis::linear(low.min(0.0), high),
             Scale::Near { least } => {
                 let span = high - low;
-                // Nothing lies on the axis itself, where it would not be seen.
+                // Keeps values off the ends of the axis, where they would be invisible.
                 let more = ((least - span) / 2.0).max(span * 0.02);
                 Axis::linear(low - more, high + more)
             }
@@ -51,7 +52,7 @@ impl Axis {
         }
     }
 
-    /// The numbers of gateways, with room for a bar around each.
+    /// An axis of numbers of gateways, with room for a bar around each.
     pub fn of_gateways(counts: &[u8]) -> Axis {
         let marks: Vec<f64> = counts.iter().copied().map(f64::from).collect();
         let first = marks.iter().copied().reduce(f64::min).unwrap_or(1.0);
@@ -64,10 +65,10 @@ impl Axis {
     }
 
     fn linear(low: f64, high: f64) -> Axis {
-        // Values that are all alike still need two ends.
+        // Equal values still need an axis with two ends.
         let span = (high - low).max(high.abs() * 0.02).max(1e-9);
         let step = round_step(span / (MARKS - 1.0));
-        // A sum of parts may miss its round number by a hair.
+        // A sum of parts may miss a round number by a rounding error.
         let first = (low / step + 1e-6).floor();
         let last = (high / step - 1e-6).ceil().max(first + 1.0);
         let marks = (0..=(last - first) as u32).map(|mark| (first + f64::from(mark)) * step);
@@ -96,7 +97,7 @@ impl Axis {
         if kept.len() < FEW {
             kept = all(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
         }
-        // Over many decades only their beginnings have room.
+        // Over many decades only powers of ten have room.
         let few = kept.len() as f64 <= 2.0 * MARKS;
         let marks = kept.iter().filter(|(_, decade)| few || *decade);
         Axis {
@@ -106,7 +107,7 @@ impl Axis {
         }
     }
 
-    /// Whether the value has a place.
+    /// Whether the value can be drawn.
     pub fn holds(&self, value: f64) -> bool {
         drawable(value, self.log)
     }

@@ -9,23 +9,22 @@ use super::axis::{Axis, Scale};
 use super::layer::{Backend, Drawn, Form, Layer, draw, key};
 use super::palette::{GRID, INK};
 
-/// The drawing's own units; the page scales it. Large ones, since coordinates are whole numbers.
+/// Size of the drawing in its own units. They are large because coordinates are integers; the page scales the drawing.
 const SIZE: (u32, u32) = (2000, 800);
 const TEXT: u32 = 36;
 
-/// What is drawn.
 pub struct Chart {
-    /// What the vertical axis tells, with its unit.
+    /// Title of the vertical axis, with the unit.
     pub y_name: String,
     pub y_format: fn(f64) -> String,
     pub scale: Scale,
     pub gateways: Vec<u8>,
-    /// From the back to the front.
+    /// From back to front.
     pub layers: Vec<Layer>,
 }
 
 impl Chart {
-    /// Whether there is anything to see.
+    /// Whether the chart has no visible layer.
     pub fn is_empty(&self) -> bool {
         !self.layers.iter().any(|layer| match &layer.form {
             Form::Line(points, _) => !points.is_empty(),
@@ -35,12 +34,12 @@ impl Chart {
         })
     }
 
-    /// The size that `svg` draws in.
+    /// The view box of [`Chart::svg`].
     pub fn view_box() -> String {
         format!("0 0 {} {}", SIZE.0, SIZE.1)
     }
 
-    /// The drawing.
+    /// The drawing as SVG.
     pub fn svg(&self) -> String {
         let mut text = String::new();
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
@@ -49,7 +48,7 @@ impl Chart {
         text
     }
 
-    /// The layers' names, each with a small drawing of what it looks like.
+    /// The name and the symbol of each layer.
     pub fn legend(&self) -> impl Iterator<Item = (&str, String)> {
         let layers = self.layers.iter();
         layers.map(|layer| (layer.name.as_str(), key(layer)))
@@ -73,7 +72,7 @@ impl Chart {
             .axis_style(INK.drawn().stroke_width(2))
             .label_style(label.clone())
             .axis_desc_style(label.into_text_style(area))
-            .x_desc("gateways of each VPC")
+            .x_desc("gateways per VPC")
             .y_desc(self.y_name.as_str())
             .x_label_formatter(&|count| format!("{count:.0}"))
             .y_label_formatter(&|value| (self.y_format)(*value))

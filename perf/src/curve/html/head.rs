@@ -1,12 +1,13 @@
-//! What the figures are of, which goals they hold, and what they do not say.
+//! The head of the page: goals, limits of the figures, machine and plan.
 
 use maud::{Markup, html};
 
-use crate::curve::document::{Document, Goal, Plan, Series};
+use crate::curve::document::{Document, Plan, Series};
+use crate::goal::Goal;
 
-use super::words::{figure, mark, number};
+use super::numbers::{figure, mark, number};
 
-/// Beyond this load before the start somebody else worked beside it.
+/// A higher load average before the start means that other processes ran.
 const OTHERS_LOAD: f64 = 0.5;
 
 /// The top of the page.
@@ -14,11 +15,11 @@ pub fn head(document: &Document) -> Markup {
     html! {
         header {
             h1 { "Throughput against gateway count" }
-            p { "Two VPCs, joined by 1 to 10 gateway pairs that encrypt, with real packets through the whole path." }
+            p { "Two VPCs, connected by 1 to 10 encrypting gateway pairs, with real packets through the whole path." }
         }
         (goals(&document.goals))
         (limits(document))
-        (circumstances(document))
+        (machine_and_plan(document))
     }
 }
 
@@ -30,7 +31,7 @@ fn goals(goals: &[Goal]) -> Markup {
                 ul .goals {
                     @for goal in goals {
                         li {
-                            @if goal.held { strong .held { "held" } } @else { strong .missed { "missed" } }
+                            @if goal.held { strong .met { "met" } } @else { strong .missed { "missed" } }
                             " " (goal.goal) ": " (goal.figure)
                         }
                     }
@@ -45,48 +46,48 @@ fn limits(document: &Document) -> Markup {
         .curves
         .iter()
         .find_map(|series| series.caps.as_ref());
-    let others = document.load[0].filter(|load| *load > OTHERS_LOAD);
+    let other_load = document.load[0].filter(|load| *load > OTHERS_LOAD);
     html! {
         section aria-labelledby="limits" {
-            h2 id="limits" { "What these figures do not say" }
+            h2 id="limits" { "Limits of these figures" }
             ul {
                 li {
                     "One machine carried both VPCs: all gateways, the demuxes, and the programs that send and receive the load. \
-                     So an uncapped curve shows where that machine ends, not what as many machines would carry."
+                     An uncapped curve shows the capacity of that machine, not of one machine per gateway."
                 }
                 @if let Some(caps) = capped {
                     li {
-                        "The capped curve shows what the system itself takes away from limits which the kernel holds: "
-                        (figure(caps.gateway_mbit)) " Mbit/s a gateway and " (figure(caps.vpc_mbit)) " Mbit/s a VPC"
+                        "The capped curve shows the loss of the system itself under limits that the kernel enforces: "
+                        (figure(caps.gateway_mbit)) " Mbit/s per gateway and " (figure(caps.vpc_mbit)) " Mbit/s per VPC"
                         @if caps.scale != 1.0 {
                             ", the reference's " (figure(caps.reference_gateway_mbit)) " and " (figure(caps.reference_vpc_mbit))
                             " divided by " (mark(caps.scale)) ", since this machine cannot carry their sum"
                         }
-                        ". It does not say that a gateway reaches the reference's own figures."
+                        ". It does not show that a gateway reaches the reference's own figures."
                     }
                     li {
-                        "The reference was measured by others, on other machines and another network. Its ideal is made of its own figures \
-                         (with one gateway, and where more gave no more), so it may be exceeded."
+                        "The reference was measured on other machines and another network. Its ideal is computed from its own figures \
+                         (with one gateway, and where more gateways added nothing), so it may be exceeded."
                     }
                 }
-                @if let Some(load) = others {
-                    li { strong { "Others used this machine at the same time" } ": the load average was " (number(load, 1)) " before the start." }
+                @if let Some(load) = other_load {
+                    li { strong { "Other processes used this machine" } ": the load average was " (number(load, 1)) " before the start." }
                 }
             }
         }
     }
 }
 
-fn circumstances(document: &Document) -> Markup {
+fn machine_and_plan(document: &Document) -> Markup {
     let load = document
         .load
         .map(|load| load.map_or("unknown".to_owned(), |load| number(load, 1)));
     html! {
-        section aria-labelledby="circumstances" {
-            h2 id="circumstances" { "Machine and plan" }
+        section aria-labelledby="plan" {
+            h2 id="plan" { "Machine and plan" }
             dl {
                 dt { "machine" } dd { (document.machine) }
-                dt { "load average" } dd { (load[0]) " before, " (load[1]) " after (of one minute)" }
+                dt { "load average" } dd { (load[0]) " before, " (load[1]) " after (one minute)" }
                 dt { "commit" } dd { (document.commit.as_deref().unwrap_or("unknown")) }
                 dt { "began" } dd { (document.began) }
                 (plan(&document.plan))
@@ -99,15 +100,15 @@ fn circumstances(document: &Document) -> Markup {
 fn plan(plan: &Plan) -> Markup {
     let gateways: Vec<_> = plan.gateways.iter().map(u8::to_string).collect();
     html! {
-        dt { "gateways of each VPC" } dd { (gateways.join(", ")) ", " (plan.placement) }
+        dt { "gateways per VPC" } dd { (gateways.join(", ")) ", " (plan.placement) }
         dt { "path" } dd { (plan.path) ", " (plan.cipher) }
         dt { "load" }
         dd {
-            "TCP " (plan.direction) ", " (plan.streams) " connections of each direction, "
+            "TCP " (plan.direction) ", " (plan.streams) " connections per direction, "
             (plan.repeat) " × " (plan.duration) " s after " (plan.warm_up) " s of warm-up; UDP "
-            (plan.udp_size) ", " (plan.udp_rate) " packets/s of each direction"
+            (plan.udp_size) ", " (plan.udp_rate) " packets/s per direction"
         }
-        dt { "distance" } dd { (mark(plan.delay_ms)) " ms each way" }
+        dt { "delay" } dd { (mark(plan.delay_ms)) " ms per direction" }
     }
 }
 
@@ -116,7 +117,7 @@ fn caps(series: &Series) -> Markup {
         @if let Some(caps) = &series.caps {
             dt { "limits, " (series.mode) }
             dd {
-                (figure(caps.gateway_mbit)) " Mbit/s a gateway, " (figure(caps.vpc_mbit)) " Mbit/s a VPC, loaded directions together"
+                (figure(caps.gateway_mbit)) " Mbit/s per gateway, " (figure(caps.vpc_mbit)) " Mbit/s per VPC, over all loaded directions"
                 " (1/" (mark(caps.scale)) " of the reference's)"
             }
         }

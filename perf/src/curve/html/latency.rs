@@ -1,35 +1,35 @@
-//! How long a packet is under way.
+//! Latency of the numbered packets.
 
 use crate::curve::document::{Series, Udp};
 
 use super::axis::Scale;
 use super::chart::Chart;
-use super::layer::{Form, Shape};
+use super::gateways::{counts, place};
+use super::layer::{Form, Layer, Shape};
+use super::numbers::{count, figure, mark};
 use super::palette::SERIES;
 use super::section::{Section, Table};
-use super::words::{count, figure, mark};
-use super::{count_of, gateways, layer};
 
 type Quantile = (&'static str, fn(&Udp) -> f64);
 
-/// Names and figures of the quantiles, from the longest to the shortest, as the lines lie.
+/// Names and values of the quantiles, in the order of the lines from top to bottom.
 const QUANTILES: [Quantile; 5] = [
-    ("the longest", |udp| udp.max_us),
+    ("maximum", |udp| udp.max_us),
     ("99.9 %", |udp| udp.p999_us),
     ("99 %", |udp| udp.p99_us),
     ("90 %", |udp| udp.p90_us),
-    ("half", |udp| udp.p50_us),
+    ("50 %", |udp| udp.p50_us),
 ];
 
-/// Quantiles of the numbered packets' time from sending to arrival.
+/// Quantiles of the one-way latency.
 pub fn latency(series: &Series) -> Section {
     let lines = QUANTILES.iter().zip(SERIES).zip(Shape::ALL);
     let layers = lines.map(|(((name, quantile), colour), shape)| {
         let points = series.points.iter();
-        let points = points.map(|point| (count_of(point), quantile(&point.udp) / 1e3));
-        // Where nothing arrived there is no time.
+        let points = points.map(|point| (place(point), quantile(&point.udp) / 1e3));
+        // Without any packet received there is no latency.
         let points = points.filter(|(_, ms)| *ms > 0.0).collect();
-        layer(*name, colour, Form::Line(points, shape))
+        Layer::new(*name, colour, Form::Line(points, shape))
     });
     let heads = ["packet", "sent", "lost", "reordered", "duplicated"];
     let heads = heads.into_iter().chain([
@@ -37,7 +37,7 @@ pub fn latency(series: &Series) -> Section {
         "90 %, ms",
         "99 %, ms",
         "99.9 %, ms",
-        "longest, ms",
+        "maximum, ms",
     ]);
     let mut table = Table::by_gateways(heads);
     for point in &series.points {
@@ -66,18 +66,18 @@ pub fn latency(series: &Series) -> Section {
     Section {
         id: format!("{}-latency", series.mode),
         title: "Latency of numbered UDP packets beside the TCP load".to_owned(),
-        note: "One way, from sending to arrival, read from one clock, with the queues that the TCP load fills before the \
-               limits or the cores; the axis is logarithmic. A line says: such a part of the packets took at most so long."
+        note: "One-way latency by one clock. It includes the queues that the TCP load fills before the limits or the cores. \
+               Each line is a quantile: that part of the packets arrived within the time shown. The axis is logarithmic."
             .to_owned(),
         description: format!(
-            "Milliseconds that half and 99 % of the packets took at most: {}.",
+            "50 % and 99 % quantiles in milliseconds: {}.",
             each.collect::<Vec<_>>().join(", ")
         ),
         chart: Chart {
             y_name: "milliseconds".to_owned(),
             y_format: mark,
             scale: Scale::Log,
-            gateways: gateways(series),
+            gateways: counts(series),
             layers: layers.collect(),
         },
         nothing: "No numbered packet arrived, or none was sent.",

@@ -1,4 +1,4 @@
-//! What a chart is made of, and how it is drawn.
+//! The layers of a chart, and their drawing.
 
 use plotters::chart::ChartContext;
 use plotters::element::{Circle, EmptyElement, PathElement, Polygon};
@@ -10,34 +10,44 @@ use plotters::prelude::{
 use super::axis::{Axis, Scale};
 use super::palette::{Colour, PAGE};
 
-/// The size of a layer's small drawing.
+/// Size of a layer's symbol in the legend.
 const KEY: (u32, u32) = (84, 40);
-/// Half of a bar's width where there is room.
+/// Largest half width of a bar.
 const HALF_BAR: f64 = 60.0;
 
-/// Something in the chart.
+/// One layer of a chart.
 pub struct Layer {
-    /// Its name in the legend.
+    /// Name in the legend.
     pub name: String,
     pub colour: Colour,
     pub form: Form,
 }
 
-/// How it is drawn; points are (gateways, value).
+impl Layer {
+    pub fn new(name: impl Into<String>, colour: Colour, form: Form) -> Layer {
+        Layer {
+            name: name.into(),
+            colour,
+            form,
+        }
+    }
+}
+
+/// The form of a layer. Points are (gateways, value).
 pub enum Form {
     Line(Vec<(f64, f64)>, Shape),
-    /// Broad and dashed, so that it is seen beside a line that lies on it.
+    /// A wide dashed line, visible below a line at the same place.
     Dashed(Vec<(f64, f64)>),
     Dots(Vec<(f64, f64)>),
-    /// From the lowest to the highest.
+    /// Bars from the lowest to the highest value.
     Spread(Vec<(f64, f64, f64)>),
-    /// A bar's part, from and to.
+    /// Segments of stacked bars, from and to.
     Bars(Vec<(f64, f64, f64)>),
-    /// The same for any number of gateways.
+    /// One value for all numbers of gateways.
     Level(f64),
 }
 
-/// The mark of a point, so that lines are told apart without their colours.
+/// The mark of a point. Lines differ by their marks as well as by colour.
 #[derive(Clone, Copy)]
 pub enum Shape {
     Circle,
@@ -56,7 +66,7 @@ impl Shape {
         Shape::Down,
     ];
 
-    /// From the point that it marks; a circle has none.
+    /// Corners relative to the marked point; none for a circle.
     fn corners(self) -> Option<&'static [(i32, i32)]> {
         match self {
             Shape::Circle => None,
@@ -72,7 +82,7 @@ pub type Backend<'a> = SVGBackend<'a>;
 pub type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 type Plane<'a> = ChartContext<'a, Backend<'a>, Cartesian2d<Axis, Axis>>;
 
-/// A layer as it looks, small.
+/// The symbol of a layer in the legend.
 pub fn key(layer: &Layer) -> String {
     let mut text = String::new();
     let area = SVGBackend::with_string(&mut text, KEY).into_drawing_area();
@@ -140,7 +150,7 @@ pub fn draw<'a>(plane: &mut Plane<'a>, layer: &Layer) -> Drawn {
             };
         }
         Form::Dashed(points) => {
-            // A line of one point would not be seen.
+            // A line of one point would be invisible.
             let points = match placed(points)[..] {
                 [(x, y)] => vec![(x - 0.1, y), (x + 0.1, y)],
                 ref more => more.to_vec(),

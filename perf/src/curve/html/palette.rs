@@ -1,10 +1,10 @@
-//! Colours that are told apart on a light and on a dark page, and by people who see few colours.
+//! Colours that can be distinguished on a light and a dark page, and with colour blindness.
 
 use std::fmt::Write;
 
 use plotters::style::RGBColor;
 
-/// A colour on a light page, which is what the drawings hold, and on a dark one, which the page's style puts in its place.
+/// A colour on a light page, as written in the drawings, and its replacement on a dark page by the page's style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour {
     light: (u8, u8, u8),
@@ -15,22 +15,21 @@ const fn colour(light: (u8, u8, u8), dark: (u8, u8, u8)) -> Colour {
     Colour { light, dark }
 }
 
-/// The page itself: what parts areas that lie beside each other.
+/// The background, which also separates adjacent areas.
 pub const PAGE: Colour = colour((255, 255, 255), (20, 23, 26));
 /// Text and axes.
 pub const INK: Colour = colour((31, 36, 40), (226, 230, 234));
-/// Lines behind the data.
+/// Grid lines.
 pub const GRID: Colour = colour((222, 226, 230), (52, 58, 64));
-/// What is measured.
+/// Measured values.
 pub const MEASURED: Colour = SERIES[0];
-/// What it is held against.
+/// The ideal and other fixed values.
 pub const IDEAL: Colour = colour((122, 122, 122), (160, 160, 160));
-/// Where others were measured.
 pub const REFERENCE: Colour = SERIES[1];
-/// Time in which nothing was done.
+/// Idle time.
 pub const IDLE: Colour = colour((206, 210, 214), (66, 72, 78));
 
-/// For series side by side. Any two of them differ for normal sight and for each of the three dichromacies.
+/// Colours of series. Any two of them differ in normal sight and in each of the three dichromacies.
 pub const SERIES: [Colour; 6] = [
     colour((33, 88, 216), (80, 136, 224)),
     colour((156, 47, 16), (238, 96, 64)),
@@ -43,14 +42,14 @@ pub const SERIES: [Colour; 6] = [
 const OTHERS: [Colour; 5] = [PAGE, INK, GRID, IDEAL, IDLE];
 
 impl Colour {
-    /// As it is drawn.
+    /// The colour in the drawings.
     pub fn drawn(self) -> RGBColor {
         let (red, green, blue) = self.light;
         RGBColor(red, green, blue)
     }
 }
 
-/// Rules of style that put the dark colours in the place of the drawn ones.
+/// CSS rules that replace the drawn colours with the dark ones.
 pub fn dark_rules() -> String {
     let hex = |(red, green, blue): (u8, u8, u8)| format!("#{red:02X}{green:02X}{blue:02X}");
     let mut rules = String::new();
@@ -89,7 +88,7 @@ mod tests {
 
     /// Success criteria 1.4.11 and 1.4.3 of WCAG 2.2.
     #[test]
-    fn everything_stands_out_from_the_page() {
+    fn all_colours_contrast_with_the_page() {
         for colour in SERIES.iter().chain([&IDEAL]) {
             assert!(contrast(colour.light, PAGE.light) >= 3.0, "{colour:?}");
             assert!(contrast(colour.dark, PAGE.dark) >= 3.0, "{colour:?}");
@@ -98,9 +97,9 @@ mod tests {
         assert!(contrast(INK.dark, PAGE.dark) >= 4.5);
     }
 
-    /// The rules know a colour by its light form alone.
+    /// The CSS rules identify a colour by its light form.
     #[test]
-    fn each_has_a_light_form_of_its_own() {
+    fn each_colour_has_a_unique_light_form() {
         let all: Vec<_> = SERIES.iter().chain(&OTHERS).collect();
         for (at, one) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|other| other.light != one.light));

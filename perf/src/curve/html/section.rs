@@ -1,25 +1,25 @@
-//! A chart with its words and the table of the same figures.
+//! A section of the page: a chart, its explanation, and a table of the same figures.
 
 use maud::{Markup, PreEscaped, html};
 
 use super::chart::Chart;
 
-/// A chart and what belongs to it.
+/// A chart with its explanation and table.
 pub struct Section {
     /// Unique within the page.
     pub id: String,
     pub title: String,
-    /// How it is to be read.
+    /// How to read the chart.
     pub note: String,
-    /// What there is to see, for those who do not see it.
+    /// The content of the chart as text, for screen readers.
     pub description: String,
     pub chart: Chart,
-    /// What is said if there is nothing to see.
+    /// The text in place of an empty chart.
     pub nothing: &'static str,
     pub table: Table,
 }
 
-/// Rows of figures; the first cell of each is its head.
+/// Rows of figures. The first cell of each row is its header.
 pub struct Table {
     pub head: Vec<String>,
     pub rows: Vec<Vec<String>>,
@@ -35,7 +35,7 @@ impl Table {
         }
     }
 
-    /// The row of so many gateways.
+    /// Adds the row of a number of gateways.
     pub fn row(&mut self, gateways: u8, cells: impl IntoIterator<Item = String>) {
         let head = std::iter::once(gateways.to_string());
         self.rows.push(head.chain(cells).collect());
@@ -63,7 +63,7 @@ impl Table {
 }
 
 impl Section {
-    /// The section as a part of the page.
+    /// The section as markup.
     pub fn markup(&self) -> Markup {
         html! {
             section aria-labelledby=(self.id) {
@@ -88,7 +88,7 @@ impl Section {
                         aria-labelledby=(title) aria-describedby=(described) {
                         title id=(title) { (self.title) }
                         desc id=(described) { (self.description) }
-                        // The library that draws it escapes what it is given.
+                        // The drawing library escapes its input.
                         (PreEscaped(self.chart.svg()))
                     }
                 }

@@ -1,31 +1,31 @@
-//! Whether every gateway carries its part.
+//! The share of each gateway.
 
 use crate::curve::document::{Point, Series};
 
 use super::axis::Scale;
 use super::chart::Chart;
-use super::layer::Form;
+use super::gateways::{counts, place};
+use super::layer::{Form, Layer};
+use super::numbers::{percent, percent_mark};
 use super::palette::{IDEAL, MEASURED};
 use super::section::{Section, Table};
-use super::words::{percent, percent_mark};
-use super::{count_of, gateways, layer};
 
-/// Shares over an even one.
+/// Shares over an even share.
 fn relative(point: &Point) -> impl Iterator<Item = f64> {
     let even = 1.0 / point.shares.len() as f64;
     point.shares.iter().map(move |share| share / even)
 }
 
-/// What each gateway carried, beside an even share.
+/// The share of each gateway, compared with an even share.
 pub fn shares(series: &Series) -> Section {
     let dots = series
         .points
         .iter()
-        .flat_map(|point| relative(point).map(move |share| (count_of(point), share)));
+        .flat_map(|point| relative(point).map(move |share| (place(point), share)));
     let spread = series.points.iter().filter_map(|point| {
         let low = relative(point).reduce(f64::min)?;
         let high = relative(point).reduce(f64::max)?;
-        Some((count_of(point), low, high))
+        Some((place(point), low, high))
     });
     let spread: Vec<_> = spread.collect();
     let most = spread.iter().map(|(_, _, high)| *high).reduce(f64::max);
@@ -42,8 +42,8 @@ pub fn shares(series: &Series) -> Section {
     Section {
         id: format!("{}-shares", series.mode),
         title: "Per-gateway share".to_owned(),
-        note: "Bytes that each gateway carried, over an even share of all; the axis need not begin at zero. A few TCP connections among few gateways \
-               cannot be even: chance puts two on one."
+        note: "Bytes that each gateway carried, over an even share. Few TCP connections spread unevenly over the gateways by chance. \
+               The axis need not begin at zero."
             .to_owned(),
         description: most.map_or_else(String::new, |most| {
             format!("The most loaded gateway had {} of an even share.", percent(most))
@@ -52,11 +52,11 @@ pub fn shares(series: &Series) -> Section {
             y_name: "of an even share".to_owned(),
             y_format: percent_mark,
             scale: Scale::Near { least: 0.2 },
-            gateways: gateways(series),
+            gateways: counts(series),
             layers: vec![
-                layer("an even share", IDEAL, Form::Level(1.0)),
-                layer("least to most loaded", MEASURED, Form::Spread(spread)),
-                layer("a gateway", MEASURED, Form::Dots(dots.collect())),
+                Layer::new("an even share", IDEAL, Form::Level(1.0)),
+                Layer::new("lowest to highest share", MEASURED, Form::Spread(spread)),
+                Layer::new("one gateway", MEASURED, Form::Dots(dots.collect())),
             ],
         },
         nothing: "No gateway carried anything.",

@@ -1,4 +1,4 @@
-//! What is made of parts: drops by reason, the machine's time by what used it.
+//! Stacked bars: drops by reason, and the machine's time by user.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use crate::curve::document::{Point, Series};
 
 use super::axis::Scale;
 use super::chart::Chart;
+use super::gateways::{counts, place};
 use super::layer::{Form, Layer};
+use super::numbers::{count, mark, percent, percent_mark};
 use super::palette::{Colour, IDLE, SERIES};
 use super::section::{Section, Table};
-use super::words::{count, mark, percent, percent_mark};
-use super::{count_of, gateways, layer};
 
-/// What has no work to do, in the machine's time.
+/// The name of idle time in the document.
 const IDLE_NAME: &str = "idle";
 
-/// Packets that were dropped, by reason.
+/// Dropped packets by reason.
 pub fn drops(series: &Series, curves: &[Series]) -> Section {
     let of = |point: &Point| -> BTreeMap<String, f64> {
         let drops = point.drops.iter();
@@ -43,15 +43,15 @@ pub fn drops(series: &Series, curves: &[Series]) -> Section {
     Section {
         id: format!("{}-drops", series.mode),
         title: "Drops by reason".to_owned(),
-        note: "Packets that the XDP programs, the workers and the kernel's sockets dropped in all roles and runs, as docs/metrics.md \
-               explains them; \"limit\" is what a cap's shaper dropped."
+        note: "Packets that the XDP programs, the workers and the kernel's sockets dropped, over all roles and runs. docs/metrics.md \
+               explains the reasons; \"limit\" counts the drops of the shapers that enforce the limits."
             .to_owned(),
-        description: format!("{} packets in all; the reasons are in the table.", count(total)),
+        description: format!("{} packets in all. The table lists the reasons.", count(total)),
         chart: Chart {
             y_name: "packets".to_owned(),
             y_format: mark,
             scale: Scale::FromZero,
-            gateways: gateways(series),
+            gateways: counts(series),
             layers: stacked(series, &names, of),
         },
         nothing: "No packet was dropped.",
@@ -59,7 +59,7 @@ pub fn drops(series: &Series, curves: &[Series]) -> Section {
     }
 }
 
-/// Where the machine's time went.
+/// The machine's time by user.
 pub fn time(series: &Series, curves: &[Series]) -> Section {
     let of = |point: &Point| point.time.clone();
     let mut names = by_size(curves, of);
@@ -76,26 +76,26 @@ pub fn time(series: &Series, curves: &[Series]) -> Section {
     }
     let most = names
         .first()
-        .map(|name| format!("Most of it went to {name}."));
+        .map(|name| format!("The largest part is {name}."));
     Section {
         id: format!("{}-time", series.mode),
-        title: "Where the machine's time goes".to_owned(),
-        note: "All cores together. Both VPCs, their gateways, and the programs that send and receive the load share them."
+        title: "The machine's time".to_owned(),
+        note: "Over all cores. Both VPCs, their gateways, and the programs that send and receive the load share these cores."
             .to_owned(),
         description: most.unwrap_or_default(),
         chart: Chart {
             y_name: "of the machine's time".to_owned(),
             y_format: percent_mark,
             scale: Scale::FromZero,
-            gateways: gateways(series),
+            gateways: counts(series),
             layers: stacked(series, &names, of),
         },
-        nothing: "Nobody asked the kernel.",
+        nothing: "The times were not recorded.",
         table,
     }
 }
 
-/// All names, the one with the largest sum first; of all curves, so that a colour means the same in each.
+/// All names by descending sum over all curves, so that a name has one colour in every curve.
 fn by_size(curves: &[Series], of: impl Fn(&Point) -> BTreeMap<String, f64>) -> Vec<String> {
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
     for (name, value) in curves.iter().flat_map(|series| &series.points).flat_map(of) {
@@ -106,7 +106,7 @@ fn by_size(curves: &[Series], of: impl Fn(&Point) -> BTreeMap<String, f64>) -> V
     names.into_iter().map(|(name, _)| name).collect()
 }
 
-/// A layer for each name, from the bottom to the top; those that have no colour of their own share the last.
+/// One layer for each name, from bottom to top. Names without a colour of their own share the last one.
 fn stacked(
     series: &Series,
     names: &[String],
@@ -123,7 +123,7 @@ fn stacked(
         groups.push(((*name).clone(), colour, vec![name]));
     }
     if !others.is_empty() {
-        let name = format!("{} smaller ones", others.len());
+        let name = format!("{} smaller parts", others.len());
         groups.push((name, SERIES[SERIES.len() - 1], others.to_vec()));
     }
     groups.extend(idle.iter().map(|name| ((*name).clone(), IDLE, vec![*name])));
@@ -131,7 +131,7 @@ fn stacked(
     let values: Vec<_> = series
         .points
         .iter()
-        .map(|point| (count_of(point), of(point)))
+        .map(|point| (place(point), of(point)))
         .collect();
     let mut tops = vec![0.0; values.len()];
     let mut layers = Vec::new();
@@ -144,7 +144,7 @@ fn stacked(
         });
         let parts: Vec<_> = parts.collect();
         if parts.iter().any(|(_, from, to)| from != to) {
-            layers.push(layer(name, colour, Form::Bars(parts)));
+            layers.push(Layer::new(name, colour, Form::Bars(parts)));
         }
     }
     layers

@@ -1,11 +1,12 @@
-//! The page as a whole: it needs no network, hides nothing, and bears whatever a document holds.
+//! The whole page: it needs no network, shows all content, and accepts any document.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::page;
-use crate::curve::document::{Caps, Document, Failure, Goal, Plan, Point, Series, Udp, VERSION};
+use crate::curve::document::{Caps, Document, Failure, Plan, Point, Series, Udp, VERSION};
+use crate::goal::Goal;
 use crate::machine::Machine;
 use crate::spread::Spread;
 
@@ -95,7 +96,7 @@ fn sample() -> Document {
 }
 
 #[test]
-fn the_page_needs_nothing_but_itself() {
+fn the_page_is_self_contained() {
     let page = page(&sample()).replace("http://www.w3.org/2000/svg", "");
     for outside in [
         "http", "//", "<script", "<link", "@import", "url(", "src=", "href=",
@@ -105,9 +106,9 @@ fn the_page_needs_nothing_but_itself() {
 }
 
 #[test]
-fn every_chart_has_words_and_a_table() {
+fn every_chart_has_a_description_and_a_table() {
     let page = page(&sample());
-    // Efficiency has its table with throughput, and no line without an ideal.
+    // Efficiency shares its table with throughput, and has no line without an ideal.
     assert_eq!(page.matches("role=\"img\"").count(), 6 + 6);
     assert_eq!(page.matches("<desc ").count(), 6 + 6);
     assert_eq!(page.matches("<table>").count(), 5 + 5);
@@ -122,18 +123,18 @@ fn every_chart_has_words_and_a_table() {
 }
 
 #[test]
-fn an_uncapped_curve_stands_beside_no_ideal() {
+fn an_uncapped_curve_has_no_ideal() {
     let mut point = point(4, 900.0, "workers user");
     (point.ideal_mbit, point.efficiency) = (None, None);
     let page = page(&document(vec![series("uncapped", vec![point])], "a name"));
-    assert!(page.contains("Uncapped: what this machine moves"));
+    assert!(page.contains("Uncapped: the capacity of this machine"));
     for words in ["of the ideal", "Efficiency", "reference, on"] {
         assert!(!page.contains(words), "{words}");
     }
 }
 
 #[test]
-fn what_was_not_measured_is_said() {
+fn missing_measurements_are_shown() {
     let mut silent = point(2, 0.0, "workers user");
     silent.drops.clear();
     silent.time.clear();
@@ -148,14 +149,14 @@ fn what_was_not_measured_is_said() {
         "No packet was dropped",
         "No numbered packet arrived",
         "with 3 gateways: iperf3 &lt;died&gt;",
-        "with 2 gateways: iperf3 did not end in 2 of 3 runs",
+        "with 2 gateways: the harness stopped iperf3 in 2 of 3 runs",
     ] {
         assert!(page.contains(words), "{words}");
     }
 }
 
 #[test]
-fn nothing_from_outside_becomes_markup() {
+fn text_of_a_document_is_escaped() {
     let hostile = "</svg></style><i x='\"&\">";
     let mut document = document(vec![series(hostile, vec![point(2, 5.0, hostile)])], hostile);
     document.curves[0].failures.push(Failure {
@@ -170,7 +171,6 @@ fn nothing_from_outside_becomes_markup() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A document may come from anywhere.
     #[test]
     fn any_numbers_make_a_page(
         values in prop::collection::vec(any::<f64>(), 1..5),

@@ -1,16 +1,16 @@
-//! What crosses, and how much of what could.
+//! Throughput, and its part of the ideal.
 
 use crate::curve::document::{Point, Series};
 
 use super::axis::Scale;
 use super::chart::Chart;
-use super::layer::{Form, Shape};
+use super::gateways::{counts, place};
+use super::layer::{Form, Layer, Shape};
+use super::numbers::{count, figure, mark, percent, percent_mark};
 use super::palette::{IDEAL, MEASURED, REFERENCE};
 use super::section::{Section, Table};
-use super::words::{count, figure, mark, percent, percent_mark};
-use super::{count_of, gateways, layer};
 
-/// What the reference had of its own limits, held against those here.
+/// The reference's efficiency applied to the ideal here.
 fn reference(point: &Point) -> Option<f64> {
     Some(point.reference_efficiency? * point.ideal_mbit?)
 }
@@ -18,33 +18,33 @@ fn reference(point: &Point) -> Option<f64> {
 /// Throughput against the number of gateways.
 pub fn throughput(series: &Series) -> Section {
     let points = |value: &dyn Fn(&Point) -> Option<f64>| -> Vec<(f64, f64)> {
-        let at = |point: &Point| Some((count_of(point), value(point)?));
+        let at = |point: &Point| Some((place(point), value(point)?));
         series.points.iter().filter_map(at).collect()
     };
     let spread = series.points.iter();
-    let spread = spread.map(|point| (count_of(point), point.tcp_mbit.min, point.tcp_mbit.max));
+    let spread = spread.map(|point| (place(point), point.tcp_mbit.min, point.tcp_mbit.max));
     let mut layers = Vec::new();
     let ideal = points(&|point| point.ideal_mbit);
     if !ideal.is_empty() {
-        let name = "ideal: what the limits allow";
-        layers.push(layer(name, IDEAL, Form::Dashed(ideal)));
+        let name = "ideal: allowed by the limits";
+        layers.push(Layer::new(name, IDEAL, Form::Dashed(ideal)));
     }
     let reference = points(&reference);
     if !reference.is_empty() {
         let name = "reference, on other machines, scaled to this ideal";
-        layers.push(layer(
+        layers.push(Layer::new(
             name,
             REFERENCE,
             Form::Line(reference, Shape::Diamond),
         ));
     }
     layers.extend([
-        layer(
+        Layer::new(
             "lowest to highest run",
             MEASURED,
             Form::Spread(spread.collect()),
         ),
-        layer(
+        Layer::new(
             "measured: median of the runs",
             MEASURED,
             Form::Line(points(&|point| Some(point.tcp_mbit.median)), Shape::Circle),
@@ -53,13 +53,13 @@ pub fn throughput(series: &Series) -> Section {
     Section {
         id: format!("{}-throughput", series.mode),
         title: "Throughput against gateway count".to_owned(),
-        note: "TCP payload that arrived, all directions together.".to_owned(),
+        note: "Received TCP payload over all directions.".to_owned(),
         description: described(series),
         chart: Chart {
             y_name: "Mbit/s".to_owned(),
             y_format: mark,
             scale: Scale::FromZero,
-            gateways: gateways(series),
+            gateways: counts(series),
             layers,
         },
         nothing: "Nothing was measured.",
@@ -107,10 +107,10 @@ fn table(series: &Series) -> Table {
     table
 }
 
-/// How much of the ideal was reached; nothing without one.
+/// Throughput over the ideal; none without an ideal.
 pub fn efficiency(series: &Series) -> Option<Section> {
     let line = |value: fn(&Point) -> Option<f64>| -> Vec<(f64, f64)> {
-        let at = |point: &Point| Some((count_of(point), value(point)?));
+        let at = |point: &Point| Some((place(point), value(point)?));
         series.points.iter().filter_map(at).collect()
     };
     let measured = line(|point| point.efficiency);
@@ -119,12 +119,12 @@ pub fn efficiency(series: &Series) -> Option<Section> {
         .map(|(count, part)| (*part, *count))
         .reduce(|least, other| if other.0 < least.0 { other } else { least })?;
     let reference = line(|point| point.reference_efficiency);
-    let mut layers = vec![layer("goal: at least 95 %", IDEAL, Form::Level(0.95))];
+    let mut layers = vec![Layer::new("goal: at least 95 %", IDEAL, Form::Level(0.95))];
     if !reference.is_empty() {
         let form = Form::Line(reference, Shape::Diamond);
-        layers.push(layer("reference, on other machines", REFERENCE, form));
+        layers.push(Layer::new("reference, on other machines", REFERENCE, form));
     }
-    layers.push(layer(
+    layers.push(Layer::new(
         "measured",
         MEASURED,
         Form::Line(measured, Shape::Circle),
@@ -132,15 +132,15 @@ pub fn efficiency(series: &Series) -> Option<Section> {
     Some(Section {
         id: format!("{}-efficiency", series.mode),
         title: "Efficiency".to_owned(),
-        note: "Throughput over what the limits allow; the axis need not begin at zero. The reference is above 100 % \
-               where each of several gateways moved more than the single one, which its ideal is made of."
+        note: "Throughput over the ideal. The reference exceeds 100 % where each of several gateways carried more than \
+               the single gateway, from which its ideal is computed. The axis need not begin at zero."
             .to_owned(),
-        description: format!("At least {} at every number of gateways.", percent(lowest)),
+        description: format!("At least {} with every number of gateways.", percent(lowest)),
         chart: Chart {
             y_name: "of the ideal".to_owned(),
             y_format: percent_mark,
             scale: Scale::Near { least: 0.1 },
-            gateways: gateways(series),
+            gateways: counts(series),
             layers,
         },
         nothing: "Nothing was measured.",

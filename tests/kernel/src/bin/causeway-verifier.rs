@@ -1,4 +1,4 @@
-//! `cargo xtask verify program`: what the kernel's verifier says of the XDP program.
+//! `cargo xtask verify program`: the kernel verifier's statistics on the XDP program.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use causeway_kernel_tests::verifier::report;
 use clap::Parser;
 
-/// Loads the XDP program and reports what the kernel's verifier counted, against its limits.
+/// Loads the XDP program and reports the kernel verifier's statistics and their limits.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask verify program",
@@ -30,15 +30,15 @@ fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let object = std::fs::read(&args.object).with_context(|| {
         let path = args.object.display();
-        format!("no {path}: build it with `cargo xtask build`")
+        format!("cannot read {path}: build it with `cargo xtask build`")
     })?;
-    let report = report(&object).context("this needs root")?;
+    let report = report(&object).context("cannot load the program: this needs root")?;
     println!("{report}");
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&report)? + "\n";
         std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(match report.beyond() {
+    Ok(match report.over_limit() {
         None => ExitCode::SUCCESS,
         Some(what) => {
             println!("{what}");

@@ -1,8 +1,8 @@
-//! Packets of IPv4.
+//! IPv4 packets.
 
-use causeway_steering::{Drop, Punt};
+use causeway_steering::{DropReason, PuntReason};
 
-use super::{Case, End, case};
+use super::case::{Case, End, case};
 use crate::packet::{HOST_MAC, Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
 use crate::world::{
     ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, OWN_UNDER_PEER, SPI,
@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "a frame that a bridge flooded",
             ethernet(HOST_MAC, 0x0800, &to_far(TCP).packet(&tcp(1, 2))),
-            End::Punt(Punt::OtherMac),
+            End::Punt(PuntReason::OtherMac),
         ),
         case(
             "TCP to a peer",
@@ -113,32 +113,32 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "a gateway without a MAC",
             Ipv4::new(HOST, FAR_UNRESOLVED, TCP).frame(&tcp(1, 2)),
-            End::Drop(Drop::GatewayUnresolved),
+            End::Drop(DropReason::GatewayUnresolved),
         ),
         case(
             "a local gateway without a socket",
             Ipv4::new(HOST, FAR_WITHOUT_SOCKET, TCP).frame(&tcp(1, 2)),
-            End::Drop(Drop::NoWorker),
+            End::Drop(DropReason::NoWorker),
         ),
         case(
             "no peer's prefix",
             Ipv4::new(HOST, ELSEWHERE, TCP).frame(&tcp(1, 2)),
-            End::Punt(Punt::NoPeering),
+            End::Punt(PuntReason::NoPeering),
         ),
         case(
             "ssh to the host itself",
             to_own(TCP).frame(&tcp(50000, 22)),
-            End::Punt(Punt::OwnAddress),
+            End::Punt(PuntReason::OwnAddress),
         ),
         case(
             "an own address that a peer's prefix covers",
             Ipv4::new(HOST, OWN_UNDER_PEER, TCP).frame(&tcp(50000, 22)),
-            End::Punt(Punt::OwnAddress),
+            End::Punt(PuntReason::OwnAddress),
         ),
         case(
             "UDP to the host itself",
             to_own(UDP).frame(&udp(50000, 53, &[0; 9])),
-            End::Punt(Punt::OwnAddress),
+            End::Punt(PuntReason::OwnAddress),
         ),
         case("raw ESP", to_own(ESP).frame(&esp(SPI)), End::Worker(1)),
         case(
@@ -158,32 +158,32 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "ESP for a worker without a socket",
             to_own(ESP).frame(&esp(SPI_WITHOUT_SOCKET)),
-            End::Drop(Drop::NoWorker),
+            End::Drop(DropReason::NoWorker),
         ),
         case(
             "raw ESP, SPI unknown",
             to_own(ESP).frame(&esp(0x9999)),
-            End::Punt(Punt::UnknownSpi),
+            End::Punt(PuntReason::UnknownSpi),
         ),
         case(
             "ESP in UDP, SPI unknown",
             to_own(UDP).frame(&udp(4500, 4500, &esp(0x9999))),
-            End::Punt(Punt::UnknownSpi),
+            End::Punt(PuntReason::UnknownSpi),
         ),
         case(
             "IKE on 4500",
             to_own(UDP).frame(&udp(4500, 4500, &[0; 28])),
-            End::Punt(Punt::Ike),
+            End::Punt(PuntReason::Ike),
         ),
         case(
             "IKE on 500",
             to_own(UDP).frame(&udp(500, 500, &[1; 28])),
-            End::Punt(Punt::OwnAddress),
+            End::Punt(PuntReason::OwnAddress),
         ),
         case(
             "a NAT keepalive",
             to_own(UDP).frame(&udp(4500, 4500, &[0xff])),
-            End::Drop(Drop::Keepalive),
+            End::Drop(DropReason::Keepalive),
         ),
         case(
             "a fragment of ESP",
@@ -192,22 +192,22 @@ pub(super) fn cases() -> Vec<Case> {
                 ..to_own(ESP)
             }
             .frame(&esp(SPI)),
-            End::Drop(Drop::EspFragment),
+            End::Drop(DropReason::EspFragment),
         ),
         case(
             "ESP without a sequence number",
             to_own(ESP).frame(&esp(SPI)[..6]),
-            End::Drop(Drop::EspTruncated),
+            End::Drop(DropReason::EspTruncated),
         ),
         case(
             "ESP in UDP, longer than its packet",
             to_own(UDP).frame(&udp(4500, 4500, &esp(SPI))[..17]),
-            End::Drop(Drop::EspTruncated),
+            End::Drop(DropReason::EspTruncated),
         ),
         case(
             "UDP cut inside its header",
             to_own(UDP).frame(&[0, 1, 2, 3]),
-            End::Drop(Drop::EspTruncated),
+            End::Drop(DropReason::EspTruncated),
         ),
         case(
             "IP version 5",
@@ -216,7 +216,7 @@ pub(super) fn cases() -> Vec<Case> {
                 ..to_far(TCP)
             }
             .frame(&tcp(1, 2)),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
         case(
             "a total length beyond the frame",
@@ -225,7 +225,7 @@ pub(super) fn cases() -> Vec<Case> {
                 ..to_far(TCP)
             }
             .frame(&tcp(1, 2)),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
         case(
             "a total length within the header",
@@ -234,12 +234,12 @@ pub(super) fn cases() -> Vec<Case> {
                 ..to_far(TCP)
             }
             .frame(&tcp(1, 2)),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
         case(
             "IPv4 cut inside its header",
             ethernet(OWN_MAC, 0x0800, &[0x45, 0, 0, 40, 0, 0]),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
         case(
             "Ethernet padding behind the packet",

@@ -1,8 +1,8 @@
-//! Packets of IPv6: the same ways as those of IPv4, extension headers, and what is on the link alone.
+//! IPv6 packets: the same outcomes as for IPv4, extension headers, and link-local traffic.
 
-use causeway_steering::{Drop, Punt};
+use causeway_steering::{DropReason, PuntReason};
 
-use super::{Case, End, case};
+use super::case::{Case, End, case};
 use crate::packet::{
     Ipv6, OWN_MAC, destination_options, esp, ethernet, fragment, hop_by_hop, icmp, routing, tcp,
     udp,
@@ -135,23 +135,23 @@ fn to_a_peer() -> Vec<Case> {
         case(
             "6: a gateway without a MAC",
             Ipv6::new(HOST, FAR_UNRESOLVED, TCP).frame(&tcp),
-            End::Drop(Drop::GatewayUnresolved),
+            End::Drop(DropReason::GatewayUnresolved),
         ),
         case(
             "6: a local gateway without a socket",
             Ipv6::new(HOST, FAR_WITHOUT_SOCKET, TCP).frame(&tcp),
-            End::Drop(Drop::NoWorker),
+            End::Drop(DropReason::NoWorker),
         ),
         case(
             "6: no peer's prefix",
             Ipv6::new(HOST, ELSEWHERE, TCP).frame(&tcp),
-            End::Punt(Punt::NoPeering),
+            End::Punt(PuntReason::NoPeering),
         ),
     ]
 }
 
 fn to_the_host() -> Vec<Case> {
-    let kernel = |name, frame| case(name, frame, End::Punt(Punt::OwnAddress));
+    let kernel = |name, frame| case(name, frame, End::Punt(PuntReason::OwnAddress));
     let worker = |name, frame| case(name, frame, End::Worker(1));
     let dropped = |name, frame, reason| case(name, frame, End::Drop(reason));
     let nat_t = |payload: &[u8]| udp(4500, 4500, payload);
@@ -173,7 +173,7 @@ fn to_the_host() -> Vec<Case> {
             to_own(UDP).behind([fragment(1)]).frame(&nat_t(&esp(SPI))),
         ),
         kernel(
-            "6: ESP that goes on to another address",
+            "6: ESP with segments left in a routing header",
             to_own(ESP).behind([routing(1)]).frame(&esp(SPI)),
         ),
         worker("6: raw ESP", to_own(ESP).frame(&esp(SPI))),
@@ -194,52 +194,57 @@ fn to_the_host() -> Vec<Case> {
         dropped(
             "6: ESP for a worker without a socket",
             to_own(ESP).frame(&esp(SPI_WITHOUT_SOCKET)),
-            Drop::NoWorker,
+            DropReason::NoWorker,
         ),
         case(
             "6: ESP, SPI unknown",
             to_own(ESP).frame(&esp(0x9999)),
-            End::Punt(Punt::UnknownSpi),
+            End::Punt(PuntReason::UnknownSpi),
         ),
         case(
             "6: IKE on 4500",
             to_own(UDP).frame(&nat_t(&[0; 28])),
-            End::Punt(Punt::Ike),
+            End::Punt(PuntReason::Ike),
         ),
         dropped(
             "6: a NAT keepalive",
             to_own(UDP).frame(&nat_t(&[0xff])),
-            Drop::Keepalive,
+            DropReason::Keepalive,
         ),
         dropped(
             "6: the first fragment of ESP",
             to_own(ESP).behind([fragment(1)]).frame(&esp(SPI)),
-            Drop::EspFragment,
+            DropReason::EspFragment,
         ),
         dropped(
             "6: a later fragment of ESP",
             to_own(ESP).behind([fragment(0x18)]).frame(&[9; 16]),
-            Drop::EspFragment,
+            DropReason::EspFragment,
         ),
         dropped(
             "6: ESP without a sequence number",
             to_own(ESP).frame(&esp(SPI)[..6]),
-            Drop::EspTruncated,
+            DropReason::EspTruncated,
         ),
         dropped(
             "6: ESP in UDP, longer than its packet",
             to_own(UDP).frame(&nat_t(&esp(SPI))[..17]),
-            Drop::EspTruncated,
+            DropReason::EspTruncated,
         ),
     ]
 }
 
 fn on_the_link() -> Vec<Case> {
-    let link =
-        |name, packet: Ipv6| case(name, packet.frame(&tcp(1, 2)), End::Punt(Punt::LinkScope));
+    let link = |name, packet: Ipv6| {
+        case(
+            name,
+            packet.frame(&tcp(1, 2)),
+            End::Punt(PuntReason::LinkScope),
+        )
+    };
     let discovery = |name, packet: Ipv6, kind| {
         let frame = packet.frame(&icmp(kind, 0, [0; 4], &[0; 16]));
-        case(name, frame, End::Punt(Punt::NeighbourDiscovery))
+        case(name, frame, End::Punt(PuntReason::NeighbourDiscovery))
     };
     vec![
         link("6: to a group", Ipv6::new(HOST, ALL_NODES, TCP)),
@@ -276,7 +281,7 @@ fn on_the_link() -> Vec<Case> {
 }
 
 fn malformed() -> Vec<Case> {
-    let bad = |name, frame| case(name, frame, End::Drop(Drop::Ipv6Malformed));
+    let bad = |name, frame| case(name, frame, End::Drop(DropReason::Ipv6Malformed));
     let wrong = |version, length_error| Ipv6 {
         version,
         length_error,
@@ -304,10 +309,7 @@ fn malformed() -> Vec<Case> {
         bad("6: an extension header beyond the packet", {
             to_far(TCP).behind([(60, vec![9; 7])]).frame(&tcp)
         }),
-        bad(
-            "6: an extension header that is not there",
-            to_far(43).frame(&[]),
-        ),
+        bad("6: a missing extension header", to_far(43).frame(&[])),
         bad("6: half a fragment header", to_far(44).frame(&[6, 0, 0, 1])),
         bad(
             "6: from a mapped address",
@@ -325,12 +327,12 @@ fn malformed() -> Vec<Case> {
         case(
             "IPv4 under the type of IPv6",
             ethernet(OWN_MAC, 0x86dd, &[0x45; 60]),
-            End::Drop(Drop::Ipv6Malformed),
+            End::Drop(DropReason::Ipv6Malformed),
         ),
         case(
             "IPv6 under the type of IPv4",
             ethernet(OWN_MAC, 0x0800, &to_far(TCP).packet(&tcp)),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
     ]
 }

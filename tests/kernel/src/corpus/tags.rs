@@ -1,8 +1,8 @@
-//! Packets behind VLAN tags: the same ends as without, where there are at most two.
+//! Packets behind VLAN tags. Behind one or two tags the outcome is the same as without tags.
 
-use causeway_steering::{Drop, Punt};
+use causeway_steering::{DropReason, PuntReason};
 
-use super::{Case, End, case};
+use super::case::{Case, End, case};
 use crate::packet::{HOST_MAC, Ipv4, Ipv6, OWN_MAC, esp, ethernet, icmp, tagged, tcp, udp};
 use crate::world::{FAR, FAR_LOCAL, HOST, OWN, SPI, ipv6};
 
@@ -73,42 +73,42 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "tag: ARP",
             tagged(&ethernet([0xff; 6], 0x0806, &[0; 28]), &[CUSTOMER]),
-            End::Punt(Punt::Arp),
+            End::Punt(PuntReason::Arp),
         ),
         case(
             "tag: a frame that a bridge flooded",
             tagged(&ethernet(HOST_MAC, 0x0800, &[0x45; 40]), &[CUSTOMER]),
-            End::Punt(Punt::OtherMac),
+            End::Punt(PuntReason::OtherMac),
         ),
         case(
             "three tags",
             tagged(&tcp_v4, &[PROVIDER, CUSTOMER, CUSTOMER]),
-            End::Punt(Punt::VlanStack),
+            End::Punt(PuntReason::VlanStack),
         ),
         case(
             "cut inside a tag",
             cut(&tcp_v4, &[CUSTOMER], 17),
-            End::Drop(Drop::EthernetTruncated),
+            End::Drop(DropReason::EthernetTruncated),
         ),
         case(
             "cut inside the second tag",
             cut(&tcp_v4, &two, 20),
-            End::Drop(Drop::EthernetTruncated),
+            End::Drop(DropReason::EthernetTruncated),
         ),
         case(
             "tag: IPv4 cut inside its header",
             cut(&tcp_v4, &[CUSTOMER], 37),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
         case(
             "tag: a total length beyond the frame",
             tagged(&long.frame(&tcp(1, 2)), &[CUSTOMER]),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
         case(
             "tag: IPv6 under the type of IPv4",
             tagged(&ethernet(OWN_MAC, 0x0800, &tcp_v6[14..]), &[CUSTOMER]),
-            End::Drop(Drop::Ipv4Malformed),
+            End::Drop(DropReason::Ipv4Malformed),
         ),
     ]
 }

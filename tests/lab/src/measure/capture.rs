@@ -15,63 +15,68 @@ use crate::options::{Encapsulation, Family, Options};
 use crate::topology::TRUNK;
 use crate::{Fact, Lab, Process, Site};
 
-/// Bounds the file to 75 MB.
+/// Limits the file to 75 MB.
 const MAX_FRAMES: u32 = 50_000;
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// tcpdump on the trunk, at the side of VPC 1.
+/// A running tcpdump on the trunk, at the end in VPC 1.
 #[derive(Debug)]
 pub struct Capture(Process);
 
 impl Capture {
-    /// Starts it and waits until it listens.
+    /// Starts tcpdump and waits until it captures.
     pub fn start(lab: &Lab) -> Result<Self> {
         let mut command = Command::new("tcpdump");
-        // Immediate mode, or the last block of packets is lost at the end.
+        // Without immediate mode the last block of packets is lost at the end.
         command.args(["-i", TRUNK, "-n", "-s", "0", "-B", "16384"]);
         command.args(["--immediate-mode", "-U", "-w", "-"]);
         command.args(["-c", &MAX_FRAMES.to_string()]);
         let mut process = lab.spawn(Site::switch(1), "tcpdump", &command)?;
-        process.wait_until(PATIENCE, |process| {
+        process.wait_until(TIMEOUT, |process| {
             Ok(process.stderr()?.contains("listening on"))
         })?;
         Ok(Self(process))
     }
 
-    /// Ends it and counts what it saw.
+    /// Ends the capture and counts its frames.
     pub fn stop(self, marker: &Marker) -> Result<Census> {
         let mut process = self.0;
-        if process.ended()?.is_none() {
+        if process.exit_status()?.is_none() {
             process.signal(Signal::INT)?;
         }
         ensure!(
-            process.wait(PATIENCE)?.is_some(),
-            "tcpdump did not end within {PATIENCE:?} of SIGINT"
+            process.wait(TIMEOUT)?.is_some(),
+            "tcpdump did not end within {TIMEOUT:?} after SIGINT"
         );
-        let missed = missed(&process.stderr()?).context("tcpdump gave no count of lost packets")?;
-        ensure!(missed == 0, "tcpdump missed {missed} packets: no verdict");
+        let dropped =
+            dropped(&process.stderr()?).context("tcpdump printed no count of dropped packets")?;
+        ensure!(
+            dropped == 0,
+            "tcpdump dropped {dropped} packets, so the capture cannot be judged"
+        );
         pcap::census(&fs::read(process.stdout_file())?, marker)
     }
 }
 
-/// "12 packets dropped by kernel" at the end of tcpdump's words.
-fn missed(words: &str) -> Option<u64> {
-    let line = words
+/// The number in "12 packets dropped by kernel", which tcpdump prints at its end.
+fn dropped(stderr: &str) -> Option<u64> {
+    let line = stderr
         .lines()
         .find(|line| line.ends_with("dropped by kernel"))?;
     line.split(' ').next()?.parse().ok()
 }
 
-/// What crossed the trunk while a marked stream ran over it.
+/// The trunk while a stream of a random pattern crossed it in both directions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trunk {
-    /// What the capture saw.
+    /// The captured frames.
     pub census: Census,
-    /// What the two ends of the stream saw.
+    /// The pattern at both ends.
     pub stream: Stream,
 }
 
-/// Sends a marked stream there and back and captures the trunk meanwhile.
+/// Captures the trunk while a marked stream crosses it in both directions.
 pub fn trunk(lab: &Lab, from: Site, to: Site) -> Result<Trunk> {
     let marker = Marker::random()?;
     let capture = Capture::start(lab)?;
@@ -82,8 +87,7 @@ pub fn trunk(lab: &Lab, from: Site, to: Site) -> Result<Trunk> {
 }
 
 impl Trunk {
-    /// The marker came through in plaintext at both ends; without that its
-    /// absence from the trunk would prove nothing.
+    /// Holds if the marker arrived in plaintext at both ends. Otherwise its absence from the trunk would prove nothing.
     pub fn arrived(&self) -> Fact {
         Fact::new(
             "marker-arrived",
@@ -92,8 +96,8 @@ impl Trunk {
         )
     }
 
-    /// The trunk carried ESP in the configured form and nothing else. The routers may ask for each
-    /// other's MAC address, by ARP and by neighbour discovery.
+    /// Holds if the trunk carried only ESP in the configured encapsulation, besides the ARP and neighbour discovery of the
+    /// routers.
     pub fn encrypted(&self, options: &Options) -> Fact {
         let census = &self.census;
         let encapsulation = options.encapsulation;
@@ -114,12 +118,12 @@ impl Trunk {
             && census.over_ipv6 == over_ipv6
             && there >= self.stream.udp_arrived
             && back >= self.stream.udp_returned;
-        let what = match encapsulation {
+        let name = match encapsulation {
             Encapsulation::Udp => "ESP in UDP 4500",
             Encapsulation::Esp => "ESP",
         };
         let mut figure = format!(
-            "{} frames: {wanted} {what} over {} ({there} there, {back} back), {} ARP, {} NDP, {} other; marker found {} times",
+            "{} frames: {wanted} {name} over {} ({there} there, {back} back), {} ARP, {} NDP, {} other; marker found {} times",
             census.frames,
             options.outer,
             census.arp,
@@ -128,7 +132,7 @@ impl Trunk {
             census.markers
         );
         if census.truncated > 0 {
-            figure += &format!("; {} frames cut short", census.truncated);
+            figure += &format!("; {} truncated frames", census.truncated);
         }
         if let Some(stranger) = census.strangers.first() {
             figure += &format!("; first other frame: {stranger}");
@@ -142,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lost_packets_are_read_from_the_last_words() {
-        let words = "tcpdump: listening on x\n10 packets captured\n10 packets received by filter\n3 packets dropped by kernel\n";
-        assert_eq!(missed(words), Some(3));
-        assert_eq!(missed("tcpdump: x: No such device exists"), None);
+    fn dropped_packets_are_read_from_the_output_of_tcpdump() {
+        let stderr = "tcpdump: listening on x\n10 packets captured\n10 packets received by filter\n3 packets dropped by kernel\n";
+        assert_eq!(dropped(stderr), Some(3));
+        assert_eq!(dropped("tcpdump: x: No such device exists"), None);
     }
 
     fn trunk() -> Trunk {
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn any_plain_frame_or_marker_spoils_the_fact() {
+    fn a_plaintext_frame_or_a_marker_fails_the_fact() {
         let udp = Options::new("c", "x");
         let esp = Options {
             encapsulation: Encapsulation::Esp,

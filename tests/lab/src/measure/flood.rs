@@ -1,5 +1,5 @@
-//! Numbered and timed UDP over many flows, for as long as something else is done. Every arrival is
-//! kept, so that what happened can be told for any window afterwards.
+//! Numbered UDP packets with timestamps over many flows, while something else runs. Every arrival is recorded, so that any
+//! time window can be judged afterwards.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,38 +9,37 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::FLOOD_PORT;
+use super::direction::{Direction, Directions};
 use super::echo::{self, TICK};
-use super::iperf::Way;
 use super::marker::{LENGTH, Marker};
 use crate::{Lab, Site};
 
-/// Marker, flow (2 octets), number (4), time of sending (8).
+/// Marker, flow (2 bytes), number (4), send time (8).
 const HEADER: usize = LENGTH + 14;
-/// The headers of an inner packet: IPv4 and UDP.
+/// The IPv4 and UDP headers of an inner packet.
 const HEADERS: u16 = 28;
-/// Octets of the packets of a mix, as often as each comes in it: 7 small ones, 4 middle ones, 1 large one.
+/// The sizes of the packets of a mix: 7 small, 4 medium, 1 large.
 const IMIX: [u16; 12] = [64, 576, 64, 64, 576, 64, 1408, 64, 576, 64, 64, 576];
 const FIRST_SOURCE_PORT: u16 = 30_000;
-/// What comes late, or a second time, still counts.
+/// The wait for late packets and duplicates after the last arrival.
 const QUIET: Duration = Duration::from_millis(500);
-/// A sender that fell behind catches up by at most so many packets at once; more would test the
-/// ring of a veth, which holds 256.
+/// The largest burst of a sender that is late. The ring of a veth has room for 256 packets.
 const BURST: u32 = 16;
 
-/// How large the packets are, with their headers as IPv4 has them.
+/// The size of the packets, with IPv4 headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// All of so many octets, at least [`Size::LEAST`].
+    /// All packets of this size in bytes, at least [`Size::LEAST`].
     Fixed(u16),
-    /// The simple Internet mix: 7 packets of 64 octets, 4 of 576, 1 of 1408.
+    /// The simple Internet mix: 7 packets of 64 bytes, 4 of 576, 1 of 1408.
     Imix,
 }
 
 impl Size {
-    /// Room for what is written into a packet.
+    /// The smallest size, which has room for the header of the flood.
     pub const LEAST: u16 = HEADERS + HEADER as u16;
 
-    /// The octets of the packet that is sent as number `number` of all.
+    /// The size of the packet with this number.
     pub fn of(self, number: u64) -> u16 {
         match self {
             Self::Fixed(size) => size.max(Self::LEAST),
@@ -48,83 +47,78 @@ impl Size {
         }
     }
 
-    /// The mean.
+    /// The mean size.
     pub fn mean(self) -> f64 {
         let sizes = (0..IMIX.len() as u64).map(|number| f64::from(self.of(number)));
         sizes.sum::<f64>() / IMIX.len() as f64
     }
 }
 
-/// Packets that cost little to carry.
+/// Small packets, which cost little CPU time.
 pub const SMALL: Size = Size::Fixed(188);
 
 /// The load of one direction.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Flows, each with a source port of its own; they take turns between the inner families.
+    /// The number of flows. Each has its own source port; successive flows alternate between the inner families.
     pub flows: u16,
-    /// The first so many flows send half of all packets, the others the other half: some buckets
-    /// are never idle, most are now and then.
+    /// The number of flows that together send half of all packets. The buckets of these flows are never idle; the others'
+    /// are idle at times.
     pub busy_flows: u16,
     /// Packets per second, all flows together.
     pub rate: u32,
-    /// Their size.
     pub size: Size,
-    /// Who sends.
-    pub way: Way,
+    pub directions: Directions,
 }
 
 /// A packet that arrived. Times are nanoseconds since the flood began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its flow.
     pub flow: u16,
-    /// Its number within the flow, from 0.
+    /// The number within the flow, from 0.
     pub number: u32,
-    /// When it was sent.
     pub sent: u64,
-    /// When it arrived.
     pub arrived: u64,
 }
 
-/// All of one direction.
+/// The record of one direction.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// The arrivals, in their order.
+    /// The arrivals in order.
     pub arrivals: Vec<Arrival>,
-    /// For each flow when each of its packets was sent.
+    /// The send time of each packet of each flow.
     pub sent: Vec<Vec<u64>>,
 }
 
-/// Sets its flag when it goes, in a panic too: a flood that nobody stops would never end.
-struct Stop<'a>(&'a AtomicBool);
+/// Sets the flag on drop, also in a panic, so that the flood always ends.
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Stop<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// Floods between the first hosts while `work` is done: the record of what VPC 1 sent, and of what
-/// VPC 2 sent, empty where it does not send. Their times count from `begun`.
+/// Floods between the first hosts while `work` runs. Returns the records of the packets from VPC 1 and from VPC 2; a record
+/// is empty if that VPC does not send. Times count from `begun`.
 ///
 /// # Errors
-/// Sockets, or `work`'s own.
-pub fn around<T>(
+/// A socket fails, or `work` does.
+pub fn during<T>(
     lab: &Lab,
     plan: Plan,
     begun: Instant,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<(T, [Record; 2])> {
     let stop = AtomicBool::new(false);
-    let (one, two) = (Site::host(1, 1), Site::host(2, 1));
     thread::scope(|scope| {
-        let running = Stop(&stop);
-        let ways = [(Way::There, (one, two)), (Way::Back, (two, one))];
-        let floods = ways.map(|(way, ends)| {
+        let running = StopOnDrop(&stop);
+        let floods = [Direction::There, Direction::Back].map(|direction| {
             let stop = &stop;
-            let sends = plan.way == way || plan.way == Way::Both;
-            sends.then(|| scope.spawn(move || run(lab, ends, plan, begun, stop)))
+            let flood = move || run(lab, direction.ends(), plan, begun, stop);
+            plan.directions
+                .include(direction)
+                .then(|| scope.spawn(flood))
         });
         let done = work();
         drop(running);
@@ -177,8 +171,8 @@ fn send(
     let mut payload = vec![0; usize::from(u16::MAX)];
     payload[..LENGTH].copy_from_slice(marker.bytes());
     let mut sent = vec![Vec::new(); senders.len()];
-    let (busy, calm) = (usize::from(plan.busy_flows), senders.len());
-    let mut turns = [0..busy, busy..calm].map(Iterator::cycle);
+    let (busy, all_flows) = (usize::from(plan.busy_flows), senders.len());
+    let mut turns = [0..busy, busy..all_flows].map(Iterator::cycle);
     let mut due = Instant::now();
     let mut all = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -234,7 +228,7 @@ fn receive(
     }
 }
 
-/// A packet of this very flood.
+/// An arrival of this flood.
 fn parse(packet: &[u8], marker: &Marker, arrived: u64) -> Option<Arrival> {
     let rest = packet.strip_prefix(marker.bytes())?;
     let (flow, rest) = rest.split_first_chunk()?;
@@ -252,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mix_has_seven_small_four_middle_and_one_large_packet() {
+    fn a_mix_has_seven_small_four_medium_and_one_large_packet() {
         let sizes: Vec<u16> = (0..24).map(|number| Size::Imix.of(number)).collect();
         let count = |size| sizes.iter().filter(|of| **of == size).count();
         assert_eq!((count(64), count(576), count(1408)), (14, 8, 2));

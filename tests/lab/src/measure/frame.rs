@@ -1,4 +1,4 @@
-//! What a captured frame is, as far as the trunk is concerned.
+//! Classifies a captured frame of the trunk.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,21 +10,22 @@ const ESP_IN_UDP_PORT: u16 = 4500;
 /// A kind of frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Address resolution between the routers.
+    /// ARP between the routers.
     Arp,
-    /// The same in IPv6: neighbour discovery (RFC 4861), and the membership of its multicast groups
-    /// (MLD, RFC 3810). Both are bound to the link: the one has hop limit 255, which no packet
-    /// has that a router passed on, the other hop limit 1 and a link-local source.
+    /// Neighbour discovery (RFC 4861), or a report of multicast group membership (MLD, RFC 3810).
+    ///
+    /// Neither has crossed a router: neighbour discovery has hop limit 255, which a router would decrement. MLD has hop
+    /// limit 1 and a link-local source.
     Ndp,
-    /// IP protocol 50, from this address.
+    /// IP protocol 50, with the source address.
     Esp(IpAddr),
-    /// UDP to port 4500 with a non-zero SPI, from this address.
+    /// UDP to port 4500 with a non-zero SPI, with the source address.
     EspInUdp(IpAddr),
-    /// Anything else, fragments included.
+    /// Any other frame, including fragments.
     Other,
 }
 
-/// Tells what a frame is. Too short to tell counts as other.
+/// Classifies a frame. A frame that is too short counts as other.
 pub fn kind(frame: &[u8]) -> Kind {
     let Some((ethernet, packet)) = frame.split_at_checked(ETHERNET_HEADER) else {
         return Kind::Other;
@@ -49,7 +50,7 @@ fn ipv4(packet: &[u8]) -> Option<Kind> {
     esp(*packet.get(9)?, packet.get(header..)?, source.into())
 }
 
-/// Of extension headers only the one that MLD has.
+/// Accepts only the extension header of MLD.
 fn ipv6(packet: &[u8]) -> Option<Kind> {
     let (header, payload) = packet.split_at_checked(IPV6_HEADER)?;
     if header[0] >> 4 != 6 {
@@ -60,14 +61,14 @@ fn ipv6(packet: &[u8]) -> Option<Kind> {
     match header[6] {
         58 => (hop_limit == 255 && (133..=137).contains(payload.first()?)).then_some(Kind::Ndp),
         0 => {
-            // Eight octets, with the router alert (RFC 2711) that MLD must carry.
+            // Eight octets with the router alert (RFC 2711), which MLD must have.
             let options = payload.first_chunk::<8>()?;
             let mld =
                 *options == [58, 0, 5, 2, 0, 0, 1, 0] || *options == [58, 0, 1, 0, 5, 2, 0, 0];
             let message = payload.get(8)?;
-            let bound =
+            let link_local =
                 hop_limit == 1 && (source.is_unicast_link_local() || source.is_unspecified());
-            (mld && bound && matches!(message, 130..=132 | 143)).then_some(Kind::Ndp)
+            (mld && link_local && matches!(message, 130..=132 | 143)).then_some(Kind::Ndp)
         }
         protocol => esp(protocol, payload, source.into()),
     }
@@ -85,51 +86,60 @@ fn esp(protocol: u8, payload: &[u8], source: IpAddr) -> Option<Kind> {
     }
 }
 
-/// The SPI is never 0 on the wire (RFC 4303 section 2.1); in UDP 4500 four
-/// zero octets mean IKE (RFC 3948 section 2.2).
+/// The SPI is never 0 on the wire (RFC 4303 section 2.1). Four zero octets in UDP 4500 mean IKE (RFC 3948 section 2.2).
 fn has_spi(esp: &[u8]) -> bool {
     esp.first_chunk().is_some_and(|spi| *spi != [0; 4])
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header, UdpHeader};
     use proptest::prelude::*;
 
     use super::*;
     use crate::options::Family;
     use crate::topology::Site;
 
-    /// A frame of a VPC's first gateway.
+    /// A frame from a VPC's first gateway to its peer.
     pub fn frame(family: Family, protocol: u8, vpc: u8, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![0; 12];
-        match family {
-            Family::Ipv4 => {
-                frame.extend([0x08, 0x00, 0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, protocol, 0, 0]);
+        let ends = [vpc, 3 - vpc].map(|vpc| Site::gateway(vpc, 1).address(family));
+        let length = payload.len() as u16;
+        let next_header = IpNumber(protocol);
+        let (ether_type, header) = match ends {
+            [IpAddr::V4(from), IpAddr::V4(to)] => {
+                let (from, to) = (from.octets(), to.octets());
+                let header = Ipv4Header::new(length, 64, next_header, from, to).unwrap();
+                (EtherType::IPV4, header.to_bytes().to_vec())
             }
-            Family::Ipv6 => frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, protocol, 64]),
-        }
-        for vpc in [vpc, 3 - vpc] {
-            match Site::gateway(vpc, 1).address(family) {
-                IpAddr::V4(address) => frame.extend(address.octets()),
-                IpAddr::V6(address) => frame.extend(address.octets()),
+            [IpAddr::V6(from), IpAddr::V6(to)] => {
+                let header = Ipv6Header {
+                    payload_length: length,
+                    next_header,
+                    hop_limit: 64,
+                    source: from.octets(),
+                    destination: to.octets(),
+                    ..Ipv6Header::default()
+                };
+                (EtherType::IPV6, header.to_bytes().to_vec())
             }
-        }
-        frame.extend(payload);
-        frame
+            _ => unreachable!("two addresses of {family}"),
+        };
+        let ethernet = Ethernet2Header {
+            ether_type,
+            ..Ethernet2Header::default()
+        };
+        [&ethernet.to_bytes(), &header[..], payload].concat()
     }
 
     pub fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
-        let mut datagram = vec![0x11, 0x94];
-        datagram.extend(port.to_be_bytes());
-        datagram.extend([0; 4]);
-        datagram.extend(payload);
-        datagram
+        let header = UdpHeader::without_ipv4_checksum(4500, port, payload.len()).unwrap();
+        [&header.to_bytes(), payload].concat()
     }
 
     const SPI: [u8; 6] = [0, 0, 0x10, 1, 9, 9];
 
     #[test]
-    fn esp_is_told_from_everything_else_in_both_families() {
+    fn esp_is_recognised_in_both_families() {
         for family in [Family::Ipv4, Family::Ipv6] {
             let source = Site::gateway(1, 1).address(family);
             let kind = |protocol, payload: &[u8]| kind(&frame(family, protocol, 1, payload));
@@ -153,7 +163,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_what_cannot_have_crossed_a_router_is_care_of_the_link() {
+    fn only_frames_that_have_not_crossed_a_router_are_ndp() {
         const HOP_LIMIT: usize = ETHERNET_HEADER + 7;
         let solicitation = |hop_limit, message| {
             let mut frame = frame(Family::Ipv6, 58, 1, &[message, 0, 0, 0]);
@@ -182,7 +192,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = kind(&bytes);
             for ethertype in [[0x08, 0x00], [0x86, 0xdd]] {
                 let mut frame = vec![0; 12];

@@ -1,6 +1,7 @@
-//! TCP throughput by iperf3, its own figures.
+//! TCP throughput, as iperf3 measures it.
 
 mod ends;
+mod load;
 mod report;
 
 use std::collections::BTreeMap;
@@ -9,35 +10,20 @@ use std::thread;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::direction::Directions;
 use crate::{Fact, Lab, Site};
 
-/// One run of iperf3.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Throughput {
-    /// TCP connections.
-    pub streams: u16,
-    /// Seconds, as the receiver measured.
-    pub seconds: f64,
-    /// Payload that arrived, in Gbit/s.
-    pub gbit_per_s: f64,
-    /// Segments sent again.
-    pub retransmits: u64,
-    /// Connections over which nothing arrived in the last whole second.
-    pub stalled: u16,
-    /// Whole seconds of single connections in which nothing arrived, summed up.
-    pub still_seconds: u64,
-    /// iperf3 did not end in time and was ended: its two ends could not exchange what they had
-    /// measured, so that these figures are of the seconds that the receivers had told by then.
-    pub cut_off: bool,
-}
+pub use load::Load;
+pub use report::Throughput;
 
-/// One run in each inner family, at the same time.
+/// iperf3 in all inner families at the same time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tcp {
-    /// All together; the seconds are those of the longest.
+    /// The sum of all runs; the seconds are those of the longest run.
     #[serde(flatten)]
     pub total: Throughput,
-    /// Each by the name of its family.
+    /// The run of each family by its name, `ipv4` or `ipv6`.
     pub by_family: BTreeMap<String, Throughput>,
 }
 
@@ -56,7 +42,7 @@ impl Tcp {
         Self { total, by_family }
     }
 
-    /// Data arrived, in each family, and iperf3 came to its end.
+    /// Holds if data arrived in each family and iperf3 ended in time.
     pub fn fact(&self, key: &str) -> Fact {
         let total = &self.total;
         let mut figure = format!(
@@ -77,42 +63,15 @@ impl Tcp {
     }
 }
 
-/// What the clients send.
-#[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// TCP connections.
-    pub streams: u16,
-    /// Seconds, without the warm-up.
-    pub duration: u32,
-    /// Seconds at first that do not count.
-    pub warm_up: u32,
-    /// TCP's congestion control; absent: the machine's own.
-    pub congestion: Option<&'static str>,
-    /// Octets that all connections together have on their way at most; absent: as
-    /// many as TCP finds good, which is as many as the queues take and more.
-    pub window: Option<u32>,
-}
-
-/// Who sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// The clients.
-    There,
-    /// The servers.
-    Back,
-    /// Both at the same time; the figures are of both together.
-    Both,
-}
-
-/// Runs clients on `from` against servers on `to`, one of each for every inner family, and deals
-/// the streams out to them, at least one each.
-pub fn run(lab: &Lab, from: Site, to: Site, load: Load, way: Way) -> Result<Tcp> {
+/// Runs a client on `from` and a server on `to` for each inner family. Splits the streams between the families, with at
+/// least one for each.
+pub fn run(lab: &Lab, from: Site, to: Site, load: Load, directions: Directions) -> Result<Tcp> {
     let families = lab.options().inner.families();
     let by_family = thread::scope(|scope| {
         let window = load
             .window
             .map(|window| window / u32::from(load.streams.max(1)));
-        let shares = deal(load.streams, families.len() as u16);
+        let shares = split(load.streams, families.len() as u16);
         let runs: Vec<_> = families
             .iter()
             .zip(shares)
@@ -122,7 +81,7 @@ pub fn run(lab: &Lab, from: Site, to: Site, load: Load, way: Way) -> Result<Tcp>
                     window,
                     ..load
                 };
-                let run = move || ends::run(lab, (from, to), family, share, way);
+                let run = move || ends::run(lab, (from, to), family, share, directions);
                 (family, scope.spawn(run))
             })
             .collect();
@@ -137,9 +96,9 @@ pub fn run(lab: &Lab, from: Site, to: Site, load: Load, way: Way) -> Result<Tcp>
     Ok(Tcp::of(by_family))
 }
 
-/// The earlier of `hands` get what does not divide.
-fn deal(streams: u16, hands: u16) -> impl Iterator<Item = u16> {
-    (0..hands).map(move |hand| ((streams + hands - 1 - hand) / hands).max(1))
+/// Splits streams evenly. The first parts get the remainder.
+fn split(streams: u16, parts: u16) -> impl Iterator<Item = u16> {
+    (0..parts).map(move |part| ((streams + parts - 1 - part) / parts).max(1))
 }
 
 #[cfg(test)]
@@ -182,10 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_dealt_out_and_nobody_goes_without() {
-        let dealt = |streams, hands| deal(streams, hands).collect::<Vec<_>>();
-        assert_eq!(dealt(5, 2), [3, 2]);
-        assert_eq!(dealt(4, 1), [4]);
-        assert_eq!(dealt(1, 2), [1, 1]);
+    fn streams_are_split_with_at_least_one_for_each_part() {
+        let parts = |streams, parts| split(streams, parts).collect::<Vec<_>>();
+        assert_eq!(parts(5, 2), [3, 2]);
+        assert_eq!(parts(4, 1), [4]);
+        assert_eq!(parts(1, 2), [1, 1]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the lab's own links dropped: the network that Causeway stands on.
+//! Packets that the lab's own links dropped.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -26,7 +26,7 @@ struct Counters {
     dropped: u64,
 }
 
-/// Drops in the lab's links, as the kernel counted them.
+/// Drops on the lab's links, from the kernel's counters.
 #[derive(Clone, Debug, Default)]
 pub struct LinkDrops {
     total: u64,
@@ -34,7 +34,7 @@ pub struct LinkDrops {
 }
 
 impl LinkDrops {
-    /// Reads the counters of every device of the lab.
+    /// Reads the counters of the devices of all switches and roles.
     pub fn read(lab: &Lab) -> Result<Self> {
         let mut drops = Self::default();
         for vpc in [1, 2] {
@@ -44,7 +44,7 @@ impl LinkDrops {
             for site in sites.into_iter().filter(|site| site.is_role()) {
                 let own = links(lab, site)?;
                 drops.total += sum(&own);
-                // A full ring counts at the sender, a frame without a buffer at the receiver.
+                // The sender counts a full ring, the receiver a frame without a buffer.
                 let port = switch.iter().find(|link| link.ifname == site.port());
                 let nic = own.iter().find(|link| link.ifname == NIC);
                 let lost = port.map_or(0, |link| link.stats64.tx.dropped)
@@ -55,12 +55,12 @@ impl LinkDrops {
         Ok(drops)
     }
 
-    /// Everything, on every device of switches and roles.
+    /// Drops on all devices of switches and roles.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// On the link from the switch to this role.
+    /// Drops on the link from the switch to this role.
     pub fn towards(&self, site: Site) -> u64 {
         self.towards.get(&site).copied().unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! Sixteen random bytes that no other traffic contains.
+//! A random byte sequence that no other traffic contains.
 
 use anyhow::Result;
 
@@ -7,34 +7,31 @@ use crate::tool;
 /// The length of a marker in bytes.
 pub const LENGTH: usize = 16;
 
-/// A marker. A payload made of nothing else shows it in every segment of at
-/// least 31 bytes, however the stream is cut.
+/// A marker. A payload that repeats the marker contains it in each piece of at least 31 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marker([u8; LENGTH]);
 
 impl Marker {
-    /// A fresh one.
     pub fn random() -> Result<Self> {
         Ok(Self(tool::random()?))
     }
 
-    /// Its bytes.
     pub fn bytes(&self) -> &[u8; LENGTH] {
         &self.0
     }
 
-    /// `length` bytes of marker upon marker.
+    /// `length` bytes of the repeated marker.
     pub fn payload(&self, length: usize) -> Vec<u8> {
         self.0.iter().copied().cycle().take(length).collect()
     }
 
-    /// Whether `bytes` is a piece of the endless payload, from `offset` on.
+    /// Whether `bytes` equals the repeated marker from `offset` on.
     pub fn fills(&self, bytes: &[u8], offset: usize) -> bool {
         let expected = self.0.iter().cycle().skip(offset % LENGTH);
         bytes.iter().zip(expected).all(|(have, want)| have == want)
     }
 
-    /// How often it stands in `bytes`, overlaps not counted twice.
+    /// The number of occurrences in `bytes`, without overlaps.
     pub fn occurrences(&self, bytes: &[u8]) -> u64 {
         let mut count = 0;
         let mut rest = bytes;
@@ -56,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cut_of_31_bytes_shows_the_marker(
+        fn every_piece_of_31_bytes_contains_the_marker(
             bytes in any::<[u8; LENGTH]>(), start in 0usize..64, length in 31usize..200
         ) {
             let marker = Marker(bytes);
@@ -67,7 +64,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_byte_is_noticed(
+        fn a_changed_byte_is_found(
             bytes in any::<[u8; LENGTH]>(), length in 1usize..200, at in any::<prop::sample::Index>()
         ) {
             let marker = Marker(bytes);
@@ -78,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_starts_twice_is_found() {
+    fn a_marker_after_a_false_start_is_found() {
         let marker = Marker(*b"aaaaaaaaaaaaaaab");
         assert_eq!(marker.occurrences(b"aaaaaaaaaaaaaaaab"), 1);
         assert_eq!(marker.occurrences(b"aaaaaaaaaaaaaaa"), 0);

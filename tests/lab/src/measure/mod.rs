@@ -1,18 +1,16 @@
-//! What is measured in a lab. Each measurement gives figures and the [`Fact`]
-//! that follows from them; none is assumed.
+//! The measurements in a lab. Each gives figures, and a [`Fact`] that is judged by them.
 //!
 //! [`Fact`]: crate::Fact
 
-pub mod busy;
 pub mod capture;
-pub mod clock;
+pub mod cpu_time;
+pub mod direction;
 pub mod echo;
 pub mod flood;
 pub mod frame;
+pub mod invariants;
 pub mod iperf;
-pub mod laws;
 pub mod links;
-pub mod load;
 pub mod marker;
 pub mod pairs;
 pub mod pcap;
@@ -23,15 +21,17 @@ pub mod stream;
 pub mod survey;
 pub mod tally;
 pub mod transfer;
+pub mod under_load;
+pub mod volumes;
 pub mod window;
 
-/// Requests of the pair check go here.
+/// Destination port of the requests of [`pairs`].
 pub const ECHO_PORT: u16 = 7001;
-/// The numbered probe goes here.
+/// Destination port of the numbered probe.
 pub const PROBE_PORT: u16 = 7002;
-/// The marker stream goes here, by UDP and TCP.
+/// Destination port of the marked stream, by UDP and TCP.
 pub const STREAM_PORT: u16 = 7003;
-/// The numbered flood goes here.
+/// Destination port of the numbered flood.
 pub const FLOOD_PORT: u16 = 7004;
-/// iperf3's own port.
+/// Port of an iperf3 server.
 pub const IPERF_PORT: u16 = 5201;

@@ -1,4 +1,4 @@
-//! Which gateways a flow and its answer go through.
+//! The gateways that a flow and its replies use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,22 +8,24 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{ECHO_PORT, echo};
-use crate::{Fact, Lab, Site, Worker};
+use crate::status::Worker;
+use crate::{Fact, Lab, Site};
 
 const FLOWS: u16 = 16;
 const REQUESTS: u64 = 10;
 const FIRST_SOURCE_PORT: u16 = 23_000;
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-/// How long counters may take to show in `/status`.
+/// Time limit for new counts to appear in `/status`.
 const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
-/// What one flow moved in the counters of every gateway, in their order.
+/// The change of every gateway's counters by one flow. Each list has the gateways in their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlowPath {
     /// Requests that were answered.
     pub answered: u64,
-    /// Packets steered to each gateway by the demux of VPC 1 and by that of VPC 2. The words of
-    /// demuxes to each other are not steered, but sealed and opened like other packets.
+    /// Packets steered to each gateway, by the demux of VPC 1 and by the demux of VPC 2. Control messages between demuxes
+    /// are not steered, but they are sealed and opened like other packets.
     pub steered: [Vec<u64>; 2],
     /// Packets sealed by each gateway, in VPC 1 and in VPC 2.
     pub sealed: [Vec<u64>; 2],
@@ -32,8 +34,8 @@ pub struct FlowPath {
 }
 
 impl FlowPath {
-    /// The one gateway, from 0, that moved every packet of the flow on both
-    /// sides and both ways; none if there were several, or different ones.
+    /// The index of the one gateway that carried all packets of the flow, in both VPCs and both directions. `None` if more
+    /// than one gateway carried packets of the flow.
     pub fn gateway(&self) -> Option<usize> {
         let gateway = self.steered[0].iter().position(|packets| *packets > 0)?;
         let at_least = |counter: &Vec<u64>| {
@@ -55,8 +57,8 @@ impl FlowPath {
     }
 }
 
-/// Asks the far side over several flows, one after the other, and reads the
-/// counters of all gateways in between. No other traffic may be on its way.
+/// Sends requests over several flows, one flow after the other, and reads the counters of all gateways before and after
+/// each. There must be no other traffic.
 pub fn run(lab: &Lab, from: Site, to: Site) -> Result<Vec<FlowPath>> {
     let server = echo::server(lab, to, ECHO_PORT)?;
     let stop = AtomicBool::new(false);
@@ -76,12 +78,12 @@ fn trace(lab: &Lab, from: Site, to: Site, flow: u16) -> Result<FlowPath> {
     let mut answered = 0;
     for number in 0..REQUESTS {
         let request = [u64::from(flow).to_be_bytes(), number.to_be_bytes()].concat();
-        answered += u64::from(echo::ask(&socket, &request, ANSWER_WITHIN)?);
+        answered += u64::from(echo::request(&socket, &request, ANSWER_WITHIN)?);
     }
     let deadline = Instant::now() + COUNTED_WITHIN;
     loop {
         let path = difference(answered, &before, &counters(lab)?);
-        // Markers are counted by all gateways meanwhile, so that no sum tells whether the flow's own packets are.
+        // All gateways count markers meanwhile. So only the flow's own counts show that its packets are counted.
         if path.gateway().is_some() || Instant::now() > deadline {
             return Ok(path);
         }
@@ -89,15 +91,15 @@ fn trace(lab: &Lab, from: Site, to: Site, flow: u16) -> Result<FlowPath> {
     }
 }
 
-/// What each gateway of a VPC was given by its demux, and what its worker did, in their order.
+/// The packets that the demux steered to each gateway, and the status of its worker, for each VPC.
 type Counters = [Vec<(u64, Worker)>; 2];
 
 fn counters(lab: &Lab) -> Result<Counters> {
     let of = |vpc| -> Result<Vec<(u64, Worker)>> {
         let counts = lab.status(Site::demux(vpc))?.steering.gateways;
         let steered = |worker: &Worker| {
-            let its = counts.iter().find(|count| count.name == worker.gateway);
-            its.map_or(0, |count| count.packets)
+            let count = counts.iter().find(|count| count.name == worker.gateway);
+            count.map_or(0, |count| count.packets)
         };
         let workers = lab.workers(vpc)?.into_iter();
         Ok(workers.map(|worker| (steered(&worker), worker)).collect())
@@ -122,20 +124,20 @@ fn difference(answered: u64, before: &Counters, after: &Counters) -> FlowPath {
     }
 }
 
-/// Every flow had one gateway pair for both ways.
+/// Holds if each flow used one gateway pair in both directions.
 pub fn fact(paths: &[FlowPath]) -> Fact {
     let gateways: Vec<_> = paths.iter().filter_map(FlowPath::gateway).collect();
     let mut distinct = gateways.clone();
     distinct.sort_unstable();
     distinct.dedup();
     let mut figure = format!(
-        "{} of {} flows went and came through one gateway pair; {} pairs were used",
+        "{} of {} flows used one gateway pair in both directions; {} pairs used",
         gateways.len(),
         paths.len(),
         distinct.len()
     );
     if let Some(stray) = paths.iter().find(|path| path.gateway().is_none()) {
-        figure += &format!("; first that did not: {stray:?}");
+        figure += &format!("; first flow that did not: {stray:?}");
     }
     let holds = !paths.is_empty() && gateways.len() == paths.len();
     Fact::new("same-gateway-pair", holds, figure)
@@ -149,14 +151,14 @@ mod tests {
         FlowPath {
             answered: 10,
             steered: [vec![0, 10], vec![0, 10]],
-            // The demuxes speak to each other through all pairs.
+            // Control messages between the demuxes use all pairs.
             sealed: [vec![2, 11], vec![1, 12]],
             opened: [vec![1, 12], vec![2, 11]],
         }
     }
 
     #[test]
-    fn another_gateway_on_any_leg_fails() {
+    fn a_second_gateway_on_any_leg_fails_the_fact() {
         assert_eq!(path().gateway(), Some(1));
         assert!(fact(&[path()]).holds);
         let mut back_elsewhere = path();

@@ -1,5 +1,5 @@
-//! Reads what tcpdump wrote and tells what the frames are. The reader is our
-//! own, so that the check does not rest on a dissector's guess.
+//! Reads a capture file and classifies its frames. This is a reader of its own, so that the check does not depend on the
+//! heuristics of a dissector.
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -12,30 +12,31 @@ const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 const LINKTYPE_ETHERNET: u32 = 1;
 
-/// What a capture holds.
+/// The frames of a capture by kind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Census {
     /// All frames.
     pub frames: u64,
-    /// ARP frames, which the trunk may carry.
+    /// ARP.
     pub arp: u64,
-    /// IPv6's own care of the link, which the trunk may carry: see [`Kind::Ndp`].
+    /// Neighbour discovery and multicast membership reports.
     pub ndp: u64,
     /// Plain ESP.
     pub esp: u64,
     /// ESP in UDP 4500.
     pub esp_in_udp: u64,
-    /// Everything that should not be there.
+    /// Frames that must not be on the trunk.
     pub other: u64,
-    /// Frames of ESP, either way, by source: VPC 1 and VPC 2.
+    /// ESP frames of both encapsulations, by source: VPC 1 and VPC 2.
     pub by_source: [u64; 2],
-    /// Those of them that are IPv6.
+    /// ESP frames of both encapsulations in IPv6.
     pub over_ipv6: u64,
-    /// Occurrences of the marker in any frame.
+    /// Occurrences of the pattern in any frame.
     pub markers: u64,
-    /// Frames that the capture cut short.
+    /// Frames that were captured only in part.
     pub truncated: u64,
-    /// The start of the first frames in `other`, in hexadecimal.
+    /// The first bytes of up to three frames of `other`, in hexadecimal.
     pub strangers: Vec<String>,
 }
 
@@ -87,18 +88,21 @@ type Record<'a> = (&'a [u8], usize);
 /// The frames of a classic pcap file, each with its length on the wire.
 fn records(file: &[u8]) -> Result<impl Iterator<Item = Result<Record<'_>>>> {
     let magic: [u8; 4] = *file.first_chunk().context("the capture file is empty")?;
-    let word: fn([u8; 4]) -> u32 = match magic {
+    let integer: fn([u8; 4]) -> u32 = match magic {
         [0xd4, 0xc3, 0xb2, 0xa1] | [0x4d, 0x3c, 0xb2, 0xa1] => u32::from_le_bytes,
         [0xa1, 0xb2, 0xc3, 0xd4] | [0xa1, 0xb2, 0x3c, 0x4d] => u32::from_be_bytes,
-        other => anyhow::bail!("expected a pcap file, its first bytes are {other:02x?}"),
+        other => anyhow::bail!("expected a pcap file, got one that starts with {other:02x?}"),
     };
     let at = move |bytes: &[u8], offset: usize| -> Option<u32> {
-        bytes.get(offset..)?.first_chunk().map(|chunk| word(*chunk))
+        bytes
+            .get(offset..)?
+            .first_chunk()
+            .map(|chunk| integer(*chunk))
     };
     let link = at(file, 20).context("the capture file ends in its header")?;
     ensure!(
         link == LINKTYPE_ETHERNET,
-        "expected a capture of Ethernet frames, got link type {link}"
+        "expected a capture of Ethernet frames (link type {LINKTYPE_ETHERNET}), got link type {link}"
     );
     let mut rest = &file[FILE_HEADER..];
     Ok(std::iter::from_fn(move || {
@@ -171,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_file_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn an_arbitrary_file_causes_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let marker = Marker::random().unwrap();
             let mut capture = file(&[], u32::to_le_bytes);
             capture.extend(bytes);

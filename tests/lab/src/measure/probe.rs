@@ -1,4 +1,4 @@
-//! A numbered UDP probe over many flows: what is lost, reordered, duplicated.
+//! A numbered UDP probe over many flows, which counts lost, reordered and duplicated packets.
 
 use std::fmt;
 use std::net::UdpSocket;
@@ -17,19 +17,18 @@ use crate::{Fact, Lab, Site};
 
 /// Marker, flow (4 bytes), number (8 bytes).
 const HEADER: usize = LENGTH + 12;
-/// A sender that fell behind catches up by at most so many packets at once;
-/// more would test the ring of a veth, which holds 256.
+/// The largest burst of a sender that is late. The ring of a veth has room for 256 packets.
 const BURST: u64 = 16;
-/// What may be lost without failing the fact: one in a hundred.
+/// The fact allows one lost packet in this many.
 const LOSS_BOUND: u64 = 100;
 const FIRST_SOURCE_PORT: u16 = 22_000;
 
 /// The size of a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Flows, each with a source port of its own; they take turns between the inner families.
+    /// The number of flows. Each has its own source port; successive flows alternate between the inner families.
     pub flows: u16,
-    /// Packets on each.
+    /// Packets of each flow.
     pub packets_per_flow: u64,
     /// Packets per second, all flows together.
     pub rate: u64,
@@ -48,39 +47,39 @@ impl Default for Plan {
     }
 }
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Probe {
-    /// Flows used.
+    /// Flows of the probe.
     pub flows: u64,
     /// Packets sent.
     pub sent: u64,
     /// Distinct packets received.
     pub received: u64,
-    /// Sent and never received.
+    /// Packets that were never received.
     pub lost: u64,
-    /// Received after a later packet of their flow.
+    /// Packets received after a later packet of their flow.
     pub reordered: u64,
-    /// Received more than once.
+    /// Duplicates of packets received.
     pub duplicated: u64,
-    /// Seconds that the sending took.
+    /// Duration of the sending in seconds.
     pub seconds: f64,
 }
 
 impl Probe {
-    /// Nothing reordered or duplicated, at most 1 % lost.
+    /// Holds if no packet was reordered or duplicated, and at most 1 % were lost.
     pub fn fact(&self, key: &str) -> Fact {
         let whole = self.lost * LOSS_BOUND <= self.sent;
         Fact::new(key, self.in_order() && whole, self.to_string())
     }
 
-    /// Nothing reordered or duplicated; loss is not judged, for the probe
-    /// shares the links with traffic that fills them.
+    /// Holds if no packet was reordered or duplicated. Loss is not judged, because other traffic fills the same links.
     pub fn order(&self, key: &str) -> Fact {
         Fact::new(key, self.in_order(), self.to_string())
     }
 
-    /// Nothing lost, reordered or duplicated.
+    /// Holds if no packet was lost, reordered or duplicated.
     pub fn whole(&self, key: &str) -> Fact {
         Fact::new(key, self.in_order() && self.lost == 0, self.to_string())
     }
@@ -168,7 +167,7 @@ fn receive(
     marker: &Marker,
     all_sent: &AtomicBool,
 ) -> Result<Tally> {
-    // What comes late, or a second time, still counts.
+    // The wait for late packets and duplicates after the last arrival.
     const QUIET: Duration = Duration::from_millis(300);
     socket.set_read_timeout(Some(TICK))?;
     let mut tally = Tally::new(plan.flows.into(), plan.packets_per_flow);
@@ -192,7 +191,7 @@ fn receive(
     }
 }
 
-/// Flow and number of a packet of this very probe.
+/// Flow and number of a packet of this probe.
 fn parse(packet: &[u8], marker: &Marker) -> Option<(usize, u64)> {
     let rest = packet.strip_prefix(marker.bytes())?;
     let (flow, rest) = rest.split_first_chunk()?;
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn one_packet_out_of_order_or_doubled_fails() {
+    fn one_reordered_or_duplicated_packet_fails_the_fact() {
         assert!(probe().fact("p").holds);
         let reordered = Probe {
             reordered: 1,

@@ -1,11 +1,8 @@
-//! New keys under full load: for every gateway pair and direction, again and
-//! again, while packets that may not be lost cross.
+//! Key changes under full load, for every gateway pair and direction, while a probe must not lose a packet.
 //!
-//! Full load here: iperf3 in one direction at a time, as fast as the machine's
-//! cores carry it, but with no more on its way than the smallest queue on that way
-//! holds, which is a veth's ring of 256 packets. So the cores are the limit and no
-//! queue runs over, and a packet of the probe beside it that is lost is lost to
-//! the new keys.
+//! Full load is iperf3 in one direction at a time, as fast as the machine's cores allow. Its packets in flight fit into the
+//! smallest queue on the path, a veth's ring of 256 packets. The cores are then the limit and no queue overflows, so that a
+//! key change is the only cause of a lost packet of the probe.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,60 +12,56 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::busy::{self, Busy, Direction};
 use super::capture::{self, Trunk};
+use super::direction::{Direction, PerDirection};
 use super::iperf::Load;
-use super::survey::{BothWays, Plan};
+use super::under_load::{self, UnderLoad};
 use crate::options::Options;
-use crate::{Fact, Final, Lab};
+use crate::{Fact, Lab, RoleExit};
 
-/// Octets that all connections together have on their way at most: 100 packets of
-/// 1500, and as many acknowledgements at the worst.
+/// The bytes in flight of all connections together: about 100 packets of 1500 bytes, and at most as many acknowledgements.
 const WINDOW: u32 = 128 << 10;
-/// How long packets under an old key are still opened.
+/// The time for which packets under an old key are still opened.
 const GRACE: Duration = Duration::from_secs(1);
-/// What a rekey gone wrong would end packets by.
-const SUSPECTS: [&str; 8] = [
+/// The drop and punt reasons that a failed key change would cause.
+const REKEY_REASONS: [&str; 8] = [
     "unknown-spi",
     "authentication-failed",
     "replayed",
-    "left-of-window",
+    "replay-too-old",
     "sequence-not-reserved",
     "sequence-exhausted",
     "sa-expired",
     "no-tunnel",
 ];
 
-/// What was seen while keys changed.
+/// The measurements during key changes.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rekey {
     /// Seconds from one change of all keys to the next.
     pub every: u32,
     /// Changes of all keys.
     pub rounds: u32,
-    /// SAs that took over from another, in all rounds.
+    /// Outbound SAs switched in all changes.
     pub switched: u32,
-    /// The longest time that a change of all keys took, in seconds.
+    /// The longest duration of a change of all keys, in seconds.
     pub longest: f64,
-    /// The probe beside iperf3.
-    pub probe: BothWays<super::probe::Probe>,
-    /// iperf3.
-    pub tcp: BothWays<super::iperf::Tcp>,
-    /// The trunk under a marked stream.
+    /// The probe that ran at the same time as iperf3.
+    pub probe: PerDirection<super::probe::Probe>,
+    /// The figures of iperf3.
+    pub tcp: PerDirection<super::iperf::Tcp>,
+    /// The trunk during these changes.
     pub trunk: Trunk,
-    /// Changes of all keys that fell into the marked stream, at least in part.
+    /// Changes of all keys that overlapped with the stream on the trunk.
     pub rounds_of_trunk: u32,
 }
 
-/// Fills each direction in turn, then sends the marked stream, and changes all keys
-/// each `every` seconds meanwhile.
-pub fn run(lab: &Lab, plan: &Plan, every: u32) -> Result<Rekey> {
+/// Loads each direction in turn, then sends the marked stream. Changes all keys every `every` seconds meanwhile.
+pub fn run(lab: &Lab, load: Load, every: u32) -> Result<Rekey> {
     let load = Load {
-        streams: plan.streams,
-        duration: plan.duration,
-        warm_up: 0,
-        congestion: None,
         window: Some(WINDOW),
+        ..load
     };
     let stop = AtomicBool::new(false);
     let begun = AtomicU32::new(0);
@@ -76,12 +69,12 @@ pub fn run(lab: &Lab, plan: &Plan, every: u32) -> Result<Rekey> {
     let (measured, changed) = thread::scope(|scope| {
         let changes = scope.spawn(|| change_keys(lab, every, &begun, &stop, &longest));
         let measured = (|| {
-            let there = busy::run(lab, Direction::There, load)?;
-            let back = busy::run(lab, Direction::Back, load)?;
+            let there = under_load::run(lab, Direction::There, load)?;
+            let back = under_load::run(lab, Direction::Back, load)?;
             let before = begun.load(Ordering::Relaxed);
             let (one, two) = Direction::There.ends();
             let mut trunk = capture::trunk(lab, one, two)?;
-            // Until a change of keys has fallen into it.
+            // Repeats until a change of keys has overlapped with the stream.
             while begun.load(Ordering::Relaxed) == before && !changes.is_finished() {
                 trunk = capture::trunk(lab, one, two)?;
             }
@@ -99,18 +92,18 @@ pub fn run(lab: &Lab, plan: &Plan, every: u32) -> Result<Rekey> {
     let longest = *longest
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let split = |busy: Busy| (busy.probe, busy.tcp);
+    let split = |load: UnderLoad| (load.probe, load.tcp);
     let ((probe_there, tcp_there), (probe_back, tcp_back)) = (split(there), split(back));
     Ok(Rekey {
         every,
         rounds,
         switched: rounds * 2 * u32::from(lab.options().gateways),
         longest: longest.as_secs_f64(),
-        probe: BothWays {
+        probe: PerDirection {
             there: Some(probe_there),
             back: Some(probe_back),
         },
-        tcp: BothWays {
+        tcp: PerDirection {
             there: Some(tcp_there),
             back: Some(tcp_back),
         },
@@ -119,7 +112,7 @@ pub fn run(lab: &Lab, plan: &Plan, every: u32) -> Result<Rekey> {
     })
 }
 
-/// Changes all keys until told to stop, and returns how many times it did.
+/// Changes all keys until `stop`, and returns the number of changes.
 fn change_keys(
     lab: &Lab,
     every: u32,
@@ -153,7 +146,7 @@ fn change_keys(
 }
 
 impl Rekey {
-    /// What the window itself shows.
+    /// The facts of the measurements.
     pub fn facts(&self, options: &Options) -> Vec<Fact> {
         let rounds = Fact::new(
             "rekeys",
@@ -164,17 +157,17 @@ impl Rekey {
             ),
         );
         let renamed = |key: &str, fact: Fact| Fact::new(key, fact.holds, fact.figure);
-        let ways = [
+        let directions = [
             ("there", &self.tcp.there, &self.probe.there),
             ("back", &self.tcp.back, &self.probe.back),
         ];
-        let ways = ways.into_iter().flat_map(|(way, tcp, probe)| {
+        let directions = directions.into_iter().flat_map(|(name, tcp, probe)| {
             let tcp = tcp
                 .iter()
-                .map(move |tcp| tcp.fact(&format!("rekey-tcp-{way}")));
+                .map(move |tcp| tcp.fact(&format!("rekey-tcp-{name}")));
             let probe = probe
                 .iter()
-                .map(move |probe| probe.whole(&format!("rekey-{way}")));
+                .map(move |probe| probe.whole(&format!("rekey-{name}")));
             tcp.chain(probe)
         });
         let trunk = self.trunk.encrypted(options);
@@ -188,24 +181,24 @@ impl Rekey {
         );
         let arrived = renamed("rekey-marker-arrived", self.trunk.arrived());
         let mut facts = vec![rounds];
-        facts.extend(ways);
+        facts.extend(directions);
         facts.extend([arrived, trunk]);
         facts
     }
 
-    /// What the roles' last words say of it: every SA was installed and switched to, and no packet
-    /// ended by a name that a rekey gone wrong would give it.
-    pub fn accounted(&self, finals: &[Final]) -> Fact {
+    /// Holds if, by the final status of all roles, every SA was installed and switched to, and no packet was dropped or
+    /// punted for one of `REKEY_REASONS`.
+    pub fn accounted(&self, exits: &[RoleExit]) -> Fact {
         let mut problems = Vec::new();
         let (mut installed, mut switched, mut retired) = (0, 0, 0);
-        for (site, status) in finals
+        for (site, status) in exits
             .iter()
             .filter_map(|end| Some((end.site, end.status.as_ref()?)))
         {
             let steering = &status.steering;
             let mut counts = vec![&steering.drops, &steering.punts];
             counts.extend(status.workers.iter().map(|worker| &worker.drops));
-            for name in SUSPECTS {
+            for name in REKEY_REASONS {
                 let count: u64 = counts.iter().filter_map(|reasons| reasons.get(name)).sum();
                 if count > 0 {
                     problems.push(format!("{site}: {count} {name}"));
@@ -219,10 +212,10 @@ impl Rekey {
         }
         let expected = u64::from(self.switched);
         if (installed, switched) != (expected, expected) {
-            problems.push(format!("expected {expected} SAs each way"));
+            problems.push(format!("expected {expected} SAs installed and switched"));
         }
         let mut figure = format!(
-            "0 unknown-spi on any role; {installed} SAs installed, {switched} switched, {retired} retired by then"
+            "0 unknown-spi on any role; {installed} SAs installed, {switched} switched, {retired} retired so far"
         );
         if !problems.is_empty() {
             figure = format!(
@@ -237,7 +230,8 @@ impl Rekey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SaChanges, Site, Status, Worker};
+    use crate::Site;
+    use crate::status::{Role, SaChanges, Status, Worker};
 
     fn rekey() -> Rekey {
         Rekey {
@@ -245,11 +239,11 @@ mod tests {
             rounds: 2,
             switched: 4,
             longest: 0.1,
-            probe: BothWays {
+            probe: PerDirection {
                 there: None,
                 back: None,
             },
-            tcp: BothWays {
+            tcp: PerDirection {
                 there: None,
                 back: None,
             },
@@ -261,31 +255,32 @@ mod tests {
         }
     }
 
-    fn end(number: u8, reason: &str, count: u64) -> Final {
+    fn end(number: u8, reason: &str, count: u64) -> RoleExit {
         let worker = Worker {
             drops: [(reason.to_owned(), count)].into(),
             sa_changes: SaChanges {
                 installed: 2,
                 switched: 2,
                 retired: 1,
+                ..SaChanges::default()
             },
             ..Worker::default()
         };
-        Final {
+        RoleExit {
             site: Site::gateway(1, number),
             status: Some(Status {
                 workers: vec![worker],
-                ..Status::default()
+                ..Status::starting(Role::Gateway)
             }),
             problem: None,
         }
     }
 
     #[test]
-    fn one_suspicious_drop_or_missing_switch_spoils_the_fact() {
+    fn one_drop_by_a_rekey_reason_or_one_missing_switch_fails_the_fact() {
         let good = [end(1, "transmit-ring-full", 9), end(2, "unknown-spi", 0)];
         assert!(rekey().accounted(&good).holds);
-        for name in SUSPECTS {
+        for name in REKEY_REASONS {
             let fact = rekey().accounted(&[end(1, name, 1), end(2, name, 0)]);
             assert!(!fact.holds && fact.figure.contains(name), "{fact:?}");
         }

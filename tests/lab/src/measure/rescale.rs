@@ -1,5 +1,5 @@
-//! A cluster that changes under load: numbered UDP over many flows and TCP, both ways at once, while
-//! gateways join, drain, weigh more, die and return.
+//! Cluster changes under load. Numbered UDP over many flows and TCP run in both directions, while gateways join, drain, get
+//! another weight, die and return.
 
 use std::ops::Range;
 use std::thread;
@@ -9,46 +9,47 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use serde::Serialize;
 
+use super::direction::Directions;
 use super::flood;
-use super::iperf::{self, Load, Tcp, Way};
+use super::iperf::{self, Load, Tcp};
 use super::window::Window;
-use crate::cluster::LOOK;
-use crate::{Change, Lab, Outcome, Process, Site, Table};
+use crate::cluster::POLL_INTERVAL;
+use crate::status::Table;
+use crate::{Change, Lab, Outcome, Process, Site, buckets};
 
-/// How long the slowest packet of a step may be on its way after the step's end.
-const AFTERMATH: Duration = Duration::from_millis(1500);
-/// Nothing moves any more if nothing did for so long: longer than a change waits for idle buckets, and
-/// than a barrier takes.
+/// The wait after a step, longer than the slowest packet takes.
+const SETTLE_TIME: Duration = Duration::from_millis(1500);
+/// Buckets are at rest if none moved for this long: longer than a change waits for idle buckets, and longer than a barrier.
 const REST: Duration = Duration::from_millis(300);
-/// A dead gateway is given up after half a second, a returned one starts first.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit for a dead gateway to lose its buckets, or for a restarted one to start and get them back.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is sent, and for how long.
+/// The load and the time between steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// The flood of each direction.
     pub flood: flood::Plan,
-    /// Connections of each direction.
+    /// TCP connections of each direction.
     pub streams: u16,
-    /// Octets that all connections of a direction together have on their way at most.
+    /// Maximum bytes in flight of all connections of a direction together.
     pub window: u32,
-    /// Seconds from one step to the next, and before the first.
+    /// Seconds between steps, and before the first one.
     pub interval: u32,
 }
 
-/// Something that is done to the clusters.
+/// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Action {
     /// A planned change, first in VPC 1, then in VPC 2.
     Change(Change),
-    /// The gateway with this number in VPC 1 dies by SIGKILL.
+    /// Kills the gateway with this number in VPC 1 by SIGKILL.
     Kill(u8),
-    /// It is started again, and gets its buckets back.
+    /// Starts that gateway again, and waits until it has buckets again.
     Return(u8),
 }
 
-impl Act {
-    /// Its name in the report.
+impl Action {
+    /// The name in the report.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Change(Change::Add(_)) => "add",
@@ -61,27 +62,30 @@ impl Act {
     }
 }
 
-/// What a step did to the load.
+/// The load during one step.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// `quiet`, `add`, `drain`, `remove`, `weight`, `kill` or `return`.
     pub name: &'static str,
-    /// What it did at the demuxes of VPC 1 and VPC 2.
+    /// The effect of the step in VPC 1 and in VPC 2; `null` for `quiet`. For `kill` and `return` the values are from the
+    /// demuxes' counters.
     pub outcomes: Option<[Outcome; 2]>,
-    /// Seconds from its begin to the end of what is judged.
+    /// Length of the time window in seconds.
     pub seconds: f64,
-    /// The packets of the flood from VPC 1 to VPC 2.
+    /// Numbered UDP packets from VPC 1 to VPC 2.
     pub there: Window,
-    /// Those from VPC 2 to VPC 1.
+    /// Numbered UDP packets from VPC 2 to VPC 1.
     pub back: Window,
 }
 
-/// The whole.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rescale {
-    /// A window in which nothing was done, then each step.
+    /// A window without a step, then each step.
     pub steps: Vec<Step>,
-    /// The connections, which ran all the time.
+    /// iperf3 over the whole run.
     pub tcp: Tcp,
 }
 
@@ -91,26 +95,24 @@ struct Done {
     window: Range<u64>,
 }
 
-/// Loads the cluster and takes the steps, one each interval.
+/// Loads the cluster and performs one step in each interval.
 ///
 /// # Errors
 /// The load does not run, or a demux refuses a step.
-pub fn run(lab: &Lab, plan: Plan, acts: &[Act]) -> Result<Rescale> {
+pub fn run(lab: &Lab, plan: Plan, actions: &[Action]) -> Result<Rescale> {
     let begun = Instant::now();
+    let duration = plan.interval * (actions.len() as u32 + 1) + 1;
     let load = Load {
-        streams: plan.streams,
-        duration: plan.interval * (acts.len() as u32 + 1) + 1,
-        warm_up: 0,
-        congestion: None,
         window: Some(plan.window),
+        ..Load::new(plan.streams, duration)
     };
-    // They live until the last packet has crossed.
-    let mut revived = Vec::new();
-    let ((done, tcp), [there, back]) = flood::around(lab, plan.flood, begun, || {
+    // The restarted processes must run until the last packet has arrived.
+    let mut restarted = Vec::new();
+    let ((done, tcp), [there, back]) = flood::during(lab, plan.flood, begun, || {
         thread::scope(|scope| {
             let (from, to) = (Site::host(1, 2), Site::host(2, 2));
-            let tcp = scope.spawn(move || iperf::run(lab, from, to, load, Way::Both));
-            let done = steps(lab, plan, acts, begun, &mut revived);
+            let tcp = scope.spawn(move || iperf::run(lab, from, to, load, Directions::Both));
+            let done = steps(lab, plan, actions, begun, &mut restarted);
             let tcp = tcp
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -133,13 +135,13 @@ pub fn run(lab: &Lab, plan: Plan, acts: &[Act]) -> Result<Rescale> {
 fn steps(
     lab: &Lab,
     plan: Plan,
-    acts: &[Act],
+    actions: &[Action],
     begun: Instant,
-    revived: &mut Vec<Process>,
+    restarted: &mut Vec<Process>,
 ) -> Result<Vec<Done>> {
     let interval = Duration::from_secs(plan.interval.into());
     let at = || begun.elapsed().as_nanos() as u64;
-    // The first half is for connections to open and caches to warm.
+    // In the first half connections open and caches fill.
     thread::sleep(interval / 2);
     let start = at();
     thread::sleep(interval / 2);
@@ -148,13 +150,13 @@ fn steps(
         outcomes: None,
         window: start..at(),
     }];
-    for (number, act) in (1..).zip(acts) {
+    for (number, action) in (1..).zip(actions) {
         thread::sleep((begun + interval * number).saturating_duration_since(Instant::now()));
         let start = at();
-        let outcomes = take(lab, *act, revived)?;
-        thread::sleep(AFTERMATH);
+        let outcomes = perform(lab, *action, restarted)?;
+        thread::sleep(SETTLE_TIME);
         done.push(Done {
-            name: act.name(),
+            name: action.name(),
             outcomes: Some(outcomes),
             window: start..at(),
         });
@@ -162,31 +164,34 @@ fn steps(
     Ok(done)
 }
 
-fn take(lab: &Lab, act: Act, revived: &mut Vec<Process>) -> Result<[Outcome; 2]> {
-    let number = match act {
-        Act::Change(change) => return lab.change_both(change),
-        Act::Kill(number) | Act::Return(number) => number,
+fn perform(lab: &Lab, action: Action, restarted: &mut Vec<Process>) -> Result<[Outcome; 2]> {
+    let number = match action {
+        Action::Change(change) => return lab.change_both(change),
+        Action::Kill(number) | Action::Return(number) => number,
     };
     let site = Site::gateway(1, number);
     let before = tables(lab)?;
     let begun = Instant::now();
-    if act == Act::Kill(number) {
+    if action == Action::Kill(number) {
         lab.signal_role(site, Signal::KILL)?;
     } else {
-        revived.push(lab.revive(site)?);
+        restarted.push(lab.restart(site)?);
     }
-    let goes = act == Act::Kill(number);
+    let leaves = action == Action::Kill(number);
     let after = loop {
         let now = tables(lab)?;
-        if now.iter().all(|table| (table.buckets(number) == 0) == goes) {
+        if now
+            .iter()
+            .all(|table| (buckets(table, number) == 0) == leaves)
+        {
             break now;
         }
         ensure!(
-            begun.elapsed() < PATIENCE,
-            "gateway-{number} of VPC 1 did not {} within {PATIENCE:?}: {now:?}",
-            act.name()
+            begun.elapsed() < TIMEOUT,
+            "gateway-{number} of VPC 1 did not {} within {TIMEOUT:?}: {now:?}",
+            action.name()
         );
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     };
     let elapsed_ms = begun.elapsed().as_millis() as u64;
     let after = at_rest(lab, after)?;
@@ -196,7 +201,7 @@ fn take(lab: &Lab, act: Act, revived: &mut Vec<Process>) -> Result<[Outcome; 2]>
             epoch: after.epoch,
             moved_idle: after.moved.idle - before.moved.idle,
             moved_by_barrier: after.moved.barrier - before.moved.barrier,
-            minimum: before.buckets(number).max(after.buckets(number)),
+            minimum: buckets(before, number).max(buckets(after, number)),
             held: after.held.packets - before.held.packets,
             dropped: after.held.dropped - before.held.dropped,
             elapsed_ms,
@@ -204,10 +209,9 @@ fn take(lab: &Lab, act: Act, revived: &mut Vec<Process>) -> Result<[Outcome; 2]>
     }))
 }
 
-/// The tables once nothing moves any more: the first bucket that moves is not the last, and what is
-/// told of a move follows it.
+/// The tables after the last bucket has moved. Buckets move one after the other, and the counters follow later.
 fn at_rest(lab: &Lab, mut seen: [Table; 2]) -> Result<[Table; 2]> {
-    let told = |tables: &[Table; 2]| {
+    let counters = |tables: &[Table; 2]| {
         tables
             .each_ref()
             .map(|table| (table.moved.idle, table.moved.barrier, table.held.packets))
@@ -216,12 +220,12 @@ fn at_rest(lab: &Lab, mut seen: [Table; 2]) -> Result<[Table; 2]> {
     loop {
         thread::sleep(REST);
         let now = tables(lab)?;
-        if told(&now) == told(&seen) {
+        if counters(&now) == counters(&seen) {
             return Ok(now);
         }
         ensure!(
-            begun.elapsed() < PATIENCE,
-            "buckets still move after {PATIENCE:?}: {now:?}"
+            begun.elapsed() < TIMEOUT,
+            "buckets still move after {TIMEOUT:?}: {now:?}"
         );
         seen = now;
     }

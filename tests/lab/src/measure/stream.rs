@@ -1,5 +1,4 @@
-//! A stream of moderate rate that carries a marker in every segment, by UDP
-//! and TCP, echoed by the far side.
+//! A slow stream by UDP and TCP with a marker in every segment. The far host echoes it.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -23,24 +22,25 @@ const UDP_PAYLOAD: usize = 512;
 const TCP_CONNECTIONS: u16 = 4;
 const TCP_ROUNDS: usize = 50;
 const TCP_PAYLOAD: usize = 1024;
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the two ends saw.
+/// The stream of a random pattern at both ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stream {
     /// Datagrams sent.
     pub udp_sent: u64,
-    /// Datagrams that the far side read, made of the marker alone.
+    /// Intact datagrams that the far host received.
     pub udp_arrived: u64,
-    /// Datagrams that came back, made of the marker alone.
+    /// Intact datagrams that returned.
     pub udp_returned: u64,
-    /// Bytes written.
+    /// TCP bytes sent.
     pub tcp_sent: u64,
-    /// Bytes of the marker that the far side read.
+    /// Intact TCP bytes that the far host received.
     pub tcp_arrived: u64,
-    /// Bytes of the marker that came back.
+    /// Intact TCP bytes that returned.
     pub tcp_returned: u64,
-    /// Reads, on either side, with anything else in them.
+    /// Reads at either end with other bytes than the pattern.
     pub corrupted: u64,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} datagrams sent, {} read at the far side, {} back; {} TCP bytes sent, {} read, {} back; {} corrupted",
+            "{} datagrams sent, {} received, {} returned; {} TCP bytes sent, {} received, {} returned; {} corrupted",
             self.udp_sent,
             self.udp_arrived,
             self.udp_returned,
@@ -61,7 +61,7 @@ impl fmt::Display for Stream {
 }
 
 impl Stream {
-    /// TCP whole, UDP with at most one datagram in a hundred lost, nothing changed.
+    /// Whether TCP was complete, UDP lost at most 1 %, and no byte was changed.
     pub fn intact(&self) -> bool {
         self.corrupted == 0
             && self.udp_sent > 0
@@ -73,7 +73,7 @@ impl Stream {
     }
 }
 
-/// What the far side counts, shared by its threads.
+/// The counters of the far host, shared by its threads.
 #[derive(Default)]
 struct Far {
     stop: AtomicBool,
@@ -82,11 +82,11 @@ struct Far {
     corrupted: AtomicU64,
 }
 
-/// Sends the stream. A stream that breaks off is figures too, not an error.
+/// Sends the stream. A stream that breaks off gives figures, not an error.
 pub fn run(lab: &Lab, from: Site, to: Site, marker: &Marker) -> Result<Stream> {
     let udp_echo = echo::server(lab, to, STREAM_PORT)?;
     let tcp_echo = lab.inside(to, || {
-        Ok(TcpListener::bind(echo::anywhere(lab, STREAM_PORT))?)
+        Ok(TcpListener::bind(echo::any_address(lab, STREAM_PORT))?)
     })?;
     tcp_echo.set_nonblocking(true)?;
     let far = Far::default();
@@ -149,7 +149,7 @@ fn send_udp(lab: &Lab, from: Site, to: Site, marker: &Marker, stream: &mut Strea
 fn collect_udp(sockets: &[UdpSocket], marker: &Marker, stream: &mut Stream) {
     let mut buffer = [0; 2048];
     for socket in sockets {
-        // Any error, "would block" first of all, ends this round for the socket.
+        // An error, usually "would block", ends this round for the socket.
         while let Ok(length) = socket.recv(&mut buffer) {
             if length == UDP_PAYLOAD && marker.fills(&buffer[..length], 0) {
                 stream.udp_returned += 1;
@@ -165,16 +165,16 @@ fn send_tcp(lab: &Lab, from: Site, to: Site, marker: &Marker, stream: &mut Strea
     for number in 0..TCP_CONNECTIONS {
         let family = lab.options().inner.family(number);
         let address = (to.address(family), STREAM_PORT).into();
-        // A path that carries nothing shows in the figures.
+        // A path that loses everything shows in the figures.
         let Ok(mut connection) =
-            lab.inside(from, || Ok(TcpStream::connect_timeout(&address, PATIENCE)?))
+            lab.inside(from, || Ok(TcpStream::connect_timeout(&address, TIMEOUT)?))
         else {
             stream.tcp_sent += 1;
             return Ok(());
         };
         connection.set_nodelay(true)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        connection.set_write_timeout(Some(PATIENCE))?;
+        connection.set_read_timeout(Some(TIMEOUT))?;
+        connection.set_write_timeout(Some(TIMEOUT))?;
         let mut answer = [0; TCP_PAYLOAD];
         for _ in 0..TCP_ROUNDS {
             stream.tcp_sent += TCP_PAYLOAD as u64;
@@ -226,7 +226,7 @@ fn echo_tcp(mut connection: TcpStream, far: &Far, marker: &Marker) -> Result<()>
                 }
             }
             Err(error) if echo::timed_out(&error) => {}
-            // A connection that breaks shows at the near side.
+            // The near host counts a broken connection.
             Err(_) => break,
         }
     }

@@ -1,26 +1,26 @@
-//! Counting numbered packets as they arrive.
+//! Counts numbered packets as they arrive.
 
-/// What arrived of one flow.
+/// The arrivals of one flow.
 #[derive(Clone, Debug, Default)]
 struct Flow {
     /// One bit per sequence number.
     seen: Vec<u64>,
-    /// The highest number so far, plus one.
+    /// The highest number that has arrived, plus one.
     next: u64,
 }
 
-/// What arrived of all flows. Order counts within a flow only.
+/// The arrivals of all flows. Order is judged within each flow only.
 #[derive(Clone, Debug)]
 pub struct Tally {
     flows: Vec<Flow>,
     packets_per_flow: u64,
     /// Distinct packets.
     pub received: u64,
-    /// Distinct packets that came after a later one of their flow.
+    /// Distinct packets that arrived after a later packet of their flow.
     pub reordered: u64,
-    /// Packets that had come before.
+    /// Duplicates.
     pub duplicated: u64,
-    /// Packets with a flow or number that nobody sent.
+    /// Packets with an unknown flow or number.
     pub foreign: u64,
 }
 
@@ -37,7 +37,7 @@ impl Tally {
         }
     }
 
-    /// Takes note of an arrival.
+    /// Counts an arrival.
     pub fn record(&mut self, flow: usize, number: u64) {
         let Some(flow) = self
             .flows
@@ -47,15 +47,15 @@ impl Tally {
             self.foreign += 1;
             return;
         };
-        let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
-        if flow.seen.len() <= word {
-            flow.seen.resize(word + 1, 0);
+        let (index, bit) = ((number / 64) as usize, 1 << (number % 64));
+        if flow.seen.len() <= index {
+            flow.seen.resize(index + 1, 0);
         }
-        if flow.seen[word] & bit != 0 {
+        if flow.seen[index] & bit != 0 {
             self.duplicated += 1;
             return;
         }
-        flow.seen[word] |= bit;
+        flow.seen[index] |= bit;
         self.received += 1;
         if number < flow.next {
             self.reordered += 1;
@@ -64,7 +64,7 @@ impl Tally {
         }
     }
 
-    /// Flows of which anything arrived.
+    /// The number of flows with an arrival.
     pub fn flows_seen(&self) -> usize {
         self.flows.iter().filter(|flow| flow.next > 0).count()
     }
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_plain_sets(arrivals in prop::collection::vec((0usize..4, 0u64..100), 0..300)) {
+        fn agrees_with_a_model_of_plain_sets(arrivals in prop::collection::vec((0usize..4, 0u64..100), 0..300)) {
             let mut tally = Tally::new(3, 90);
             let mut seen: Vec<(usize, u64)> = Vec::new();
             let (mut reordered, mut foreign) = (0, 0);

@@ -1,5 +1,4 @@
-//! One run over the whole lab: TCP as fast as it goes, numbered and timed UDP beside it, and what
-//! became of both.
+//! One measurement over the whole lab: TCP at full speed, and numbered UDP packets with timestamps at the same time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,42 +7,42 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::clock::Clock;
+use super::cpu_time::CpuTime;
 use super::flood;
 use super::iperf::{self, Load, Tcp};
-use super::window::Passage;
+use super::window::WindowSamples;
 use crate::status::Reasons;
 use crate::topology::gateway_name;
 use crate::{Lab, Site};
 
-/// Until iperf3 has its server, its client and its connections.
+/// The time that iperf3 needs to start and connect.
 const START: Duration = Duration::from_millis(300);
 
-/// What is sent. Who sends is said by the flood's plan, for TCP too.
+/// The load. The flood's directions apply to TCP too.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The connections of each direction.
+    /// The TCP load of each direction.
     pub tcp: Load,
     /// The flood of each direction.
     pub udp: flood::Plan,
 }
 
-/// What a run showed.
+/// The result of a measurement.
 #[derive(Clone, Debug)]
 pub struct Transfer {
-    /// iperf3's own figures, without the warm-up.
+    /// The figures of iperf3, without the warm-up.
     pub tcp: Tcp,
-    /// What became of the packets that were sent after the warm-up, both directions together.
-    pub udp: Passage,
-    /// Inner bytes that each gateway of both VPCs sealed and opened, warm-up included.
+    /// The flood packets that were sent after the warm-up, both directions together.
+    pub udp: WindowSamples,
+    /// Inner bytes that each gateway pair sealed and opened, including the warm-up.
     pub carried: Vec<u64>,
-    /// Packets that the roles dropped, by reason, warm-up included.
+    /// Packets that the roles dropped, by reason, including the warm-up.
     pub drops: Reasons,
-    /// Where the machine's time went after the warm-up: [`Clock::parts_since`].
+    /// The use of CPU time after the warm-up: [`CpuTime::shares_since`].
     pub time: BTreeMap<String, f64>,
 }
 
-/// Runs it: UDP between the first hosts, TCP between the second ones.
+/// Runs UDP between the first hosts and TCP between the second hosts.
 ///
 /// # Errors
 /// The load does not run, or a role does not answer.
@@ -52,19 +51,19 @@ pub fn run(lab: &Lab, plan: &Plan) -> Result<Transfer> {
     let begun = Instant::now();
     let (tcp, (time, window), records) = thread::scope(|scope| {
         let (from, to) = (Site::host(1, 2), Site::host(2, 2));
-        let tcp = scope.spawn(move || iperf::run(lab, from, to, plan.tcp, plan.udp.way));
-        // UDP ends with TCP's time, not with iperf3: in a queue that it keeps full it would hold
-        // off what the two ends of iperf3 tell each other then.
-        let flooded = flood::around(lab, plan.udp, begun, || beside(plan.tcp, begun));
+        let tcp = scope.spawn(move || iperf::run(lab, from, to, plan.tcp, plan.udp.directions));
+        // UDP ends at the end of TCP's time, not at the end of iperf3. Otherwise a full queue would delay the results
+        // that the two ends of iperf3 exchange.
+        let flooded = flood::during(lab, plan.udp, begun, || measure_window(plan.tcp, begun));
         let tcp = tcp
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (measured, records) = flooded?;
         anyhow::Ok((tcp?, measured, records))
     })?;
-    let mut udp = Passage::default();
+    let mut udp = WindowSamples::default();
     for record in &records {
-        udp.add(&Passage::of(record, &window));
+        udp.add(&WindowSamples::of(record, &window));
     }
     let after = Counters::read(lab)?;
     Ok(Transfer {
@@ -76,19 +75,18 @@ pub fn run(lab: &Lab, plan: &Plan) -> Result<Transfer> {
     })
 }
 
-/// Waits while TCP runs: where the time went after the warm-up, and which nanoseconds since `begun`
-/// those were.
-fn beside(tcp: Load, begun: Instant) -> Result<(BTreeMap<String, f64>, Range<u64>)> {
+/// Waits while TCP runs. Returns the use of CPU time after the warm-up, and that time window in nanoseconds since `begun`.
+fn measure_window(tcp: Load, begun: Instant) -> Result<(BTreeMap<String, f64>, Range<u64>)> {
     thread::sleep(Duration::from_secs(tcp.warm_up.into()) + START);
-    let (earlier, start) = (Clock::read()?, begun.elapsed());
+    let (earlier, start) = (CpuTime::read()?, begun.elapsed());
     thread::sleep(Duration::from_secs(tcp.duration.into()).saturating_sub(START));
-    let time = Clock::read()?.parts_since(&earlier);
+    let time = CpuTime::read()?.shares_since(&earlier);
     let window = start.as_nanos() as u64..begun.elapsed().as_nanos() as u64;
     thread::sleep(START);
     Ok((time, window))
 }
 
-/// What all roles have counted.
+/// The counters of all roles.
 #[derive(Debug)]
 struct Counters {
     carried: Vec<u64>,
@@ -103,8 +101,11 @@ impl Counters {
             let status = lab.status(site)?;
             for (number, sum) in (1..).zip(&mut carried) {
                 let name = gateway_name(number);
-                let its = status.workers.iter().filter(|its| its.gateway == name);
-                *sum += its
+                let workers = status
+                    .workers
+                    .iter()
+                    .filter(|worker| worker.gateway == name);
+                *sum += workers
                     .map(|worker| worker.sealed.bytes + worker.opened.bytes)
                     .sum::<u64>();
             }
@@ -124,7 +125,7 @@ impl Counters {
         pairs.map(|(now, then)| now.saturating_sub(*then)).collect()
     }
 
-    /// Only what came since; a reason that did not is left out.
+    /// The drops since `earlier`. Reasons without new drops are left out.
     fn drops_since(&self, earlier: &Self) -> Reasons {
         let since = self.drops.iter().map(|(reason, now)| {
             let then = earlier.drops.get(reason).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What became, in one stretch of time, of the packets of a flood.
+//! Loss, order and latency of flood packets in a time window.
 
 use std::ops::Range;
 
@@ -7,40 +7,40 @@ use serde::Serialize;
 
 use super::flood::Record;
 
-/// Packets that take longer count as this long: a minute.
+/// Upper bound of a recorded latency: one minute.
 const LONGEST_NS: u64 = 60_000_000_000;
 
-/// One direction's packets of a window.
+/// The packets of one direction in a time window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Window {
-    /// Sent in it.
+    /// Packets sent in the window.
     pub sent: u64,
-    /// Of those, never arrived.
+    /// Packets sent in the window that never arrived.
     pub lost: u64,
-    /// Of those, arrived after a later one of their flow.
+    /// Packets sent in the window that arrived after a later packet of their flow.
     pub reordered: u64,
-    /// Of those, arrived more than once: how often too often.
+    /// Duplicates of packets sent in the window.
     pub duplicated: u64,
-    /// The longest time in milliseconds, part of it in the window, in which a flow that sent heard
-    /// nothing arrive; a flow's own pauses count too.
+    /// The longest time without a received packet of a flow that sends, in milliseconds. It may begin before the window
+    /// and end after it, and includes pauses of the flow.
     pub silence_ms: f64,
-    /// Median of the time from sending to arrival, in microseconds.
+    /// Median one-way latency in microseconds.
     pub p50_us: f64,
-    /// 99th percentile of that.
+    /// 99th percentile of the one-way latency in microseconds.
     pub p99_us: f64,
 }
 
 impl Window {
-    /// What happened to the packets that were sent in `window`, in nanoseconds since the flood
-    /// began.
+    /// Judges the packets that were sent in `window`, which is in nanoseconds since the flood began.
     pub fn of(record: &Record, window: &Range<u64>) -> Self {
-        Passage::of(record, window).figures()
+        WindowSamples::of(record, window).figures()
     }
 }
 
-/// Packets of one window or several, with all their times.
+/// The packets of one or more windows, with all latencies.
 #[derive(Clone, Debug)]
-pub struct Passage {
+pub struct WindowSamples {
     /// [`Window::sent`].
     pub sent: u64,
     /// [`Window::lost`].
@@ -53,7 +53,7 @@ pub struct Passage {
     times: Histogram<u64>,
 }
 
-impl Default for Passage {
+impl Default for WindowSamples {
     fn default() -> Self {
         Self {
             sent: 0,
@@ -67,10 +67,10 @@ impl Default for Passage {
     }
 }
 
-impl Passage {
-    /// As [`Window::of`].
+impl WindowSamples {
+    /// Like [`Window::of`].
     pub fn of(record: &Record, window: &Range<u64>) -> Self {
-        let mut passage = Self::default();
+        let mut samples = Self::default();
         let mut seen: Vec<Vec<u32>> = record.sent.iter().map(|sent| vec![0; sent.len()]).collect();
         let mut next: Vec<u32> = vec![0; record.sent.len()];
         let mut last: Vec<Option<u64>> = vec![None; record.sent.len()];
@@ -82,40 +82,40 @@ impl Passage {
             *times_seen += 1;
             let again = *times_seen > 1;
             if window.contains(&arrival.sent) {
-                passage.duplicated += u64::from(again);
-                passage.reordered += u64::from(late && !again);
+                samples.duplicated += u64::from(again);
+                samples.reordered += u64::from(late && !again);
                 if !again {
                     let time = arrival.arrived.saturating_sub(arrival.sent);
-                    passage.times.saturating_record(time);
+                    samples.times.saturating_record(time);
                 }
             }
             let before = last[flow]
                 .replace(arrival.arrived)
                 .unwrap_or(arrival.arrived);
             if arrival.arrived > window.start && before < window.end {
-                passage.silence = passage.silence.max(arrival.arrived - before);
+                samples.silence = samples.silence.max(arrival.arrived - before);
             }
         }
         for (sent, seen) in record.sent.iter().zip(&seen) {
             for (at, times) in sent.iter().zip(seen) {
                 if window.contains(at) {
-                    passage.sent += 1;
-                    passage.lost += u64::from(*times == 0);
+                    samples.sent += 1;
+                    samples.lost += u64::from(*times == 0);
                 }
             }
         }
-        // A flow that never arrived again was silent to the window's end.
+        // A flow without a later arrival was silent until the end of the window.
         for (sent, last) in record.sent.iter().zip(&last) {
             let sends = sent.iter().any(|at| window.contains(at));
-            let heard = last.unwrap_or(sent.first().copied().unwrap_or(window.end));
-            if sends && heard < window.end {
-                passage.silence = passage.silence.max(window.end - heard.max(sent[0]));
+            let last_arrival = last.unwrap_or(sent.first().copied().unwrap_or(window.end));
+            if sends && last_arrival < window.end {
+                samples.silence = samples.silence.max(window.end - last_arrival.max(sent[0]));
             }
         }
-        passage
+        samples
     }
 
-    /// Takes another direction's or window's packets in.
+    /// Adds the packets of another direction or window.
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.lost += other.lost;
@@ -125,12 +125,11 @@ impl Passage {
         self.times += &other.times;
     }
 
-    /// The time that this part of the packets, 0 to 1, took at most, in microseconds.
+    /// A quantile of the latency, 0 to 1, in microseconds.
     pub fn quantile_us(&self, part: f64) -> f64 {
         self.times.value_at_quantile(part) as f64 / 1e3
     }
 
-    /// What is told of a window.
     pub fn figures(&self) -> Window {
         Window {
             sent: self.sent,
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_counts_in_the_window_in_which_it_was_sent() {
+    fn a_packet_counts_in_the_window_in_which_it_was_sent() {
         let sent = [0, 10, 20, 30, 40];
         let record = record(&sent, &[(0, 5), (2, 25), (1, 26), (2, 27), (4, 45)]);
         let all = Window::of(&record, &(0..100));
@@ -185,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn windows_together_have_the_packets_and_times_of_each() {
-        let of = |arrived| Passage::of(&record(&[0, 10], &[(0, arrived)]), &(0..100));
+    fn added_windows_have_the_packets_and_latencies_of_both() {
+        let of = |arrived| WindowSamples::of(&record(&[0, 10], &[(0, arrived)]), &(0..100));
         let mut both = of(1_000);
         both.add(&of(9_000));
         assert_eq!((both.sent, both.lost), (4, 2));
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_counts_wherever_it_reaches() {
+    fn a_silence_counts_in_each_window_that_it_overlaps() {
         let sent: Vec<u64> = (0..10).map(|n| n * 1_000_000).collect();
         let on_time = |n: u32| (n, u64::from(n) * 1_000_000 + 10);
         let gap: Vec<_> = (0..10)

@@ -8,66 +8,54 @@ use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use thiserror::Error;
 
-use super::packet::{LONGEST, Packet};
+use causeway_api::packet::{MAX_FRAME, Packet};
 
-/// Octets read at a time, and what a block may grow to.
+/// The buffer's first size, and the largest block that is read.
 const BUFFER: usize = 1 << 18;
-const LONGEST_BLOCK: usize = 1 << 26;
-/// IP without a link's header: of either version, and LINKTYPE_IPV4 and LINKTYPE_IPV6.
-const RAW: [i32; 4] = [12, 101, 228, 229];
+const MAX_BLOCK: usize = 1 << 26;
+/// Link types of IP packets without a link header: LINKTYPE_RAW (two values), LINKTYPE_IPV4 and LINKTYPE_IPV6.
+const RAW_IP: [i32; 4] = [12, 101, 228, 229];
 
-/// Why a file is not read.
 #[derive(Debug, Error)]
 pub enum CaptureError {
-    /// It cannot be opened or read.
     #[error("cannot read {}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        error: io::Error,
-    },
-    /// It is something else.
+    Io { path: PathBuf, error: io::Error },
     #[error("{} is neither a pcap nor a pcapng file", .0.display())]
-    NoCapture(PathBuf),
-    /// It is damaged, or still being written.
-    #[error("{}: behind packet {after} it is damaged or cut off", path.display())]
+    NotACapture(PathBuf),
+    /// The file is damaged, or another program still writes it.
+    #[error("{}: damaged or cut off after packet {after}", path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
-        /// The last packet that is whole.
+        /// The last complete packet.
         after: usize,
     },
 }
 
-/// A packet of a file, from 1 on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Captured {
-    /// Its place, as other tools count.
+pub struct CapturedPacket {
+    /// Counted from 1, as tcpdump and Wireshark do.
     pub number: usize,
-    /// Itself, or why it cannot be explained.
+    /// The packet, or the reason why it cannot be explained.
     pub packet: Result<Packet, String>,
-    /// How many octets of it the file has; what lies behind is taken as zeros.
+    /// Octets in the file. The rest of the packet is read as zeros.
     pub captured: usize,
-    /// How many it had.
+    /// Octets on the wire.
     pub length: usize,
 }
 
-/// A file that is read packet by packet.
+/// A capture file, read packet by packet.
 pub struct Capture {
     path: PathBuf,
     reader: Box<dyn PcapReaderIterator + Send>,
-    /// The link type of each interface of the section.
+    /// The link type of each interface of the current section.
     links: Vec<Linktype>,
     number: usize,
     capacity: usize,
 }
 
 impl Capture {
-    /// Opens a file.
-    ///
     /// # Errors
-    /// It cannot be read, or does not begin as a capture.
+    /// The file cannot be read, or is not a capture file.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let file = File::open(path).map_err(|error| CaptureError::Io {
             path: path.to_owned(),
@@ -76,15 +64,15 @@ impl Capture {
         Self::read(path, file)
     }
 
-    /// Reads what a source has; `path` is its name in errors.
+    /// Reads from `source`; errors name it `path`.
     ///
     /// # Errors
-    /// It does not begin as a capture.
+    /// The source is not a capture file.
     pub fn read(path: &Path, source: impl Read + Send + 'static) -> Result<Self, CaptureError> {
         let reader = create_reader(BUFFER, source);
         Ok(Self {
             path: path.to_owned(),
-            reader: reader.map_err(|_| CaptureError::NoCapture(path.to_owned()))?,
+            reader: reader.map_err(|_| CaptureError::NotACapture(path.to_owned()))?,
             links: Vec::new(),
             number: 0,
             capacity: BUFFER,
@@ -94,10 +82,10 @@ impl Capture {
     /// The next packet; `None` at the end.
     ///
     /// # Errors
-    /// The file is damaged here; what comes behind cannot be read either.
-    pub fn packet(&mut self) -> Result<Option<Captured>, CaptureError> {
+    /// The file is damaged here. The rest of it cannot be read.
+    pub fn packet(&mut self) -> Result<Option<CapturedPacket>, CaptureError> {
         loop {
-            let short = match self.reader.next() {
+            let refill = match self.reader.next() {
                 Ok((offset, block)) => {
                     let packet = packet_of(&block, &mut self.links, self.number + 1);
                     drop(block);
@@ -114,11 +102,11 @@ impl Capture {
                 Err(PcapError::Incomplete(_)) => true,
                 Err(PcapError::BufferTooSmall) => {
                     self.capacity *= 2;
-                    self.capacity <= LONGEST_BLOCK && self.reader.grow(self.capacity)
+                    self.capacity <= MAX_BLOCK && self.reader.grow(self.capacity)
                 }
                 Err(_) => false,
             };
-            let refilled = short && self.reader.refill().is_ok();
+            let refilled = refill && self.reader.refill().is_ok();
             if !refilled {
                 return Err(CaptureError::Damaged {
                     path: self.path.clone(),
@@ -133,7 +121,7 @@ fn packet_of(
     block: &PcapBlockOwned<'_>,
     links: &mut Vec<Linktype>,
     number: usize,
-) -> Option<Captured> {
+) -> Option<CapturedPacket> {
     let (link, data, length) = match block {
         PcapBlockOwned::LegacyHeader(header) => {
             links.push(header.network);
@@ -157,26 +145,24 @@ fn packet_of(
         PcapBlockOwned::NG(_) => return None,
     };
     let length = data.len().max(length as usize);
-    let whole = || {
+    let padded = || {
         let mut octets = data.to_vec();
         octets.resize(length, 0);
         octets
     };
     let packet = match links.get(link).map(|link| link.0 & 0xffff) {
-        _ if length > LONGEST => Err(format!(
-            "{length} octets, and no frame that reaches an XDP program is longer than {LONGEST}: \
-             the capture has what GRO made of several, or what TSO had not cut yet"
+        _ if length > MAX_FRAME => Err(format!(
+            "{length} octets: no frame that reaches an XDP program is longer than {MAX_FRAME}; GRO \
+             merged packets, or TSO had not split this one yet"
         )),
-        Some(1) => Ok(Packet::Frame(whole())),
-        Some(raw) if RAW.contains(&raw) => Ok(Packet::Ip(whole())),
+        Some(1) => Ok(Packet::Frame(padded())),
+        Some(raw) if RAW_IP.contains(&raw) => Ok(Packet::Ip(padded())),
         Some(link) => Err(format!(
             "link type {link}, expected Ethernet (1) or raw IP (101)"
         )),
-        None => Err(format!(
-            "of interface {link}, which the file does not describe"
-        )),
+        None => Err(format!("its interface {link} is not described in the file")),
     };
-    Some(Captured {
+    Some(CapturedPacket {
         number,
         packet,
         captured: data.len(),

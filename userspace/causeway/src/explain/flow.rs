@@ -1,4 +1,4 @@
-//! A flow in words, such as `10.1.0.5:1234 > 10.2.0.7:443 tcp`, and a packet of it.
+//! A flow as text, such as `10.1.0.5:1234 > 10.2.0.7:443 tcp`, and a packet of this flow.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,120 +7,94 @@ use std::str::FromStr;
 use causeway_steering::headers::{IPV4, IPV6, protocol};
 use thiserror::Error;
 
-/// The extension header that a fragment of IPv6 has.
+/// The IPv6 fragment header.
 const FRAGMENT: u8 = 44;
 
 /// One direction of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Who sends.
     pub source: IpAddr,
-    /// Who receives.
     pub destination: IpAddr,
-    /// What it carries.
     pub payload: Payload,
 }
 
-/// What a packet of a flow carries, as far as steering looks at it.
+/// The part of the payload that steering reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// A protocol that has ports, such as TCP, with both.
+    /// A protocol with ports, such as TCP.
     Ports {
-        /// The protocol number.
         protocol: u8,
-        /// The source's port.
         source: u16,
-        /// The destination's port.
         destination: u16,
     },
-    /// An echo of the family's ICMP: a request, or its answer.
+    /// An echo request or an echo reply, of ICMP or ICMPv6.
     Echo {
-        /// What request and answer share.
         identifier: u16,
-        /// Whether it is the answer.
         reply: bool,
     },
-    /// ESP with this SPI.
     Esp {
-        /// The SPI.
         spi: u32,
     },
     /// A later fragment of a packet of this protocol.
     Fragment {
-        /// The protocol number.
         protocol: u8,
     },
     /// Any other protocol.
     Other {
-        /// The protocol number.
         protocol: u8,
     },
 }
 
-/// Why words are no flow.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FlowError {
-    /// Not of the form at all.
     #[error(
         "expected SOURCE > DESTINATION PROTOCOL, such as \"10.1.0.5:1234 > 10.2.0.7:443 tcp\", got {0:?}"
     )]
-    Form(String),
-    /// An end that is none.
+    Syntax(String),
     #[error("expected an address, with a port as 10.1.0.5:1234 or [2001:db8::5]:1234, got {0:?}")]
-    End(String),
-    /// An address that no packet has.
-    #[error(
-        "{0} is IPv4-mapped, and no packet of IPv6 carries such an address: write its IPv4 form"
-    )]
+    Address(String),
+    #[error("{0} is an IPv4-mapped address, which no IPv6 packet has; write the IPv4 address")]
     Mapped(IpAddr),
-    /// IPv4 on one end, IPv6 on the other.
-    #[error("{0} and {1} are of different families; a packet has one")]
-    Families(IpAddr, IpAddr),
-    /// A word that names no protocol.
+    #[error("{0} and {1} are of different address families; a packet has one family")]
+    MixedFamilies(IpAddr, IpAddr),
     #[error(
         "expected tcp, udp, sctp, dccp, udp-lite, icmp, icmpv6, esp, gre or a protocol number from 0 to 255, got {0:?}"
     )]
     Protocol(String),
-    /// The other family's ICMP.
-    #[error("{0} is not the ICMP of this family; write {1}")]
-    OtherIcmp(&'static str, &'static str),
-    /// A port is missing, or one too many.
+    #[error("{0} does not fit this address family; write {1}")]
+    WrongIcmp(&'static str, &'static str),
+    /// A port is missing, or is not allowed.
     #[error("{0}")]
     Ports(&'static str),
-    /// Something stands behind the protocol that it does not take.
-    #[error(
-        "expected nothing more, `fragment`, `id N` behind icmp or `spi N` behind esp, got {0:?}"
-    )]
-    Rest(String),
-    /// A number that is none.
-    #[error("expected {what}, got {got:?}")]
+    /// The text after the protocol does not fit the protocol.
+    #[error("expected `fragment`, `id N` after icmp, `spi N` after esp, or nothing, got {0:?}")]
+    Trailing(String),
+    #[error("expected {expected}, got {found:?}")]
     Number {
-        /// What was expected.
-        what: &'static str,
-        /// What came.
-        got: String,
+        expected: &'static str,
+        found: String,
     },
 }
 
 const BOTH_PORTS: &str =
-    "both ends of tcp, udp, sctp, dccp and udp-lite have a port: write ADDRESS:PORT";
-const NO_PORTS: &str = "only tcp, udp, sctp, dccp and udp-lite have ports, and only the first fragment of a packet tells \
-     them: steering knows the others by addresses and protocol";
+    "tcp, udp, sctp, dccp and udp-lite need a port at both ends; write ADDRESS:PORT";
+const NO_PORTS: &str = "a port is given, but only tcp, udp, sctp, dccp and udp-lite have ports, and a later fragment has \
+     none; write ADDRESS without a port";
 
 impl FromStr for Flow {
     type Err = FlowError;
 
     fn from_str(text: &str) -> Result<Self, FlowError> {
-        let form = || FlowError::Form(text.to_owned());
-        let (source, rest) = text.split_once('>').ok_or_else(form)?;
+        let syntax = || FlowError::Syntax(text.to_owned());
+        let (source, rest) = text.split_once('>').ok_or_else(syntax)?;
         let mut words = rest.split_whitespace();
-        let destination = words.next().ok_or_else(form)?;
-        let name = words.next().ok_or_else(form)?;
+        let destination = words.next().ok_or_else(syntax)?;
+        let name = words.next().ok_or_else(syntax)?;
         let rest: Vec<&str> = words.collect();
         let (source, source_port) = end(source.trim())?;
         let (destination, destination_port) = end(destination)?;
         if source.is_ipv4() != destination.is_ipv4() {
-            return Err(FlowError::Families(source, destination));
+            return Err(FlowError::MixedFamilies(source, destination));
         }
         let protocol = number_of(name, source.is_ipv4())?;
         let ports = (source_port, destination_port);
@@ -136,7 +110,7 @@ fn end(text: &str) -> Result<(IpAddr, Option<u16>), FlowError> {
     let (address, port) = match (text.parse(), text.parse::<SocketAddr>()) {
         (Ok(address), _) => (address, None),
         (_, Ok(end)) => (end.ip(), Some(end.port())),
-        _ => return Err(FlowError::End(text.to_owned())),
+        _ => return Err(FlowError::Address(text.to_owned())),
     };
     match address {
         IpAddr::V6(mapped) if mapped.to_ipv4_mapped().is_some() => Err(FlowError::Mapped(address)),
@@ -147,11 +121,11 @@ fn end(text: &str) -> Result<(IpAddr, Option<u16>), FlowError> {
 fn number_of(name: &str, is_ipv4: bool) -> Result<u8, FlowError> {
     let lower = name.to_lowercase();
     match (lower.as_str(), is_ipv4) {
-        ("icmp", false) => return Err(FlowError::OtherIcmp("icmp", "icmpv6")),
-        ("icmpv6", true) => return Err(FlowError::OtherIcmp("icmpv6", "icmp")),
+        ("icmp", false) => return Err(FlowError::WrongIcmp("icmp", "icmpv6")),
+        ("icmpv6", true) => return Err(FlowError::WrongIcmp("icmpv6", "icmp")),
         _ => {}
     }
-    let known = super::PROTOCOLS
+    let known = causeway_api::explain::PROTOCOLS
         .into_iter()
         .find(|(word, _)| *word == lower);
     known
@@ -179,7 +153,7 @@ fn payload(
             source,
             destination,
         }),
-        (true, (Some(_), Some(_)), rest) => Err(FlowError::Rest(rest.join(" "))),
+        (true, (Some(_), Some(_)), rest) => Err(FlowError::Trailing(rest.join(" "))),
         (true, _, _) => Err(FlowError::Ports(BOTH_PORTS)),
         (false, (None, None), rest) => portless(number, is_ipv4, rest),
         (false, _, _) => Err(FlowError::Ports(NO_PORTS)),
@@ -199,33 +173,33 @@ fn portless(number: u8, is_ipv4: bool, rest: &[&str]) -> Result<Payload, FlowErr
         [] if number == icmp => Ok(echo(0)),
         ["id", id] if number == icmp => Ok(echo(numeric(id, "an identifier from 0 to 65535")?)),
         ["spi", spi] if number == protocol::ESP => Ok(Payload::Esp {
-            spi: numeric(spi, "an SPI, decimal or with 0x in front")?,
+            spi: numeric(spi, "an SPI, decimal or hexadecimal with 0x")?,
         }),
         [] if number == protocol::ESP => Err(FlowError::Number {
-            what: "`spi N` behind esp: its receiver steers by it",
-            got: String::new(),
+            expected: "`spi N` after esp",
+            found: String::new(),
         }),
         [] => Ok(Payload::Other { protocol: number }),
-        rest => Err(FlowError::Rest(rest.join(" "))),
+        rest => Err(FlowError::Trailing(rest.join(" "))),
     }
 }
 
-/// A number, decimal or hexadecimal.
-fn numeric<N: TryFrom<u32>>(text: &str, what: &'static str) -> Result<N, FlowError> {
+/// Reads a number, decimal or hexadecimal with 0x.
+fn numeric<N: TryFrom<u32>>(text: &str, expected: &'static str) -> Result<N, FlowError> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => text.parse(),
     };
     let number = number.ok().and_then(|number| N::try_from(number).ok());
     number.ok_or_else(|| FlowError::Number {
-        what,
-        got: text.to_owned(),
+        expected,
+        found: text.to_owned(),
     })
 }
 
 impl Flow {
-    /// The answer's direction.
-    pub fn answer(self) -> Self {
+    /// The flow of the reply.
+    pub fn reply(self) -> Self {
         Self {
             source: self.destination,
             destination: self.source,
@@ -248,7 +222,6 @@ impl Flow {
         }
     }
 
-    /// The IP protocol.
     pub fn protocol(&self) -> u8 {
         match self.payload {
             Payload::Ports { protocol, .. }
@@ -260,14 +233,14 @@ impl Flow {
         }
     }
 
-    /// A packet of it, from the IP header on. Checksums are zero: steering leaves them to the ends.
+    /// A packet of the flow, from the IP header on. Checksums are zero, because steering does not read them.
     pub fn packet(&self) -> Vec<u8> {
         let payload = self.octets();
         let fragment = matches!(self.payload, Payload::Fragment { .. });
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let [high, low] = ((IPV4 + payload.len()) as u16).to_be_bytes();
-                // "More", at the third eight octets.
+                // More fragments follow; offset 3, in units of 8 octets.
                 let field = if fragment { [0x20, 3] } else { [0, 0] };
                 let first = [0x45, 0, high, low, 0, 0, field[0], field[1]];
                 let second = [64, self.protocol(), 0, 0];
@@ -320,7 +293,7 @@ impl Flow {
                 vec![kind, 0, 0, 0, high, low, 0, 1]
             }
             Payload::Esp { spi } => {
-                // A sequence number, then what a block and an ICV take.
+                // The sequence number, then room for one block and the ICV.
                 let mut octets = [spi, 1].map(u32::to_be_bytes).concat();
                 octets.resize(40, 0);
                 octets
@@ -340,7 +313,7 @@ fn octets(address: IpAddr) -> [u8; 16] {
 
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = super::name_of(self.protocol());
+        let name = causeway_api::explain::protocol_name(self.protocol());
         let (source, destination) = (self.source, self.destination);
         match self.payload {
             Payload::Ports {

@@ -1,131 +1,157 @@
-//! What is printed of stories: lines for people, objects for programs.
+//! Output: text for people, JSON objects for programs.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::capture::Captured;
-use super::story::Story;
+use super::capture::CapturedPacket;
+use causeway_api::explain::Trace;
 
-/// A packet in words, and its story.
+/// A packet as text, its trace, and the trace of its reply.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub struct Told {
-    /// The packet, or the direction of a flow.
+pub struct Report {
+    /// The packet as text, or one direction of a flow.
     pub subject: String,
-    /// Its story.
     #[serde(flatten)]
-    pub story: Story,
-    /// The other direction, where the question was a flow and a bucket decides.
+    pub trace: Trace,
+    /// The reply of a flow. Absent for another packet, and if no bucket decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Back>,
+    pub answer: Option<Reply>,
 }
 
-/// A flow's other direction.
+/// The other direction of a flow.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub struct Back {
-    /// The direction.
+pub struct Reply {
+    /// The reply as text.
     pub subject: String,
-    /// Whether the peer's demux steers it, by the same table; else this one does.
+    /// Whether the peer's demux steers the reply, with the same table. Otherwise this demux steers it.
     pub at_peer: bool,
-    /// Its story.
     #[serde(flatten)]
-    pub story: Story,
+    pub trace: Trace,
 }
 
-/// A packet of a file as an object.
+/// A packet of a capture file.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Object<'a> {
+    /// The number of the packet in the file, from 1.
     packet: usize,
+    /// The length of the packet on the wire, in octets.
     octets: usize,
+    /// The length of the packet in the file, in octets.
     captured_octets: usize,
+    /// Why the packet has no steps; absent if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_explained: Option<&'a str>,
     #[serde(flatten)]
-    story: Option<&'a Story>,
+    trace: Option<&'a Trace>,
 }
 
-/// One object, in a line.
+/// One object on one line.
 pub fn object(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     writeln!(out)
 }
 
 /// A packet or a flow in full.
-pub fn in_full(out: &mut impl Write, told: &Told) -> io::Result<()> {
-    writeln!(out, "{}\n{}", told.subject, told.story)?;
-    let Some(back) = &told.answer else {
+pub fn report(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "{}\n{}", report.subject, report.trace)?;
+    let Some(reply) = &report.answer else {
         return Ok(());
     };
-    if !back.at_peer {
-        return writeln!(out, "\nthe answer, {}\n{}", back.subject, back.story);
+    let Reply { subject, trace, .. } = reply;
+    if !reply.at_peer {
+        return writeln!(out, "\nreply {subject}\n{trace}");
     }
-    write!(out, "\nthe answer, {}", back.subject)?;
-    if let Some(table) = back.story.peers_other_table() {
+    write!(out, "\nreply {subject}: ")?;
+    if let Some(table) = trace.differing_table() {
         return writeln!(
             out,
-            ": the peer's demux goes by another table now ({table})"
+            "not known, because the peer's demux has another table ({table})"
         );
     }
-    match back.story.gateway() {
+    match trace.gateway() {
         Some(gateway) => writeln!(
             out,
-            ": the peer's demux, by the same table, gives it to {gateway}'s peer"
+            "the peer's demux, with the same table, sends it to the peer of {gateway}"
         ),
         None => writeln!(
             out,
-            ": the peer's demux, by the same table, finds no gateway"
+            "the peer's demux, with the same table, finds no gateway"
         ),
     }?;
-    // What is the peer's own, MAC addresses and the frame, is not known here.
-    let mut shared = back.story.steps.iter().filter(|step| step.is_shared());
+    // The peer's MAC addresses and its frame are not known here.
+    let mut shared = trace.steps.iter().filter(|step| step.is_shared());
     shared.try_for_each(|step| writeln!(out, "{}", step.line()))
 }
 
-/// A packet of a file in a line.
-pub fn in_a_line(
+/// A packet of a capture file on one line.
+pub fn captured(
     out: &mut impl Write,
-    at: &Captured,
-    story: Result<&Story, &str>,
+    packet: &CapturedPacket,
+    trace: Result<&Trace, &str>,
 ) -> io::Result<()> {
-    let number = at.number;
-    match story {
-        Ok(story) => {
-            let (subject, end) = (story.subject(), story.end_in_short());
+    let number = packet.number;
+    match trace {
+        Ok(trace) => {
+            let (subject, end) = (trace.subject(), trace.summary());
             writeln!(out, "{number:>6}  {subject:<48}  {end}")
         }
-        Err(why) => writeln!(out, "{number:>6}  not explained: {why}"),
+        Err(reason) => writeln!(out, "{number:>6}  not explained: {reason}"),
     }
 }
 
-/// A packet of a file as an object in a line.
-pub fn as_object(
+/// A packet of a capture file as one object on one line.
+pub fn captured_object(
     out: &mut impl Write,
-    at: &Captured,
-    story: Result<&Story, &str>,
+    packet: &CapturedPacket,
+    trace: Result<&Trace, &str>,
 ) -> io::Result<()> {
     object(
         out,
         &Object {
-            packet: at.number,
-            octets: at.length,
-            captured_octets: at.captured,
-            not_explained: story.err(),
-            story: story.ok(),
+            packet: packet.number,
+            octets: packet.length,
+            captured_octets: packet.captured,
+            not_explained: trace.err(),
+            trace: trace.ok(),
         },
     )
 }
 
-/// Says which octets of a packet the file does not have.
-pub fn what_is_missing(out: &mut impl Write, at: &Captured) -> io::Result<()> {
-    match at.captured < at.length {
+/// A note about octets of the packet that the file does not have.
+pub fn truncation(out: &mut impl Write, packet: &CapturedPacket) -> io::Result<()> {
+    let CapturedPacket {
+        captured, length, ..
+    } = packet;
+    match captured < length {
         true => writeln!(
             out,
-            "\nthe file has the first {} of its {} octets; the others were taken as zeros",
-            at.captured, at.length
+            "\nthe file has the first {captured} of {length} octets; the missing octets were read as zeros"
         ),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_api::status::Status;
+    use causeway_json_docs::{check, written};
+
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_keys_of_the_objects() {
+        let lists = [
+            ("packet", written::<Report>()),
+            ("captured", written::<Object>()),
+        ];
+        let others = [("", written::<Trace>()), ("status.md", written::<Status>())];
+        check("docs/explain.md", &lists, &others);
     }
 }

@@ -1,8 +1,8 @@
-//! Lists for people.
+//! Lists in aligned columns.
 
 use std::fmt::Write as _;
 
-/// Rows under a header, each column as wide as its widest cell, no newline at the end.
+/// The header and the rows, each column as wide as its widest cell. There is no newline at the end.
 pub fn aligned<const N: usize>(
     header: [&str; N],
     rows: impl Iterator<Item = [String; N]>,

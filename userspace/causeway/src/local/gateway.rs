@@ -1,4 +1,4 @@
-//! `causeway local gateway`.
+//! `causeway local gateway`: the clusters of a demux.
 
 use std::net::IpAddr;
 
@@ -6,53 +6,51 @@ use causeway_rescale::Weight;
 use clap::{Args, Subcommand};
 
 use super::columns::aligned;
-use crate::control::{NewGateway, NewWeight, Request, Which};
-use crate::status::{AtStart, Pair, PeerTable, Table};
+use causeway_api::control::{GatewayRef, NewGateway, NewWeight, Request};
+use causeway_api::status::{Pair, PeerTable, RecoveredChange, Table};
 
-/// What stands below the help.
-pub const BOTH: &str = "\
-Each VPC's demux steers its own direction, so every change is made in both VPCs, in either order;
-until the second one has made it, forward and return take different gateway pairs, and the next
-change is refused. A third gateway for a cluster, once its process runs in both VPCs:
+pub const HELP: &str = "\
+Each VPC's demux steers its own direction, so make every change in both VPCs, in either order. Until
+the second demux has made the change, the two directions of a flow may use different pairs, and the
+next change is refused. To add a third gateway to a cluster, after its role has started in both VPCs:
   A  causeway local gateway add --gateway gateway-3 --address 10.1.0.103
   B  causeway local gateway add --gateway gateway-3 --address 10.2.0.103
 
-A change lasts: the demux keeps its table in the file that [rescale] names. When it returns, all
-buckets have moved. Who stops waiting does not stop the change; `list` shows it.";
+The command returns after all buckets have moved. Interrupting this command does not cancel the
+change; `list` shows its progress. A change survives a restart: the demux keeps its table in the file
+of [rescale].";
 
-/// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Gateway {
-    /// Show each peering's table: its epoch, and of each gateway pair weight, buckets and state.
+    /// Print each peering's table: epoch, digest, and each pair's weight, buckets and state.
     List {
-        /// As JSON, one array, for programs.
+        /// Print one JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// Let a gateway join a cluster.
+    /// Add a gateway to a cluster.
     ///
-    /// It carries nothing before a marker has come through it and its peer: before its SAs are
-    /// installed at both ends.
+    /// It gets buckets after a marker has passed through its pair, which needs its SAs at both ends.
     Add {
         #[command(flatten)]
-        which: Whose,
-        /// Where the gateway's host is; may be left out if the configuration says so.
+        cluster_gateway: ClusterGateway,
+        /// The address of the gateway's host. Default: the address in the configuration.
         #[arg(long, value_name = "IP")]
         address: Option<IpAddr>,
-        /// Its share relative to the others', 1 to 64; may be left out: as in the configuration,
-        /// else 1.
+        /// The gateway's share relative to the others, 1 to 64. Default: the weight in the
+        /// configuration, else 1.
         #[arg(long, value_name = "WEIGHT", value_parser = weight)]
         weight: Option<Weight>,
     },
-    /// Let a gateway give its buckets to the others. It stays in the cluster; `weight` brings it back.
-    Drain(Whose),
-    /// Let a gateway leave a cluster, after a drain if it has buckets.
-    Remove(Whose),
-    /// Give a gateway another share of the buckets.
+    /// Move all buckets of a gateway to the others. It stays in the cluster; `weight` returns buckets.
+    Drain(ClusterGateway),
+    /// Remove a gateway from a cluster. Drains it first if it has buckets.
+    Remove(ClusterGateway),
+    /// Change a gateway's share of the buckets.
     Weight {
         #[command(flatten)]
-        which: Whose,
-        /// Its share relative to the others', 1 to 64.
+        cluster_gateway: ClusterGateway,
+        /// The gateway's share relative to the others, 1 to 64.
         #[arg(long, value_name = "WEIGHT", value_parser = weight)]
         weight: Weight,
     },
@@ -60,27 +58,25 @@ pub enum Gateway {
 
 /// A gateway of a cluster.
 #[derive(Debug, Args)]
-pub struct Whose {
-    /// The gateway, by its name in this VPC.
+pub struct ClusterGateway {
+    /// The gateway's name in this VPC.
     #[arg(long, value_name = "NAME")]
     gateway: String,
-    /// The peering, by its name; may be left out if the demux has one.
+    /// The peering's name. Not needed if the demux has one peering.
     #[arg(long, value_name = "NAME")]
     peering: Option<String>,
 }
 
 impl Gateway {
-    /// Whether the answer is for programs.
-    pub fn wants_json(&self) -> bool {
+    pub fn prints_json(&self) -> bool {
         matches!(self, Self::List { json: true })
     }
 
-    /// As it goes over the socket.
     pub fn request(self) -> Request {
         match self {
             Self::List { .. } => Request::GatewayList {},
             Self::Add {
-                which: Whose { gateway, peering },
+                cluster_gateway: ClusterGateway { gateway, peering },
                 address,
                 weight,
             } => Request::GatewayAdd(NewGateway {
@@ -89,10 +85,10 @@ impl Gateway {
                 address,
                 weight,
             }),
-            Self::Drain(which) => Request::GatewayDrain(which.into()),
-            Self::Remove(which) => Request::GatewayRemove(which.into()),
+            Self::Drain(gateway) => Request::GatewayDrain(gateway.into()),
+            Self::Remove(gateway) => Request::GatewayRemove(gateway.into()),
             Self::Weight {
-                which: Whose { gateway, peering },
+                cluster_gateway: ClusterGateway { gateway, peering },
                 weight,
             } => Request::GatewayWeight(NewWeight {
                 gateway,
@@ -103,8 +99,8 @@ impl Gateway {
     }
 }
 
-impl From<Whose> for Which {
-    fn from(Whose { gateway, peering }: Whose) -> Self {
+impl From<ClusterGateway> for GatewayRef {
+    fn from(ClusterGateway { gateway, peering }: ClusterGateway) -> Self {
         Self { gateway, peering }
     }
 }
@@ -117,7 +113,7 @@ fn weight(text: &str) -> Result<Weight, String> {
     weight.ok_or_else(|| format!("expected 1 to {}", Weight::MAX))
 }
 
-/// Each peering in a paragraph.
+/// One paragraph per peering.
 pub fn tables(tables: &[Table]) -> String {
     let paragraphs: Vec<String> = tables.iter().map(paragraph).collect();
     paragraphs.join("\n\n")
@@ -130,20 +126,22 @@ fn paragraph(table: &Table) -> String {
         digest,
         ..
     } = table;
-    let under_way = match table.changing_to {
-        Some(to) => format!(", a change to epoch {to} is under way"),
+    let change = match table.changing_to {
+        Some(to) => format!(", changing to epoch {to}"),
         None => String::new(),
     };
     let peer = match table.peer {
-        PeerTable::Unheard => "the peer has not been heard",
-        PeerTable::Same => "the peer has the same",
+        PeerTable::Unknown => "the peer's table is not known",
+        PeerTable::Same => "the peer has the same table",
         PeerTable::Ahead => "the peer is one change ahead",
-        PeerTable::Behind => "the peer has yet to make the last change",
-        PeerTable::Differs => "the peer has another one, and no change is made until it is mended",
+        PeerTable::Behind => "the peer is one change behind",
+        PeerTable::Differs => {
+            "TABLES DIFFER: the peer has another table, and every change is refused until they are equal"
+        }
     };
     let at_start = match table.at_start {
-        Some(AtStart::Resumed) => "; resumed a change when it started",
-        Some(AtStart::RolledBack) => "; rolled back a change when it started",
+        Some(RecoveredChange::Resumed) => "; resumed a change when it started",
+        Some(RecoveredChange::RolledBack) => "; rolled back a change when it started",
         None => "",
     };
     let header = [
@@ -155,7 +153,7 @@ fn paragraph(table: &Table) -> String {
         "round trip",
     ];
     let pairs = aligned(header, table.pairs.iter().map(row));
-    format!("{peering}: epoch {epoch}, table {digest}{under_way}; {peer}{at_start}\n{pairs}")
+    format!("{peering}: epoch {epoch}, table {digest}{change}; {peer}{at_start}\n{pairs}")
 }
 
 fn row(pair: &Pair) -> [String; 6] {
@@ -175,10 +173,10 @@ fn row(pair: &Pair) -> [String; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Changes, Held, Moved, PairState};
+    use causeway_api::status::{Changes, HeldPackets, MovedBuckets, PairState};
 
     #[test]
-    fn weights_are_read_and_refused() {
+    fn weights_outside_1_to_64_are_refused() {
         assert_eq!(weight("1"), Ok(Weight::ONE));
         assert_eq!(weight("64").map(Weight::get), Ok(64));
         for text in ["0", "65", "256", "-1", "", "heavy"] {
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peering_has_a_sentence_and_a_line_for_each_pair() {
+    fn a_peering_has_a_header_and_a_line_per_pair() {
         let pair = |gateway: &str, pair, weight, buckets, state, round_trip_ns| Pair {
             gateway: gateway.to_owned(),
             pair,
@@ -201,20 +199,20 @@ mod tests {
             epoch: 3,
             digest: "00000000075bcd15".to_owned(),
             changing_to: Some(4),
-            at_start: Some(AtStart::RolledBack),
+            at_start: Some(RecoveredChange::RolledBack),
             peer: PeerTable::Same,
             pairs: vec![
                 pair("gateway-1", 0, 1, 4096, PairState::Up, Some(312_400)),
                 pair("gateway-2", 1, 0, 0, PairState::Drained, None),
             ],
             changes: Changes::default(),
-            moved: Moved::default(),
-            held: Held::default(),
+            moved: MovedBuckets::default(),
+            held: HeldPackets::default(),
             differed: 0,
         };
         assert_eq!(
             tables(&[table]),
-            "vpc-2: epoch 3, table 00000000075bcd15, a change to epoch 4 is under way; the peer has the same; \
+            "vpc-2: epoch 3, table 00000000075bcd15, changing to epoch 4; the peer has the same table; \
              rolled back a change when it started\n\
              gateway    pair  weight  buckets  state    round trip\n\
              gateway-1  0     1       4096     up       0.312 ms\n\

@@ -1,4 +1,4 @@
-//! `causeway local sa`.
+//! `causeway local sa`: the SAs of this host's workers.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -8,81 +8,76 @@ use causeway_esp::Spi;
 use clap::{Args, Subcommand};
 
 use super::columns::aligned;
-use crate::control::{Listed, NewSa, Request};
+use causeway_api::control::{NewSa, Request, WorkerSa};
 
-/// What stands below the help.
-pub const REKEY: &str = "\
-A new key for one direction, from gateway A to its peer B, without losing a packet:
+pub const HELP: &str = "\
+A new key for the direction from gateway A to its peer B, without packet loss:
   A  causeway key new A-2.key                  and copy A-2.key, not A-2.key.sequence, to B
   B  causeway local sa install --gateway gateway-1 --spi 0x2002 --key-file A-2.key
   A  causeway local sa switch --gateway gateway-1 --spi 0x2002 --key-file A-2.key
   B  causeway local sa retire --spi 0x2001
 
-What comes this way lasts as long as the process. Write SPI and key file into the configurations of
-both ends as well, so that the next start uses them.";
+These changes last until the role stops. Also write the SPI and the key file into the configurations
+of both ends, for the next start.";
 
-/// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Sa {
-    /// Show every SA: its SPI, where it runs, what it has carried. Never its key.
+    /// List the SAs: SPI, gateway, worker, state, traffic and lifetime. Keys are never printed.
     List {
-        /// As JSON, one array, for programs.
+        /// Print one JSON array.
         #[arg(long)]
         json: bool,
     },
-    /// Receive on one more SA. When this returns, packets on it are opened.
-    Install(New),
-    /// Send on another SA. When this returns, the next packet goes out on it.
+    /// Add an inbound SA. Its packets are opened as soon as the command returns.
+    Install(NewSaArgs),
+    /// Replace the outbound SA. The next packet uses the new SA as soon as the command returns.
     ///
-    /// The SA in use is dropped and its key wiped. The peer must have installed the new one before.
-    Switch(New),
-    /// Receive on an SA no longer, once packets that are still on their way have come.
+    /// The old SA is removed and its key wiped. Install the new SA at the peer first.
+    Switch(NewSaArgs),
+    /// Remove an inbound SA after a delay, during which packets in flight arrive.
     Retire {
-        /// Its SPI, decimal or with 0x in front.
+        /// The SPI, decimal or hexadecimal with 0x.
         #[arg(long, value_name = "SPI", value_parser = spi)]
         spi: Spi,
-        /// How long packets under it are still opened.
+        /// The delay, in which packets of the SA are still opened.
         #[arg(long, value_name = "SECONDS", default_value_t = 30)]
         after: u32,
     },
 }
 
-/// An SA that is to come.
 #[derive(Debug, Args)]
-pub struct New {
-    /// The gateway, by its name in the configuration.
+pub struct NewSaArgs {
+    /// The gateway's name in the configuration.
     #[arg(long, value_name = "NAME")]
     gateway: String,
-    /// The worker, by its number in `causeway local sa list`; may be left out if the gateway has one.
+    /// The worker's number, as in `causeway local sa list`. Not needed if the gateway has one worker.
     #[arg(long, value_name = "NUMBER")]
     worker: Option<u32>,
-    /// The peering, by its name; may be left out if the worker has one.
+    /// The peering's name. Not needed if the worker has one peering.
     #[arg(long, value_name = "NAME")]
     peering: Option<String>,
-    /// The SPI, decimal or with 0x in front: inbound unique on this host, outbound the one that the
-    /// peer has installed.
+    /// The SPI, decimal or hexadecimal with 0x. To install, it must be unique on this host. To switch, it
+    /// is the SPI that the peer has installed.
     #[arg(long, value_name = "SPI", value_parser = spi)]
     spi: Spi,
-    /// The SA's key file, made by `causeway key new`; to switch, with FILE.sequence beside it.
+    /// The SA's key file, made by `causeway key new`. To switch, FILE.sequence must be in the same
+    /// directory.
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
 }
 
 impl Sa {
-    /// Whether the answer is for programs.
-    pub fn wants_json(&self) -> bool {
+    pub fn prints_json(&self) -> bool {
         matches!(self, Self::List { json: true })
     }
 
-    /// As it goes over the socket.
-    ///
     /// # Errors
-    /// The key file's path is none.
+    /// The key file's path is empty, or the current directory is unknown.
     pub fn request(self) -> anyhow::Result<Request> {
         Ok(match self {
             Self::List { .. } => Request::SaList {},
-            Self::Install(new) => Request::SaInstall(new.wanted()?),
-            Self::Switch(new) => Request::SaSwitch(new.wanted()?),
+            Self::Install(new) => Request::SaInstall(new.into_request()?),
+            Self::Switch(new) => Request::SaSwitch(new.into_request()?),
             Self::Retire { spi, after } => Request::SaRetire {
                 spi: spi.get(),
                 after_seconds: after.into(),
@@ -91,21 +86,21 @@ impl Sa {
     }
 }
 
-impl New {
-    fn wanted(self) -> anyhow::Result<NewSa> {
+impl NewSaArgs {
+    fn into_request(self) -> anyhow::Result<NewSa> {
         Ok(NewSa {
             gateway: self.gateway,
             worker: self.worker,
             peering: self.peering,
             spi: self.spi.get(),
-            // The role has a directory of its own.
+            // The role has another working directory.
             key_file: absolute(&self.key_file)?,
         })
     }
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))
+    std::path::absolute(path).with_context(|| format!("invalid path {:?}", path.display()))
 }
 
 fn spi(text: &str) -> Result<Spi, String> {
@@ -117,8 +112,8 @@ fn spi(text: &str) -> Result<Spi, String> {
     spi.ok_or_else(|| "expected 256 to 4294967295, or 0x100 to 0xffffffff".to_owned())
 }
 
-/// The SAs, a line each.
-pub fn table(sas: &[Listed], now: SystemTime) -> String {
+/// One line per SA.
+pub fn table(sas: &[WorkerSa], now: SystemTime) -> String {
     let header = [
         "SPI",
         "direction",
@@ -135,7 +130,7 @@ pub fn table(sas: &[Listed], now: SystemTime) -> String {
     aligned(header, sas.iter().map(|listed| row(listed, now)))
 }
 
-fn row(listed: &Listed, now: SystemTime) -> [String; 11] {
+fn row(listed: &WorkerSa, now: SystemTime) -> [String; 11] {
     let sa = &listed.sa;
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let between = |from: SystemTime, to: SystemTime| {
@@ -161,10 +156,10 @@ fn row(listed: &Listed, now: SystemTime) -> [String; 11] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status;
+    use causeway_api::status;
 
     #[test]
-    fn spis_are_read_in_both_ways() {
+    fn spis_are_decimal_or_hexadecimal() {
         assert_eq!(spi("0x2001"), spi("8193"));
         assert_eq!(spi("4294967295").map(Spi::get), Ok(u32::MAX));
         for text in ["255", "0xff", "-1", "4294967296", "0x", "", "spi"] {
@@ -173,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_for_each_sa() {
-        let sa = |direction, left| Listed {
+    fn the_table_has_a_line_per_sa() {
+        let sa = |direction, left| WorkerSa {
             gateway: "gateway-1".to_owned(),
             worker: 0,
             sa: status::Sa {

@@ -1,4 +1,4 @@
-//! What the screen shows, and what keys do to it.
+//! The state of the view, and the effect of keys.
 
 use std::time::Instant;
 
@@ -7,113 +7,107 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::model::Role;
 use super::table::Table;
 use super::tables::{Sort, tables};
-use crate::status::Status;
+use causeway_api::status::Status;
 
-/// Lines by which a page overlaps the next.
+/// Lines that two consecutive pages have in common.
 const OVERLAP: usize = 2;
 
-/// The state of the view.
 #[derive(Clone, Debug)]
 pub struct App {
     roles: Vec<Role>,
-    /// What was shown when the view was paused, and when.
-    frozen: Option<(Vec<Role>, Instant)>,
+    /// The roles at the time of the pause, while the view is paused.
+    paused: Option<(Vec<Role>, Instant)>,
     sort: Sort,
     help: bool,
-    /// The first line that is shown.
+    /// The first visible line.
     scroll: usize,
-    /// Lines that were there, and that had room, when the view was drawn last.
+    /// All lines, and visible lines, of the last drawing.
     lines: usize,
-    room: usize,
+    visible: usize,
 }
 
-/// Whether the view goes on.
+/// Whether the view stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It does.
-    On,
-    /// Somebody wants it to end.
+pub enum Next {
+    Continue,
     Quit,
 }
 
 impl App {
-    /// A view of the roles at these endpoints.
+    /// A view of the roles at `endpoints`.
     pub fn new(endpoints: impl Iterator<Item = String>) -> Self {
         Self {
             roles: endpoints.map(Role::new).collect(),
-            frozen: None,
+            paused: None,
             sort: Sort::default(),
             help: false,
             scroll: 0,
             lines: 0,
-            room: 0,
+            visible: 0,
         }
     }
 
-    /// The role at a place has answered, or not.
-    pub fn heard(&mut self, place: usize, at: Instant, answer: Result<Status, String>) {
+    /// Records the result of a reading of the role at `index`.
+    pub fn update(&mut self, index: usize, at: Instant, answer: Result<Status, String>) {
         match answer {
-            Ok(status) => self.roles[place].saw(at, status),
-            Err(trouble) => self.roles[place].missed(trouble),
+            Ok(status) => self.roles[index].answered(at, status),
+            Err(error) => self.roles[index].failed(error),
         }
     }
 
-    /// What is known now, also while the view is paused.
+    /// The roles as of the last reading, also while the view is paused.
     pub fn roles(&self) -> &[Role] {
         &self.roles
     }
 
-    /// The roles as they are shown.
+    /// The roles that the view shows.
     pub fn shown(&self) -> &[Role] {
-        match &self.frozen {
+        match &self.paused {
             Some((roles, _)) => roles,
             None => &self.roles,
         }
     }
 
-    /// The tables that are shown.
+    /// The tables that the view shows.
     pub fn tables(&self, now: Instant) -> Vec<Table> {
-        let now = self.frozen.as_ref().map_or(now, |(_, then)| *then);
+        let now = self.paused.as_ref().map_or(now, |(_, then)| *then);
         tables(self.shown(), self.sort, now)
     }
 
-    /// Whether it stands still.
     pub fn is_paused(&self) -> bool {
-        self.frozen.is_some()
+        self.paused.is_some()
     }
 
-    /// Whether the help stands in front of it.
     pub fn shows_help(&self) -> bool {
         self.help
     }
 
-    /// What its rows stand by.
     pub fn sort(&self) -> Sort {
         self.sort
     }
 
-    /// The first line to show, of so many, where so many have room.
-    pub fn scrolled(&mut self, lines: usize, room: usize) -> usize {
-        (self.lines, self.room) = (lines, room);
-        self.scroll = self.scroll.min(lines.saturating_sub(room));
+    /// The first visible line of `lines`, of which `visible` fit on the screen.
+    pub fn first_line(&mut self, lines: usize, visible: usize) -> usize {
+        (self.lines, self.visible) = (lines, visible);
+        self.scroll = self.scroll.min(lines.saturating_sub(visible));
         self.scroll
     }
 
-    /// A key was pressed at this time.
-    pub fn press(&mut self, key: KeyEvent, now: Instant) -> Flow {
+    /// Handles a key that was pressed at `now`.
+    pub fn press(&mut self, key: KeyEvent, now: Instant) -> Next {
         if key.kind == KeyEventKind::Release {
-            return Flow::On;
+            return Next::Continue;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let page = self.room.saturating_sub(OVERLAP).max(1);
+        let page = self.visible.saturating_sub(OVERLAP).max(1);
         match key.code {
-            KeyCode::Char('c') if control => return Flow::Quit,
-            // Any key ends the help, and does nothing else.
+            KeyCode::Char('c') if control => return Next::Quit,
+            // Any key closes the help and has no other effect.
             _ if self.help => self.help = false,
-            KeyCode::Char('q') | KeyCode::Esc => return Flow::Quit,
+            KeyCode::Char('q') | KeyCode::Esc => return Next::Quit,
             KeyCode::Char('?' | 'h') => self.help = true,
             KeyCode::Char('p') => {
-                self.frozen = match self.frozen.take() {
+                self.paused = match self.paused.take() {
                     Some(_) => None,
                     None => Some((self.roles.clone(), now)),
                 };
@@ -127,10 +121,10 @@ impl App {
             KeyCode::Char('G') | KeyCode::End => self.move_to(self.lines),
             _ => {}
         }
-        Flow::On
+        Next::Continue
     }
 
     fn move_to(&mut self, line: usize) {
-        self.scroll = line.min(self.lines.saturating_sub(self.room));
+        self.scroll = line.min(self.lines.saturating_sub(self.visible));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a role is asked: over HTTP, or over its control socket.
+//! Reads the status of a role over HTTP or over its control socket.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -15,21 +15,22 @@ use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::config::Config;
-use crate::control::{self, Answer, DEFAULT_SOCKET};
-use crate::status::Status;
+use causeway_api::client;
+use causeway_api::control::{Answer, DEFAULT_SOCKET, Request as ControlRequest};
+use causeway_api::status::Status;
+use causeway_config::Config;
 
-/// The port that the examples have, for those who leave it out.
-const PORT: u16 = 9464;
-/// The longest document: that of a host with thousands of SAs.
-const LONGEST: usize = 64 << 20;
+/// The port of a URL without one, as in the examples of docs/configuration.md.
+const DEFAULT_PORT: u16 = 9464;
+/// Limit for a status document. That of a host with thousands of SAs is smaller.
+const MAX_DOCUMENT: usize = 64 << 20;
 
-/// Where a role is asked for its status.
+/// The server of a role's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Host and port of its HTTP server.
+    /// Host and port of an HTTP server.
     Http(String),
-    /// Its control socket.
+    /// The path of a control socket.
     Socket(PathBuf),
 }
 
@@ -47,12 +48,12 @@ impl FromStr for Endpoint {
             .map_err(|_| format!("{expected}, got {text:?}"))?;
         match uri.scheme_str() {
             None | Some("http") => {}
-            Some(scheme) => return Err(format!("{expected}: {scheme} is not spoken")),
+            Some(scheme) => return Err(format!("{expected}; {scheme} is not supported")),
         }
         let Some(authority) = uri.authority() else {
             return Err(format!("{expected}, got {text:?}"));
         };
-        let port = authority.port_u16().unwrap_or(PORT);
+        let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
         Ok(Self::Http(format!("{}:{port}", authority.host())))
     }
 }
@@ -66,41 +67,42 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl Endpoint {
-    /// Where a role is asked if nothing else is said.
-    pub fn usual() -> Self {
+impl Default for Endpoint {
+    fn default() -> Self {
         Self::Socket(DEFAULT_SOCKET.into())
     }
+}
 
-    /// Where a role on this host is asked that runs with this configuration.
+impl Endpoint {
+    /// The endpoint of a role on this host, from its configuration.
     ///
     /// # Errors
-    /// The file is none, or has neither `[http]` nor `[control]`.
-    pub fn of_config(file: &Path) -> anyhow::Result<Self> {
-        let contacts = Config::contacts(file)?;
-        match (contacts.http, contacts.control) {
+    /// The file is invalid, or has neither `[http]` nor `[control]`.
+    pub fn from_config(file: &Path) -> anyhow::Result<Self> {
+        let endpoints = Config::endpoints(file)?;
+        match (endpoints.http, endpoints.control) {
             (Some(address), _) => Ok(Self::Http(reachable(address).to_string())),
             (None, Some(socket)) => Ok(Self::Socket(socket)),
             (None, None) => bail!(
-                "{}: the role cannot be asked; it needs a section [http] or [control]",
+                "{}: has no endpoint; add a section [http] or [control]",
                 file.display()
             ),
         }
     }
 
-    /// Asks for the status.
+    /// Reads the status.
     ///
     /// # Errors
-    /// Nobody answers there, or somebody else.
-    pub async fn ask(&self) -> anyhow::Result<Status> {
+    /// No server answers, or the server is not a role.
+    pub async fn status(&self) -> anyhow::Result<Status> {
         match self {
-            Self::Http(authority) => over_http(authority).await,
-            Self::Socket(path) => over_socket(path).await,
+            Self::Http(authority) => status_over_http(authority).await,
+            Self::Socket(path) => status_over_socket(path).await,
         }
     }
 }
 
-/// An address that stands for all of a host's is asked on the host itself.
+/// The address to connect to: loopback if the server listens on all addresses.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -111,18 +113,18 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn over_socket(path: &Path) -> anyhow::Result<Status> {
-    let answer = control::inquire(path, &control::Request::Status {}).await;
-    match answer.map_err(|error| with_remedy(&error, "control"))? {
+async fn status_over_socket(path: &Path) -> anyhow::Result<Status> {
+    let answer = client::request_async(path, &ControlRequest::Status {}).await;
+    match answer.map_err(|error| with_advice(&error, "control"))? {
         Answer::Status(status) => Ok(*status),
-        Answer::Refused(sentence) => bail!("{sentence}"),
-        _ => bail!("the answer is none to what was asked"),
+        Answer::Refused(reason) => bail!("{reason}"),
+        _ => bail!("expected a status document, got another answer"),
     }
 }
 
-async fn over_http(authority: &str) -> anyhow::Result<Status> {
+async fn status_over_http(authority: &str) -> anyhow::Result<Status> {
     let stream = TcpStream::connect(authority).await;
-    let stream = stream.map_err(|error| with_remedy(&error, "http"))?;
+    let stream = stream.map_err(|error| with_advice(&error, "http"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/status")
         .header(HOST, authority)
@@ -131,28 +133,30 @@ async fn over_http(authority: &str) -> anyhow::Result<Status> {
         let answer = sender.send_request(request).await?;
         let code = answer.status();
         if !code.is_success() {
-            bail!("GET /status was answered with {code}");
+            bail!("expected success of GET /status, got {code}");
         }
-        let body = Limited::new(answer.into_body(), LONGEST).collect().await;
-        let body = body.map_err(|error| anyhow!("no whole answer: {error}"))?;
+        let body = Limited::new(answer.into_body(), MAX_DOCUMENT)
+            .collect()
+            .await;
+        let body = body.map_err(|error| anyhow!("incomplete answer: {error}"))?;
         serde_json::from_slice(&body.to_bytes())
-            .context("the answer is no status document of this version")
+            .context("the answer is not a status document of this version")
     };
-    // Moves what the exchange waits for.
+    // The connection's task moves the bytes of the exchange.
     let connection = tokio::spawn(connection);
     let status = exchange.await;
     connection.abort();
     status
 }
 
-/// What can be done about it where nobody listens, or where one may not ask.
-fn with_remedy(error: &io::Error, section: &str) -> anyhow::Error {
+/// The error, with advice if no role listens or access is denied.
+fn with_advice(error: &io::Error, section: &str) -> anyhow::Error {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            anyhow!("{error}: does the role run, with [{section}] in its configuration?")
+            anyhow!("{error}; check that the role runs and that its configuration has [{section}]")
         }
         ErrorKind::PermissionDenied => {
-            anyhow!("{error}: only the user that the role runs as may ask, and root")
+            anyhow!("{error}; only the role's user and root have access")
         }
         _ => anyhow!("{error}"),
     }
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_for_all_is_asked_here() {
+    fn the_unspecified_address_becomes_loopback() {
         let reached = |text: &str| reachable(text.parse().unwrap()).to_string();
         assert_eq!(reached("0.0.0.0:1"), "127.0.0.1:1");
         assert_eq!(reached("[::]:1"), "[::1]:1");

@@ -1,9 +1,9 @@
-//! Numbers for people: three digits, and what they count in.
+//! Numbers with three digits and a unit.
 
-/// What is not known.
+/// Printed instead of an unknown value.
 pub const UNKNOWN: &str = "-";
 
-/// A number with three digits and k, M, G or T behind it, such as `1.24M`.
+/// A number with three digits and k, M, G or T, such as `1.24M`.
 pub fn short(value: f64) -> String {
     let (value, unit) = scaled(value, &["", "k", "M", "G", "T"], 1000.0);
     match unit {
@@ -14,7 +14,7 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// Nanoseconds in the unit that suits them, such as `1.24us`.
+/// A duration with three digits and its unit, such as `1.24us`.
 pub fn time(nanoseconds: f64) -> String {
     let (value, unit) = scaled(nanoseconds, &["ns", "us", "ms", "s"], 1000.0);
     match unit {
@@ -23,12 +23,12 @@ pub fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// A share of 1.
+/// A share of 1 as a percentage.
 pub fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }
 
-/// How long something lasts, such as `3m`.
+/// A duration in whole units, such as `3m`.
 pub fn age(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -38,12 +38,12 @@ pub fn age(seconds: u64) -> String {
     }
 }
 
-/// By `print`, or [`UNKNOWN`].
+/// The value as `print` writes it, or [`UNKNOWN`].
 pub fn or_unknown<T>(value: Option<T>, print: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), print)
 }
 
-/// What all of them are together. They are what somebody has answered: too much is the most there can be.
+/// The sum. It saturates, because the counts may come from any server at an endpoint.
 pub fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
     counts.into_iter().fold(0, u64::saturating_add)
 }
@@ -54,7 +54,7 @@ pub fn bars(values: &[u64]) -> String {
     let most = values.iter().copied().max().unwrap_or(0);
     let bar = |&value: &u64| match (value, most) {
         (0, _) => ' ',
-        // Rounded up, so that what is there is seen.
+        // Rounded up, so that a small value is visible.
         (value, most) => HEIGHTS[(value as f64 * 7.0 / most as f64).ceil() as usize],
     };
     values.iter().map(bar).collect()
@@ -72,7 +72,7 @@ fn digits(value: f64) -> String {
 fn scaled<'a>(mut value: f64, units: &[&'a str], step: f64) -> (f64, &'a str) {
     let (last, others) = units.split_last().expect("at least one unit");
     for unit in others {
-        // What would be printed as 1000 is 1 of the next.
+        // A value that would be printed as 1000 becomes 1 of the next unit.
         if value < step - 0.5 {
             return (value, unit);
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_show_all_that_is_there() {
+    fn every_value_above_0_has_a_bar() {
         assert_eq!(bars(&[0, 1, 500, 1000]), " ▂▅█");
         assert_eq!(bars(&[0, 0]), "  ");
     }

@@ -1,72 +1,71 @@
-//! What is known of the roles: the last two looks at each, and what became of the counters in between.
+//! The last two readings of each role, and the rates between them.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::figures::sum;
-use crate::status::{Reasons, Status, Worker};
+use causeway_api::status::{Gateway, Reasons, Status, Worker};
 
-/// One role, asked again and again.
+/// One role, as its last two answers show it.
 #[derive(Clone, Debug)]
 pub struct Role {
-    /// Where it is asked.
     pub endpoint: String,
-    latest: Option<Look>,
-    /// The look before the latest, of the same process.
-    before: Option<Look>,
-    /// Why the last try brought no look.
-    pub trouble: Option<String>,
+    latest: Option<Sample>,
+    /// The reading before the latest one, if it is of the same process.
+    previous: Option<Sample>,
+    /// Why the last attempt failed; `None` if it succeeded.
+    pub error: Option<String>,
 }
 
 #[derive(Clone, Debug)]
-struct Look {
+struct Sample {
     at: Instant,
     status: Status,
 }
 
 impl Role {
-    /// A role that has not been asked yet.
+    /// A role without a reading.
     pub fn new(endpoint: String) -> Self {
         Self {
             endpoint,
             latest: None,
-            before: None,
-            trouble: None,
+            previous: None,
+            error: None,
         }
     }
 
-    /// The role has answered.
-    pub fn saw(&mut self, at: Instant, status: Status) {
-        self.trouble = None;
-        let last = self.latest.replace(Look { at, status });
-        let same = |old: &Look| {
+    /// Records an answer.
+    pub fn answered(&mut self, at: Instant, status: Status) {
+        self.error = None;
+        let last = self.latest.replace(Sample { at, status });
+        let same_process = |old: &Sample| {
             let new = self.latest.as_ref();
             new.is_some_and(|new| at > old.at && !restarted(&old.status, &new.status))
         };
-        self.before = last.filter(same);
+        self.previous = last.filter(same_process);
     }
 
-    /// The role has not answered. What it said last stays, and no rate is told.
-    pub fn missed(&mut self, trouble: String) {
-        self.before = None;
-        self.trouble = Some(trouble);
+    /// Records a failed attempt. The last status stays, but there are no rates.
+    pub fn failed(&mut self, error: String) {
+        self.previous = None;
+        self.error = Some(error);
     }
 
-    /// The role's last words.
+    /// The last status.
     pub fn status(&self) -> Option<&Status> {
-        self.latest.as_ref().map(|look| &look.status)
+        self.latest.as_ref().map(|sample| &sample.status)
     }
 
-    /// When they came.
-    pub fn seen(&self) -> Option<Instant> {
-        self.latest.as_ref().map(|look| look.at)
+    /// The time of the last status.
+    pub fn last_seen(&self) -> Option<Instant> {
+        self.latest.as_ref().map(|sample| sample.at)
     }
 
-    /// What happened between the last two looks. Nothing is known of that before the second one, while the
-    /// role is gone, and after it has restarted.
-    pub fn pace(&self) -> Option<Pace<'_>> {
-        let (old, new) = (self.before.as_ref()?, self.latest.as_ref()?);
-        Some(Pace {
+    /// The rates between the last two readings. There are none before the second reading, while the role does
+    /// not answer, and after its restart.
+    pub fn rates(&self) -> Option<Rates<'_>> {
+        let (old, new) = (self.previous.as_ref()?, self.latest.as_ref()?);
+        Some(Rates {
             old: &old.status,
             new: &new.status,
             seconds: (new.at - old.at).as_secs_f64(),
@@ -74,119 +73,116 @@ impl Role {
     }
 }
 
-/// Whether another process answers than before.
+/// Whether the two answers are of different processes.
 fn restarted(old: &Status, new: &Status) -> bool {
-    // A role of a version that does not tell when it started is known by its counters.
+    // An old version does not report its start time, so a counter that shrank shows its restart.
     old.since != new.since || new.steering.received < old.steering.received
 }
 
-/// Two looks at one process.
+/// The rates of a role between two readings of one process.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace<'a> {
+pub struct Rates<'a> {
     old: &'a Status,
     new: &'a Status,
     seconds: f64,
 }
 
-impl<'a> Pace<'a> {
-    /// What a counter grew by, per second.
-    pub fn of(&self, counter: impl Fn(&Status) -> u64) -> f64 {
-        self.per_second(counter(self.old), counter(self.new))
+impl<'a> Rates<'a> {
+    pub fn per_second(&self, counter: impl Fn(&Status) -> u64) -> f64 {
+        self.rate(counter(self.old), counter(self.new))
     }
 
-    /// What each of the counters grew by, per second.
-    pub fn of_each(&self, counters: impl Fn(&Status) -> &Reasons) -> BTreeMap<String, f64> {
-        self.grown(counters(self.old), counters(self.new))
+    pub fn per_reason(&self, counters: impl Fn(&Status) -> &Reasons) -> BTreeMap<String, f64> {
+        self.reason_rates(counters(self.old), counters(self.new))
     }
 
-    /// The same for a gateway that the role steers to; 0 if it was none before.
-    pub fn of_gateway(&self, name: &str, counter: impl Fn(&crate::status::Gateway) -> u64) -> f64 {
+    /// The rate of a counter of one gateway. A gateway without an entry counts as 0.
+    pub fn of_gateway(&self, name: &str, counter: impl Fn(&Gateway) -> u64) -> f64 {
         let count = |status: &Status| {
             let gateways = &status.steering.gateways;
             let gateway = gateways.iter().find(|gateway| gateway.name == name);
             gateway.map_or(0, &counter)
         };
-        self.of(count)
+        self.per_second(count)
     }
 
-    /// The pace of one of the role's workers, if it was there before.
-    pub fn of_worker(&self, worker: &'a Worker) -> Option<WorkerPace<'a>> {
-        let is_it = |old: &&Worker| old.gateway == worker.gateway && old.worker == worker.worker;
-        Some(WorkerPace {
-            old: self.old.workers.iter().find(is_it)?,
+    /// The rates of one worker, if the previous reading has it too.
+    pub fn of_worker(&self, worker: &'a Worker) -> Option<WorkerRates<'a>> {
+        let same = |old: &&Worker| old.gateway == worker.gateway && old.worker == worker.worker;
+        Some(WorkerRates {
+            old: self.old.workers.iter().find(same)?,
             new: worker,
-            pace: *self,
+            role: *self,
         })
     }
 
-    fn grown(&self, old: &Reasons, new: &Reasons) -> BTreeMap<String, f64> {
+    fn reason_rates(&self, old: &Reasons, new: &Reasons) -> BTreeMap<String, f64> {
         let rate = |(name, &count): (&String, &u64)| {
             let before = old.get(name).copied().unwrap_or(0);
-            (name.clone(), self.per_second(before, count))
+            (name.clone(), self.rate(before, count))
         };
         new.iter().map(rate).collect()
     }
 
-    /// A counter never shrinks while its process lives, but what a kernel tells of its own may.
-    fn per_second(&self, old: u64, new: u64) -> f64 {
+    /// Counters of a process never shrink, but the kernel's counters may. Then the rate is 0.
+    fn rate(&self, old: u64, new: u64) -> f64 {
         new.saturating_sub(old) as f64 / self.seconds
     }
 }
 
-/// Two looks at one worker.
+/// The rates of a worker between two readings.
 #[derive(Clone, Copy, Debug)]
-pub struct WorkerPace<'a> {
+pub struct WorkerRates<'a> {
     old: &'a Worker,
     new: &'a Worker,
-    pace: Pace<'a>,
+    role: Rates<'a>,
 }
 
-impl WorkerPace<'_> {
-    /// What a counter grew by, per second.
-    pub fn of(&self, counter: impl Fn(&Worker) -> u64) -> f64 {
-        self.pace.per_second(counter(self.old), counter(self.new))
+impl WorkerRates<'_> {
+    pub fn per_second(&self, counter: impl Fn(&Worker) -> u64) -> f64 {
+        self.role.rate(counter(self.old), counter(self.new))
     }
 
-    /// What each of the counters grew by, per second.
-    pub fn of_each(&self, counters: impl Fn(&Worker) -> &Reasons) -> BTreeMap<String, f64> {
-        self.pace.grown(counters(self.old), counters(self.new))
+    pub fn per_reason(&self, counters: impl Fn(&Worker) -> &Reasons) -> BTreeMap<String, f64> {
+        self.role
+            .reason_rates(counters(self.old), counters(self.new))
     }
 
-    /// What one counter grew by for each that another one did; nothing if that one stood still.
+    /// The growth of one counter divided by the growth of another; `None` if the other did not grow.
     pub fn ratio(
         &self,
         counter: impl Fn(&Worker) -> u64,
-        each: impl Fn(&Worker) -> u64,
+        divisor: impl Fn(&Worker) -> u64,
     ) -> Option<f64> {
-        let grown =
+        let growth =
             |count: &dyn Fn(&Worker) -> u64| count(self.new).saturating_sub(count(self.old));
-        let (count, each) = (grown(&counter), grown(&each));
-        (each > 0).then(|| count as f64 / each as f64)
+        let (count, divisor) = (growth(&counter), growth(&divisor));
+        (divisor > 0).then(|| count as f64 / divisor as f64)
     }
 
-    /// The share of the time in which it did not sleep.
+    /// The share of time in which the worker did not sleep.
     pub fn busy(&self) -> f64 {
-        let asleep = self.of(|worker| worker.rounds.asleep_ns) / 1e9;
+        let asleep = self.per_second(|worker| worker.rounds.asleep_ns) / 1e9;
         (1.0 - asleep).clamp(0.0, 1.0)
     }
 
-    /// Packets that came at once, on average.
-    pub fn burst(&self) -> Option<f64> {
+    /// The mean burst length, in packets.
+    pub fn mean_burst(&self) -> Option<f64> {
         self.ratio(
             |worker| worker.received,
             |worker| sum(worker.bursts.iter().map(|burst| burst.count)),
         )
     }
 
-    /// How many bursts of each class came.
+    /// The number of bursts of each length class.
     pub fn bursts(&self) -> Vec<u64> {
-        let before = |place: usize| self.old.bursts.get(place).map_or(0, |burst| burst.count);
+        let before = |class: usize| self.old.bursts.get(class).map_or(0, |burst| burst.count);
         let new = self.new.bursts.iter().enumerate();
-        new.map(|(place, burst)| burst.count.saturating_sub(before(place)))
+        new.map(|(class, burst)| burst.count.saturating_sub(before(class)))
             .collect()
     }
 
-    /// Nanoseconds that a packet takes in a stage, if any was timed.
+    /// Nanoseconds per packet in a stage, if packets of the stage were timed.
     pub fn stage(&self, name: &str) -> Option<f64> {
         self.ratio(
             |worker| stage(worker, name).1,
@@ -194,7 +190,7 @@ impl WorkerPace<'_> {
         )
     }
 
-    /// Nanoseconds that a packet takes in all of them together.
+    /// Nanoseconds per packet in all stages.
     pub fn all_stages(&self) -> Option<f64> {
         self.ratio(
             |worker| sum(worker.stages.iter().map(|stage| stage.ns)),
@@ -202,7 +198,7 @@ impl WorkerPace<'_> {
         )
     }
 
-    /// How full a ring is, as a share of what fits in.
+    /// The mean occupancy of a ring, as a share of its size.
     pub fn ring(&self, name: &str) -> Option<f64> {
         let ring = |worker: &Worker| {
             let mut rings = worker.rings.named().into_iter();
@@ -210,7 +206,7 @@ impl WorkerPace<'_> {
         };
         let mean = self.ratio(
             |worker| ring(worker).map_or(0, |ring| ring.entries),
-            |worker| worker.rings.looks,
+            |worker| worker.rings.samples,
         )?;
         let room = ring(self.new)?.room;
         (room > 0).then(|| mean / room as f64)

@@ -1,4 +1,4 @@
-//! Asks every role again and again.
+//! Reads the status of every role at each interval.
 
 use std::time::{Duration, Instant};
 
@@ -6,48 +6,47 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::endpoint::Endpoint;
-use crate::status::Status;
+use causeway_api::status::Status;
 
-/// A role that does not answer within this time is gone.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What came of asking.
-pub struct Heard {
-    /// The place of the endpoint.
-    pub place: usize,
-    /// When the answer was there.
+/// The result of one reading.
+pub struct Reading {
+    /// The index of the endpoint.
+    pub index: usize,
+    /// The time of the answer.
     pub at: Instant,
-    /// Or what went wrong, in one line.
+    /// The status, or an error in one line.
     pub answer: Result<Status, String>,
 }
 
-/// Asks all endpoints now and each so often until the receiver is dropped.
-pub fn start(endpoints: &[Endpoint], every: Duration) -> Receiver<Heard> {
-    let (tell, heard) = channel(endpoints.len());
-    for (place, endpoint) in endpoints.iter().enumerate() {
-        tokio::spawn(follow(place, endpoint.clone(), every, tell.clone()));
+/// Reads all endpoints now and at each interval, until the receiver is dropped.
+pub fn start(endpoints: &[Endpoint], every: Duration) -> Receiver<Reading> {
+    let (sender, readings) = channel(endpoints.len());
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        tokio::spawn(poll(index, endpoint.clone(), every, sender.clone()));
     }
-    heard
+    readings
 }
 
-async fn follow(place: usize, endpoint: Endpoint, every: Duration, tell: Sender<Heard>) {
+async fn poll(index: usize, endpoint: Endpoint, every: Duration, sender: Sender<Reading>) {
     let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let answer = ask(&endpoint).await;
+        let answer = read(&endpoint).await;
         let at = Instant::now();
-        let heard = Heard { place, at, answer };
-        if tell.send(heard).await.is_err() {
+        let reading = Reading { index, at, answer };
+        if sender.send(reading).await.is_err() {
             return;
         }
     }
 }
 
-/// Asks once.
-pub async fn ask(endpoint: &Endpoint) -> Result<Status, String> {
-    match timeout(PATIENCE, endpoint.ask()).await {
+/// Reads an endpoint once.
+pub async fn read(endpoint: &Endpoint) -> Result<Status, String> {
+    match timeout(TIMEOUT, endpoint.status()).await {
         Ok(answer) => answer.map_err(|error| format!("{error:#}").replace('\n', " ")),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
     }
 }

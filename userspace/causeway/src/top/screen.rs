@@ -1,4 +1,4 @@
-//! The view on a terminal of any size: a line on top, the tables, the keys at the bottom.
+//! Draws the view on a terminal of any size: a header line, the tables, a footer with the keys.
 
 use std::time::Instant;
 
@@ -10,31 +10,30 @@ use ratatui::widgets::Paragraph;
 
 use super::app::App;
 use super::figures::{short, sum};
-use super::model::Role;
+use super::model::{Rates, Role};
 use super::table::{Cell, Table, Tone};
-use crate::status::Worker;
+use causeway_api::status::Worker;
 
 const HELP: &str = "\
-Every figure is what happened between the last two looks at a role, but for
-totals and latencies, which are since its start. A role that has just been
-found, or has restarted, has no figures until the next look.
+Values are rates between the last two readings of a role. Totals and
+latencies count from the start of the role. A new or restarted role has no
+rates until its second reading.
 
   #             a role's number in the first table
-  BUSY          share of the time in which the worker did not sleep
-  SEALED        inner bits that it encrypted, OPENED: that it decrypted
+  BUSY          share of time in which the worker did not sleep
+  SEALED        inner bits encrypted; OPENED: inner bits decrypted
   p50 .. MAX    time from receive to transmit
-  RX, TX RING   how full the rings are; FILL: frames ready to receive into
-  STAGES        ns that a packet takes, of one round in 31 that is timed
-  BURST         packets that the worker takes at once, and how often how many
+  RX, TX RING   occupancy of the rings; FILL: frames ready to receive into
+  STAGES        time per packet in ns; one round in 31 is timed
+  BURST         mean burst length, then bursts by length
 
   q, Ctrl-C     quit                s     sort by name, traffic, busy, drops
-  arrows, j, k  scroll a line       p     pause, and go on
+  arrows, j, k  scroll a line       p     pause and continue
   space, pages  scroll a page       ?     this help
-  g, G          the start, the end
+  g, G          first, last line
 
 Any key closes this.";
 
-/// Draws the view.
 pub fn draw(frame: &mut Frame<'_>, app: &mut App, now: Instant) {
     let rows = [
         Constraint::Length(1),
@@ -48,24 +47,24 @@ pub fn draw(frame: &mut Frame<'_>, app: &mut App, now: Instant) {
         lines(&app.tables(now), usize::from(middle.width))
     };
     let count = lines.len();
-    let first = app.scrolled(count, usize::from(middle.height));
-    frame.render_widget(head(app), top);
+    let first = app.first_line(count, usize::from(middle.height));
+    frame.render_widget(header(app), top);
     let shown: Vec<_> = lines.into_iter().skip(first).collect();
     frame.render_widget(Paragraph::new(shown), middle);
-    frame.render_widget(foot(app, first, count, middle), bottom);
+    frame.render_widget(footer(app, first, count, middle), bottom);
 }
 
-fn head(app: &App) -> Line<'static> {
+fn header(app: &App) -> Line<'static> {
     let roles = app.shown();
-    let up = roles.iter().filter(|role| role.trouble.is_none()).count();
+    let up = roles.iter().filter(|role| role.error.is_none()).count();
     let mut text = format!("causeway top  {up} of {} up", roles.len());
-    let paces = || roles.iter().filter_map(Role::pace);
-    if paces().next().is_some() {
+    let rates = || roles.iter().filter_map(Role::rates);
+    if rates().next().is_some() {
         let all = |counter: fn(&Worker) -> u64| -> f64 {
-            let of_role = |pace: super::model::Pace<'_>| {
-                pace.of(|status| sum(status.workers.iter().map(counter)))
+            let of_role = |rates: Rates<'_>| {
+                rates.per_second(|status| sum(status.workers.iter().map(counter)))
             };
-            paces().map(of_role).sum()
+            rates().map(of_role).sum()
         };
         let packets = all(|worker| sum([worker.sealed.packets, worker.opened.packets]));
         let sealed = all(|worker| worker.sealed.bytes) * 8.0;
@@ -84,7 +83,7 @@ fn head(app: &App) -> Line<'static> {
     Line::from(spans)
 }
 
-fn foot(app: &App, first: usize, count: usize, area: Rect) -> Line<'static> {
+fn footer(app: &App, first: usize, count: usize, area: Rect) -> Line<'static> {
     let last = (first + usize::from(area.height)).min(count);
     let mut text = format!("q quit  s sort: {}  p pause  ? help", app.sort().name());
     if last - first < count {
@@ -93,7 +92,7 @@ fn foot(app: &App, first: usize, count: usize, area: Rect) -> Line<'static> {
     Line::styled(text, style(Tone::Dim))
 }
 
-/// All tables below each other.
+/// The lines of all tables.
 fn lines(tables: &[Table], width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for table in tables {

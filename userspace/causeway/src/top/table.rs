@@ -1,44 +1,36 @@
-//! A table that fits into the width that there is, on a screen or in a pipe.
+//! A table as text, with the columns that fit into a width.
 
 use unicode_width::UnicodeWidthStr;
 
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 2;
 
-/// How a cell is to be seen.
+/// The meaning of a cell's colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// As all are.
     #[default]
     Plain,
-    /// All is well.
     Good,
-    /// Worth a look.
     Warn,
-    /// Something is wrong.
     Bad,
-    /// Of less interest.
     Dim,
 }
 
-/// A text and its tone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// Without control characters.
     text: String,
-    /// How it is to be seen.
     pub tone: Tone,
 }
 
 impl Cell {
-    /// A cell. What `text` holds may come from anybody who answers at an endpoint: it must not
-    /// steer the terminal.
+    /// Removes control characters. Text may come from any server at an endpoint and must not control
+    /// the terminal.
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         let text = text.as_ref().chars().filter(|c| !c.is_control()).collect();
         Self { text, tone }
     }
 
-    /// Its text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -54,74 +46,68 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// A column.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// What stands above it.
     pub name: &'static str,
-    /// Numbers stand right.
-    pub right: bool,
-    /// Of the columns that do not fit, those with the highest rank go first; 0 stays always.
+    pub right_aligned: bool,
+    /// If not all columns fit, those with the highest rank are left out first. Rank 0 is never left out.
     pub rank: u8,
 }
 
-/// A column of words.
-pub const fn words(name: &'static str, rank: u8) -> Column {
+/// A column of text, aligned left.
+pub const fn text_column(name: &'static str, rank: u8) -> Column {
     Column {
         name,
-        right: false,
+        right_aligned: false,
         rank,
     }
 }
 
-/// A column of numbers.
-pub const fn number(name: &'static str, rank: u8) -> Column {
+/// A column of numbers, aligned right.
+pub const fn number_column(name: &'static str, rank: u8) -> Column {
     Column {
         name,
-        right: true,
+        right_aligned: true,
         rank,
     }
 }
 
-/// A title, columns, rows.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// What stands above it all.
     pub title: String,
-    /// From left to right.
     pub columns: Vec<Column>,
-    /// Each as long as there are columns.
+    /// One cell per column.
     pub rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    /// The header and the rows, each cell filled up to the width of its column; columns without which the rest
-    /// fits into `width` are left out.
+    /// The header and the rows, each cell padded to the width of its column. Columns that do not fit into
+    /// `width` are left out.
     pub fn lines(&self, width: Option<usize>) -> (String, Vec<Vec<Cell>>) {
         let columns = self.layout(width);
         let mut header = String::new();
-        for &(place, width) in &columns {
-            let column = self.columns[place];
-            header += &padded(column.name, column.right, width);
+        for &(index, width) in &columns {
+            let column = self.columns[index];
+            header += &padded(column.name, column.right_aligned, width);
         }
         let row = |row: &Vec<Cell>| {
-            let cells = columns.iter().map(|&(place, width)| Cell {
-                text: padded(&row[place].text, self.columns[place].right, width),
-                tone: row[place].tone,
+            let cells = columns.iter().map(|&(index, width)| Cell {
+                text: padded(&row[index].text, self.columns[index].right_aligned, width),
+                tone: row[index].tone,
             });
             cells.collect()
         };
         (header, self.rows.iter().map(row).collect())
     }
 
-    /// The places of the columns that are shown, and their widths.
+    /// The indices of the visible columns, and their widths.
     fn layout(&self, width: Option<usize>) -> Vec<(usize, usize)> {
-        let widest = |place: usize| {
-            let cells = self.rows.iter().map(|row| row[place].width());
-            cells.chain([self.columns[place].name.width()]).max()
+        let widest = |index: usize| {
+            let cells = self.rows.iter().map(|row| row[index].width());
+            cells.chain([self.columns[index].name.width()]).max()
         };
         let mut columns: Vec<(usize, usize)> = (0..self.columns.len())
-            .map(|place| (place, widest(place).unwrap_or(0)))
+            .map(|index| (index, widest(index).unwrap_or(0)))
             .collect();
         let Some(room) = width else {
             return columns;
@@ -130,11 +116,11 @@ impl Table {
             columns.iter().map(|(_, width)| width + GAP).sum::<usize>()
         };
         while needed(&columns) > room + GAP {
-            let rank = |&(place, _): &(usize, usize)| self.columns[place].rank;
+            let rank = |&(index, _): &(usize, usize)| self.columns[index].rank;
             let Some(most) = columns.iter().map(rank).max().filter(|&rank| rank > 0) else {
                 break;
             };
-            // The rightmost of them, so that what goes together goes one after the other.
+            // From right to left, so that related columns are left out together.
             let Some(last) = columns.iter().rposition(|column| rank(column) == most) else {
                 break;
             };
@@ -144,10 +130,10 @@ impl Table {
     }
 }
 
-fn padded(text: &str, right: bool, width: usize) -> String {
+fn padded(text: &str, right_aligned: bool, width: usize) -> String {
     let fill = " ".repeat(width.saturating_sub(text.width()));
     let gap = " ".repeat(GAP);
-    if right {
+    if right_aligned {
         format!("{fill}{text}{gap}")
     } else {
         format!("{text}{fill}{gap}")
@@ -162,10 +148,10 @@ mod tests {
         Table {
             title: "WORKERS".to_owned(),
             columns: vec![
-                words("GATEWAY", 0),
-                number("IN", 1),
-                number("OUT", 1),
-                words("MODE", 2),
+                text_column("GATEWAY", 0),
+                number_column("IN", 1),
+                number_column("OUT", 1),
+                text_column("MODE", 2),
             ],
             rows: vec![
                 vec![
@@ -189,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn words_stand_left_and_numbers_right() {
+    fn text_is_aligned_left_and_numbers_right() {
         assert_eq!(
             text(None),
             [
@@ -201,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_the_highest_rank_go_first_and_those_of_rank_0_never() {
+    fn columns_of_the_highest_rank_are_left_out_first_and_rank_0_never() {
         assert_eq!(text(Some(32)), text(None));
         assert_eq!(text(Some(31))[0], "GATEWAY       IN  OUT");
         assert_eq!(text(Some(20))[0], "GATEWAY       IN");
@@ -209,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_role_says_does_not_steer_the_terminal() {
+    fn text_of_a_role_does_not_control_the_terminal() {
         assert_eq!(Cell::from("a\x1b[2J\u{9b}b\n").text(), "a[2Jb");
     }
 }

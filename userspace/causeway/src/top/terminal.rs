@@ -1,4 +1,4 @@
-//! The live view: the terminal is taken, and given back as it was however this ends.
+//! The live view. It sets the terminal up, and restores it at the end, also after a panic or a signal.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use futures_util::StreamExt;
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::app::{App, Flow};
+use super::app::{App, Next};
 use super::endpoint::Endpoint;
 use super::{poll, screen};
 
-/// Shows the roles at these endpoints until somebody quits or a signal ends the process.
+/// Shows the roles at `endpoints` until a key or a signal closes the view.
 ///
 /// # Errors
-/// The terminal cannot be taken, or fails.
+/// The terminal cannot be set up, read or drawn on.
 pub async fn show(endpoints: &[Endpoint], every: Duration) -> anyhow::Result<()> {
-    // Gives the terminal back in a panic as well, before its message is printed.
-    let mut terminal = ratatui::try_init().context("cannot take the terminal")?;
-    let shown = follow(&mut terminal, endpoints, every).await;
-    ratatui::try_restore().context("cannot give the terminal back")?;
+    // Also restores the terminal after a panic, before the panic's message is printed.
+    let mut terminal = ratatui::try_init().context("cannot set up the terminal")?;
+    let shown = run(&mut terminal, endpoints, every).await;
+    ratatui::try_restore().context("cannot restore the terminal")?;
     shown
 }
 
-async fn follow(
+async fn run(
     terminal: &mut DefaultTerminal,
     endpoints: &[Endpoint],
     every: Duration,
@@ -35,26 +35,26 @@ async fn follow(
     let mut hangup = signal(SignalKind::hangup())?;
     let mut events = EventStream::new();
     let mut app = App::new(endpoints.iter().map(Endpoint::to_string));
-    let mut heard = poll::start(endpoints, every);
+    let mut readings = poll::start(endpoints, every);
     loop {
         draw(terminal, &mut app)?;
-        let flow = tokio::select! {
-            _ = terminate.recv() => Flow::Quit,
-            _ = interrupt.recv() => Flow::Quit,
-            _ = hangup.recv() => Flow::Quit,
+        let next = tokio::select! {
+            _ = terminate.recv() => Next::Quit,
+            _ = interrupt.recv() => Next::Quit,
+            _ = hangup.recv() => Next::Quit,
             event = events.next() => match event {
                 Some(Ok(Event::Key(key))) => app.press(key, Instant::now()),
-                // A new size, which the next drawing finds by itself.
-                Some(Ok(_)) => Flow::On,
+                // For example a new size, which the next drawing uses.
+                Some(Ok(_)) => Next::Continue,
                 Some(Err(error)) => return Err(error).context("cannot read the terminal"),
-                None => Flow::Quit,
+                None => Next::Quit,
             },
-            Some(one) = heard.recv() => {
-                app.heard(one.place, one.at, one.answer);
-                Flow::On
+            Some(reading) = readings.recv() => {
+                app.update(reading.index, reading.at, reading.answer);
+                Next::Continue
             }
         };
-        if flow == Flow::Quit {
+        if next == Next::Quit {
             return Ok(());
         }
     }

@@ -1,32 +1,33 @@
-//! Writing what is safe to write.
+//! `--apply`: writes the settings that are safe to write.
 
 use serde::Serialize;
 
 use super::finding::{Finding, Setting};
 use super::host::Host;
 
-/// What became of a setting.
+/// The result for one setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Applied {
-    /// The check that asked for it.
+    /// The name of the setting.
     pub name: &'static str,
-    /// The kernel's file.
+    /// The file of the kernel that was written.
     pub path: String,
-    /// What it held.
+    /// The value before.
     pub before: String,
-    /// What was written.
+    /// The value that was written.
     pub wanted: String,
-    /// What it holds since.
+    /// The value that was read back; empty if it could not be read.
     pub after: String,
-    /// Why it does not hold what was written.
+    /// Why the setting does not have the value `wanted`; absent if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The command that takes it back; none where nothing changed.
+    /// The undo command; absent if nothing changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<String>,
 }
 
-/// Writes every setting that the findings give leave for, and reads each back.
+/// Writes the settings of all findings, and reads each one back.
 pub fn apply(host: &Host, findings: &[Finding]) -> Vec<Applied> {
     let settings = findings.iter().flat_map(|finding| {
         finding
@@ -46,7 +47,7 @@ fn write(host: &Host, name: &'static str, setting: &Setting) -> Applied {
     let error = match written {
         Err(error) => Some(error.to_string()),
         Ok(()) if after != setting.value => {
-            Some("the kernel took it and kept another value".to_owned())
+            Some("the kernel accepted the value but has another one".to_owned())
         }
         Ok(()) => None,
     };

@@ -1,11 +1,11 @@
-//! The clock that the kernel reads.
+//! The kernel's clock source.
 
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy};
-use super::scene::Scene;
 
 const CLOCK: Check = Check {
     name: "clocksource",
-    why: "workers look at the clock once a burst; these are read without a system call",
+    why: "workers read the clock for each burst, and some clock sources need a system call for it",
 };
 const FOLDER: &str = "/sys/devices/system/clocksource/clocksource0";
 const READ_IN_USERSPACE: [&str; 4] = [
@@ -15,8 +15,8 @@ const READ_IN_USERSPACE: [&str; 4] = [
     "arch_sys_counter",
 ];
 
-pub fn examine(scene: &Scene) -> Finding {
-    let read = |file| scene.host.read(&format!("{FOLDER}/{file}"));
+pub fn examine(env: &Environment) -> Finding {
+    let read = |file| env.host.read(&format!("{FOLDER}/{file}"));
     let Some(current) = read("current_clocksource") else {
         return CLOCK.unknown(format!("{FOLDER} cannot be read"));
     };
@@ -34,7 +34,7 @@ pub fn examine(scene: &Scene) -> Finding {
             Remedy::by_hand(format!("echo {better} > {FOLDER}/current_clocksource")),
         ),
         None => CLOCK.unknown(format!(
-            "{current}, and the kernel offers no better one: see why with dmesg | grep -i tsc"
+            "{current}, and the kernel offers no better one; dmesg | grep -i tsc shows why"
         )),
     }
 }

@@ -1,7 +1,7 @@
 //! The kernel's command line.
 
-/// The value of a parameter in the text of `/proc/cmdline`; the last one counts, as for the kernel.
-/// Double quotes keep blanks together, and what follows ` -- ` is for init.
+/// The value of a parameter in the text of `/proc/cmdline`. The last one counts, as in the kernel.
+/// Blanks in double quotes do not separate, and text after ` -- ` is for init.
 pub fn value<'a>(text: &'a str, parameter: &str) -> Option<&'a str> {
     let mut found = None;
     for word in words(text) {

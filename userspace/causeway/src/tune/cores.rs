@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A set of cores by their numbers.
+/// A set of core numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cores(BTreeSet<usize>);
 
 impl Cores {
-    /// Cores of the largest kernel there is (CONFIG_NR_CPUS of x86-64).
-    pub const MOST: usize = 8192;
+    /// The largest CONFIG_NR_CPUS of x86-64.
+    pub const MAX: usize = 8192;
 
-    /// Reads the kernel's list format; `None` for anything else. Where the kernel has no list it
-    /// writes an empty line, or `(null)`.
+    /// Parses the kernel's list format; `None` for any other text. For an empty set the kernel writes an
+    /// empty line or `(null)`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() || text == "(null)" {
@@ -30,53 +30,49 @@ impl Cores {
         Some(Self(cores))
     }
 
-    /// The cores in ascending order.
+    /// Ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         self.0.iter().copied()
     }
 
-    /// How many.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this one is among them.
     pub fn contains(&self, core: usize) -> bool {
         self.0.contains(&core)
     }
 
-    /// Whether all are among those.
-    pub fn is_within(&self, those: &Self) -> bool {
-        self.0.is_subset(&those.0)
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
     }
 
-    /// These but those.
-    pub fn without(&self, those: &Self) -> Self {
-        Self(&self.0 - &those.0)
+    /// The difference.
+    pub fn without(&self, other: &Self) -> Self {
+        Self(&self.0 - &other.0)
     }
 
-    /// These and those.
-    pub fn with(&self, those: &Self) -> Self {
-        Self(&self.0 | &those.0)
+    /// The union.
+    pub fn with(&self, other: &Self) -> Self {
+        Self(&self.0 | &other.0)
     }
 
-    /// What these and those have in common.
-    pub fn common(&self, those: &Self) -> Self {
-        Self(&self.0 & &those.0)
+    /// The intersection.
+    pub fn common(&self, other: &Self) -> Self {
+        Self(&self.0 & &other.0)
     }
 }
 
 fn number(text: &str) -> Option<usize> {
-    // Not even the sign that `parse` takes.
+    // `parse` would accept a sign.
     if !text.bytes().all(|octet| octet.is_ascii_digit()) {
         return None;
     }
-    text.parse().ok().filter(|&core| core < Cores::MOST)
+    text.parse().ok().filter(|&core| core < Cores::MAX)
 }
 
 impl FromIterator<usize> for Cores {

@@ -1,25 +1,25 @@
-//! What a check found.
+//! The result of a check.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-/// The answer of a check.
+/// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Nothing to change.
+    /// The setting is as recommended.
     Ok,
-    /// Something to change.
+    /// The setting should change.
     Change,
-    /// The host does not tell.
+    /// The host does not report the setting; `is` has the reason.
     Unknown,
-    /// This host or role has no such thing.
+    /// The host or role has no such setting, such as a CPU governor in a virtual machine.
     NotApplicable,
-    /// Good to know; whether to change it is not for a program to say.
+    /// For the operator to judge.
     Information,
 }
 
 impl Status {
-    /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -31,44 +31,44 @@ impl Status {
     }
 }
 
-/// One check's answer.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// The check's name, which does not change between versions.
+    /// The name of the setting, which does not change.
     pub name: &'static str,
-    /// The answer.
+    /// The kind of the finding.
     pub status: Status,
-    /// What is, or why nothing can be said.
+    /// The current value, or why it is unknown or not applicable.
     pub is: String,
-    /// What should be, where it is not.
+    /// The recommended value; absent unless the setting should change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub should: Option<String>,
-    /// Why it matters.
+    /// Why the setting matters.
     pub why: &'static str,
-    /// How to change it.
     #[serde(flatten)]
+    #[cfg_attr(test, schemars(with = "Commands"))]
     pub remedy: Remedy,
 }
 
-/// How to change what a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How to change a setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Commands")]
 pub enum Remedy {
-    /// There is nothing to do.
     None,
-    /// Commands for a person: they reset the NIC, need a restart, or touch more than this role.
+    /// Commands for the operator, because they reset the NIC, need a restart, or affect more than this role.
     ByHand(Vec<String>),
-    /// Settings that `--apply` may write: each takes effect at once, can be taken back, and leaves
-    /// the link up.
+    /// Settings that `--apply` writes: each takes effect at once, can be undone, and keeps the link up.
     Writes(Vec<Setting>),
 }
 
 impl Remedy {
-    /// One command for a person.
+    /// One command for the operator.
     pub fn by_hand(command: impl Into<String>) -> Self {
         Self::ByHand(vec![command.into()])
     }
 
-    /// The commands that a person would type.
+    /// The commands that make the change.
     pub fn commands(&self) -> Vec<String> {
         match self {
             Self::None => Vec::new(),
@@ -77,7 +77,7 @@ impl Remedy {
         }
     }
 
-    /// What `--apply` may write.
+    /// The settings that `--apply` writes.
     pub fn settings(&self) -> &[Setting] {
         match self {
             Self::Writes(settings) => settings,
@@ -86,61 +86,55 @@ impl Remedy {
     }
 }
 
-/// `commands`, and whether `--apply` carries them out.
-impl Serialize for Remedy {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shape {
-            commands: Vec<String>,
-            apply: bool,
+/// A remedy in JSON.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Commands {
+    /// The commands that make the change; empty if there is nothing to change.
+    commands: Vec<String>,
+    /// Whether `--apply` runs the commands.
+    apply: bool,
+}
+
+impl From<Remedy> for Commands {
+    fn from(remedy: Remedy) -> Self {
+        Self {
+            commands: remedy.commands(),
+            apply: !remedy.settings().is_empty(),
         }
-        let shape = Shape {
-            commands: self.commands(),
-            apply: !self.settings().is_empty(),
-        };
-        shape.serialize(serializer)
     }
 }
 
-/// A file of the kernel's, its text, and what it should hold.
+/// A file of the kernel, its value, and the recommended value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Where it is.
     pub path: String,
-    /// What it holds.
     pub before: String,
-    /// What it should hold.
     pub value: String,
 }
 
 impl Setting {
-    /// The command that sets it.
     pub fn command(&self) -> String {
         format!("echo {} > {}", self.value, self.path)
     }
 
-    /// The command that takes it back.
     pub fn undo(&self) -> String {
         format!("echo {} > {}", self.before, self.path)
     }
 }
 
-/// A check's name and reason, from which its findings are made.
+/// The parts of a finding that are the same on every host.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// The check's name.
     pub name: &'static str,
-    /// Why it matters.
     pub why: &'static str,
 }
 
 impl Check {
-    /// Nothing to change.
     pub fn ok(self, is: impl Into<String>) -> Finding {
         self.finding(Status::Ok, is)
     }
 
-    /// Something to change.
     pub fn change(
         self,
         is: impl Into<String>,
@@ -154,17 +148,14 @@ impl Check {
         }
     }
 
-    /// The host does not tell.
     pub fn unknown(self, reason: impl Into<String>) -> Finding {
         self.finding(Status::Unknown, reason)
     }
 
-    /// There is no such thing here.
     pub fn not_applicable(self, reason: impl Into<String>) -> Finding {
         self.finding(Status::NotApplicable, reason)
     }
 
-    /// Good to know.
     pub fn information(self, is: impl Into<String>) -> Finding {
         self.finding(Status::Information, is)
     }

@@ -1,45 +1,48 @@
-//! The governor of the cores' frequency.
+//! The CPU frequency governor.
 
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy, Setting};
-use super::scene::Scene;
 
 const GOVERNOR: Check = Check {
     name: "cpu-governor",
-    why: "a core whose frequency follows its load is slow when a burst begins",
+    why: "a core whose frequency follows its load is slow at the start of a burst",
 };
-const WANTED: &str = "performance";
+const RECOMMENDED: &str = "performance";
 
-pub fn examine(scene: &Scene) -> Finding {
+pub fn examine(env: &Environment) -> Finding {
     let folder = |core| format!("/sys/devices/system/cpu/cpu{core}/cpufreq");
-    let cores = scene.busy();
+    let cores = env.busy_cores();
     let governors: Vec<_> = cores
         .iter()
         .filter_map(|core| {
             let path = format!("{}/scaling_governor", folder(core));
-            let governor = scene.host.read(&path)?;
+            let governor = env.host.read(&path)?;
             Some((core, path, governor))
         })
         .collect();
     if governors.is_empty() {
-        return GOVERNOR.not_applicable(if scene.host.is_virtual() {
-            "a virtual machine has no governor; the frequency is its host's"
+        return GOVERNOR.not_applicable(if env.host.is_virtual() {
+            "a virtual machine has no governor; its host sets the frequency"
         } else {
-            "the kernel has no driver for the frequency of these cores"
+            "the kernel has no frequency driver for these cores"
         });
     }
     let others: Vec<_> = governors
         .into_iter()
-        .filter(|(_, _, governor)| governor != WANTED)
+        .filter(|(_, _, governor)| governor != RECOMMENDED)
         .collect();
     let Some((core, _, first)) = others.first() else {
-        return GOVERNOR.ok(format!("{WANTED} on {cores}"));
+        return GOVERNOR.ok(format!("{RECOMMENDED} on {cores}"));
     };
-    let choice = scene
+    let choice = env
         .host
         .read(&format!("{}/scaling_available_governors", folder(*core)));
-    let offered = choice.is_none_or(|choice| choice.split_whitespace().any(|name| name == WANTED));
+    let offered =
+        choice.is_none_or(|choice| choice.split_whitespace().any(|name| name == RECOMMENDED));
     if !offered {
-        return GOVERNOR.unknown(format!("{first}, and the driver offers no {WANTED}"));
+        return GOVERNOR.unknown(format!(
+            "{first}, and the driver does not offer {RECOMMENDED}"
+        ));
     }
     let names: Vec<_> = others
         .iter()
@@ -48,11 +51,11 @@ pub fn examine(scene: &Scene) -> Finding {
     let settings = others.into_iter().map(|(_, path, before)| Setting {
         path,
         before,
-        value: WANTED.to_owned(),
+        value: RECOMMENDED.to_owned(),
     });
     GOVERNOR.change(
         names.join(", "),
-        format!("{WANTED} on {cores}"),
+        format!("{RECOMMENDED} on {cores}"),
         Remedy::Writes(settings.collect()),
     )
 }

@@ -1,17 +1,16 @@
-//! The files by which a kernel tells of itself.
+//! The kernel's files in `/proc` and `/sys`.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// `/proc` and `/sys` of a host, below a root directory.
+/// A host's `/proc` and `/sys`, below a root directory.
 #[derive(Debug, Clone)]
 pub struct Host {
     root: PathBuf,
 }
 
 impl Host {
-    /// This host.
     pub fn here() -> Self {
         Self::at("/")
     }
@@ -21,15 +20,15 @@ impl Host {
         Self { root: root.into() }
     }
 
-    /// A file's text without the blanks around it, if it can be read.
+    /// The trimmed text of a file; `None` if it cannot be read.
     pub fn read(&self, path: &str) -> Option<String> {
-        let text = fs::read_to_string(self.place(path)).ok()?;
+        let text = fs::read_to_string(self.path(path)).ok()?;
         Some(text.trim().to_owned())
     }
 
-    /// The names in a directory, sorted; none if it cannot be read.
+    /// The sorted names in a directory; empty if it cannot be read.
     pub fn names(&self, directory: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.place(directory)).into_iter().flatten();
+        let entries = fs::read_dir(self.path(directory)).into_iter().flatten();
         let mut names: Vec<_> = entries
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
@@ -38,27 +37,25 @@ impl Host {
         names
     }
 
-    /// The last part of what a symbolic link points at, such as the driver's name of
+    /// The file name of a symbolic link's target, such as the driver's name of
     /// `/sys/class/net/eth0/device/driver`.
     pub fn target(&self, link: &str) -> Option<String> {
-        let target = fs::read_link(self.place(link)).ok()?;
+        let target = fs::read_link(self.path(link)).ok()?;
         Some(target.file_name()?.to_str()?.to_owned())
     }
 
-    /// Writes a setting.
-    ///
     /// # Errors
-    /// The kernel refuses it.
+    /// The kernel refuses the value.
     pub fn write(&self, path: &str, value: &str) -> io::Result<()> {
-        // One write without creating anything, as `echo` does where the file is there.
+        // One write and no new file, as `echo` writes to an existing file.
         let mut file = fs::OpenOptions::new()
             .write(true)
             .truncate(true)
-            .open(self.place(path))?;
+            .open(self.path(path))?;
         io::Write::write_all(&mut file, format!("{value}\n").as_bytes())
     }
 
-    /// Whether the CPU says that a hypervisor runs it.
+    /// Whether this host is a virtual machine.
     pub fn is_virtual(&self) -> bool {
         let flagged = self.read("/proc/cpuinfo").is_some_and(|text| {
             text.lines()
@@ -68,7 +65,7 @@ impl Host {
         flagged || self.read("/sys/hypervisor/type").is_some()
     }
 
-    fn place(&self, path: &str) -> PathBuf {
+    fn path(&self, path: &str) -> PathBuf {
         self.root
             .join(Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)))
     }

@@ -1,18 +1,18 @@
-//! How deeply idle cores sleep.
+//! The idle states of cores.
 
 use super::cores::Cores;
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy, Setting};
-use super::scene::Scene;
 
 const IDLE: Check = Check {
     name: "idle-states",
-    why: "a worker that sleeps, or the interrupt that wakes it, is late by what its core takes to wake",
+    why: "a deep idle state delays a sleeping worker, and the interrupt that wakes it, by its exit latency",
 };
-/// Microseconds: shallow states take 1 to 10, and from the next on it is 50 and more.
-const LONGEST: u32 = 20;
+/// In microseconds. Shallow states have an exit latency of 1 to 10, deep states of 50 and more.
+const MAX_LATENCY: u32 = 20;
 
-pub fn examine(scene: &Scene) -> Finding {
-    let cores = scene.busy().without(&scene.spinning_cores());
+pub fn examine(env: &Environment) -> Finding {
+    let cores = env.busy_cores().without(&env.spinning_cores());
     if cores.is_empty() {
         return IDLE.ok("the workers spin, so their cores are never idle");
     }
@@ -20,13 +20,13 @@ pub fn examine(scene: &Scene) -> Finding {
     let mut deep: Vec<(usize, String, Setting)> = Vec::new();
     for core in cores.iter() {
         let folder = format!("/sys/devices/system/cpu/cpu{core}/cpuidle");
-        for state in scene.host.names(&folder) {
-            let read = |file| scene.host.read(&format!("{folder}/{state}/{file}"));
+        for state in env.host.names(&folder) {
+            let read = |file| env.host.read(&format!("{folder}/{state}/{file}"));
             let Some(latency) = read("latency").and_then(|text| text.parse::<u32>().ok()) else {
                 continue;
             };
             states += 1;
-            if latency > LONGEST && read("disable").as_deref() == Some("0") {
+            if latency > MAX_LATENCY && read("disable").as_deref() == Some("0") {
                 let name = read("name").unwrap_or_else(|| state.clone());
                 let setting = Setting {
                     path: format!("{folder}/{state}/disable"),
@@ -38,15 +38,15 @@ pub fn examine(scene: &Scene) -> Finding {
         }
     }
     if states == 0 {
-        return IDLE.not_applicable(if scene.host.is_virtual() {
-            "a virtual machine has no idle states; they are its host's"
+        return IDLE.not_applicable(if env.host.is_virtual() {
+            "a virtual machine has no idle states; its host has them"
         } else {
             "the kernel has no driver for idle states"
         });
     }
     if deep.is_empty() {
         return IDLE.ok(format!(
-            "none of {cores} takes more than {LONGEST} us to wake"
+            "none of {cores} takes more than {MAX_LATENCY} us to wake"
         ));
     }
     let asleep: Cores = deep.iter().map(|(core, ..)| *core).collect();
@@ -55,7 +55,7 @@ pub fn examine(scene: &Scene) -> Finding {
     names.dedup();
     IDLE.change(
         format!("{} on {asleep}", names.join(", ")),
-        format!("no state that takes more than {LONGEST} us to wake"),
+        format!("no state that takes more than {MAX_LATENCY} us to wake"),
         Remedy::Writes(deep.into_iter().map(|(.., setting)| setting).collect()),
     )
 }

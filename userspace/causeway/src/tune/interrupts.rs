@@ -1,18 +1,18 @@
-//! The table of interrupts, `/proc/interrupts`.
+//! The interrupts in `/proc/interrupts`.
 
-/// An interrupt that a driver asked for.
+/// A device interrupt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interrupt {
-    /// Its number, the directory's name in `/proc/irq`.
+    /// The name of the interrupt's directory in `/proc/irq`.
     pub number: u32,
-    /// Its chip, its number there, and the names of what it is for.
+    /// The text after the counters: chip, number on the chip, and names.
     pub words: Vec<String>,
 }
 
 impl Interrupt {
-    /// The queue that it tells of: the number at the end of its name, as in `eth0-TxRx-3`,
-    /// `virtio2-input.0` and `mlx5_comp3@pci:0000:3b:00.0`; `None` for those that tell of something
-    /// else, such as `virtio2-config`, `ena-mgmnt@pci:0000:00:05.0` and `mlx5_async0@pci:0000:3b:00.0`.
+    /// The queue of the interrupt: the number at the end of its name, as in `eth0-TxRx-3`,
+    /// `virtio2-input.0` and `mlx5_comp3@pci:0000:3b:00.0`. Interrupts without a queue have none, such as
+    /// `virtio2-config`, `ena-mgmnt@pci:0000:00:05.0` and `mlx5_async0@pci:0000:3b:00.0`.
     pub fn queue(&self) -> Option<u32> {
         let name = self.words.last()?.split('@').next()?;
         if name.contains("async") {
@@ -23,8 +23,7 @@ impl Interrupt {
     }
 }
 
-/// The interrupts with numbers; the kernel's own, such as `LOC`, are left out, and so is every line
-/// that is not as expected.
+/// The interrupts with a number. The kernel's own, such as `LOC`, and malformed lines are left out.
 pub fn parse(text: &str) -> Vec<Interrupt> {
     let mut lines = text.lines();
     let cores = lines

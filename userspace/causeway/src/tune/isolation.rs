@@ -1,13 +1,13 @@
-//! Cores that the kernel leaves to their workers.
+//! Cores without the kernel's own work.
 
 use super::cmdline;
 use super::cores::Cores;
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy};
-use super::scene::Scene;
 
 const SCHEDULER: Check = Check {
     name: "isolated-cores",
-    why: "whatever the scheduler puts on a spinning worker's core stops it for milliseconds",
+    why: "another task on a spinning worker's core stops the worker for milliseconds",
 };
 const TICK: Check = Check {
     name: "nohz-full",
@@ -15,70 +15,69 @@ const TICK: Check = Check {
 };
 const RCU: Check = Check {
     name: "rcu-nocbs",
-    why: "RCU callbacks run on a spinning worker's core unless they are sent to others",
+    why: "RCU callbacks run on a spinning worker's core unless they are offloaded to other cores",
 };
 
 const TICKLESS: &str = "/sys/devices/system/cpu/nohz_full";
 
-/// Cores that the scheduler leaves alone.
-pub fn isolated(scene: &Scene) -> Cores {
-    // By the command line, and by a cgroup's isolated partition.
+/// Cores on which the scheduler places no tasks.
+pub fn isolated(env: &Environment) -> Cores {
+    // From the command line, and from isolated partitions of cgroups.
     let files = [
         "/sys/devices/system/cpu/isolated",
         "/sys/fs/cgroup/cpuset.cpus.isolated",
     ];
-    let texts = files.iter().filter_map(|file| scene.host.read(file));
+    let texts = files.iter().filter_map(|file| env.host.read(file));
     let sets = texts.filter_map(|text| Cores::parse(&text));
     sets.fold(Cores::default(), |all, some| all.with(&some))
 }
 
-pub fn scheduler(scene: &Scene) -> Finding {
-    judge(scene, SCHEDULER, "isolcpus=managed_irq,domain,", || {
-        Ok(isolated(scene))
+pub fn scheduler(env: &Environment) -> Finding {
+    compare(env, SCHEDULER, "isolcpus=managed_irq,domain,", || {
+        Ok(isolated(env))
     })
 }
 
-pub fn tick(scene: &Scene) -> Finding {
-    if scene.host.read(TICKLESS).is_none() {
+pub fn tick(env: &Environment) -> Finding {
+    if env.host.read(TICKLESS).is_none() {
         return TICK.not_applicable("the kernel is built without CONFIG_NO_HZ_FULL");
     }
-    judge(scene, TICK, "nohz_full=", || {
-        let text = scene.host.read(TICKLESS).unwrap_or_default();
-        Cores::parse(&text).ok_or("the kernel's list of cores is not as expected")
+    compare(env, TICK, "nohz_full=", || {
+        let text = env.host.read(TICKLESS).unwrap_or_default();
+        Cores::parse(&text).ok_or("the kernel's list of cores is malformed")
     })
 }
 
-pub fn rcu(scene: &Scene) -> Finding {
-    judge(scene, RCU, "rcu_nocbs=", || {
-        let text = scene.host.read("/proc/cmdline");
+pub fn rcu(env: &Environment) -> Finding {
+    compare(env, RCU, "rcu_nocbs=", || {
+        let text = env.host.read("/proc/cmdline");
         let text = text.ok_or("the kernel's command line cannot be read")?;
-        let told = match cmdline::value(&text, "rcu_nocbs") {
+        let listed = match cmdline::value(&text, "rcu_nocbs") {
             None => Cores::default(),
-            Some("all") => scene.online(),
-            Some(list) => Cores::parse(list).ok_or("rcu_nocbs= has no list of cores")?,
+            Some("all") => env.online_cores(),
+            Some(list) => Cores::parse(list).ok_or("expected a list of cores in rcu_nocbs=")?,
         };
-        // What is without a tick is without callbacks too.
-        let tickless = scene.host.read(TICKLESS);
+        // nohz_full implies rcu_nocbs.
+        let tickless = env.host.read(TICKLESS);
         let tickless = tickless
             .and_then(|text| Cores::parse(&text))
             .unwrap_or_default();
-        Ok(told.with(&tickless))
+        Ok(listed.with(&tickless))
     })
 }
 
-fn judge(
-    scene: &Scene,
+fn compare(
+    env: &Environment,
     check: Check,
     parameter: &str,
     free: impl FnOnce() -> Result<Cores, &'static str>,
 ) -> Finding {
-    let spinning = scene.spinning_cores();
+    let spinning = env.spinning_cores();
     if spinning.is_empty() {
-        return check.not_applicable("no worker spins on a core of its own");
+        return check.not_applicable("no worker spins on a pinned core");
     }
-    if scene.online().without(&spinning).is_empty() {
-        return check
-            .not_applicable("every core has a worker that spins; one must stay the kernel's");
+    if env.online_cores().without(&spinning).is_empty() {
+        return check.not_applicable("every core has a spinning worker; the kernel needs one core");
     }
     let free = match free() {
         Ok(free) => free,

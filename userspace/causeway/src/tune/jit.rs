@@ -1,39 +1,39 @@
-//! How the kernel runs BPF programs.
+//! The kernel's BPF settings.
 
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy, Setting};
-use super::scene::Scene;
 
 const COMPILER: Check = Check {
     name: "bpf-jit",
-    why: "an XDP program that is interpreted takes several times as long for each packet",
+    why: "an interpreted XDP program takes several times as long per packet",
 };
 const HARDENING: Check = Check {
     name: "bpf-jit-harden",
-    why: "2 blinds the constants of root's programs too, which costs instructions for each packet",
+    why: "2 blinds the constants of root's programs too, which costs instructions per packet",
 };
 const STATISTICS: Check = Check {
     name: "bpf-stats",
-    why: "statistics read the clock twice for each run of a program",
+    why: "statistics read the clock twice per run of a program",
 };
 
-pub fn compiler(scene: &Scene) -> Finding {
-    sysctl(scene, COMPILER, "net/core/bpf_jit_enable", &["1", "2"])
+pub fn compiler(env: &Environment) -> Finding {
+    sysctl(env, COMPILER, "net/core/bpf_jit_enable", &["1", "2"])
 }
 
-pub fn hardening(scene: &Scene) -> Finding {
-    sysctl(scene, HARDENING, "net/core/bpf_jit_harden", &["0", "1"])
+pub fn hardening(env: &Environment) -> Finding {
+    sysctl(env, HARDENING, "net/core/bpf_jit_harden", &["0", "1"])
 }
 
-pub fn statistics(scene: &Scene) -> Finding {
-    sysctl(scene, STATISTICS, "kernel/bpf_stats_enabled", &["0"])
+pub fn statistics(env: &Environment) -> Finding {
+    sysctl(env, STATISTICS, "kernel/bpf_stats_enabled", &["0"])
 }
 
-/// Any of `good` is; the last is what should be.
-fn sysctl(scene: &Scene, check: Check, name: &str, good: &[&str]) -> Finding {
+/// Values in `good` are as recommended; the first of them is the recommendation.
+fn sysctl(env: &Environment, check: Check, name: &str, good: &[&str]) -> Finding {
     let path = format!("/proc/sys/{name}");
-    let Some(before) = scene.host.read(&path) else {
+    let Some(before) = env.host.read(&path) else {
         return check.unknown(format!(
-            "{path} cannot be read; only the first network namespace has it"
+            "{path} cannot be read; only the initial network namespace has it"
         ));
     };
     if good.contains(&before.as_str()) {

@@ -1,24 +1,24 @@
-//! What the kernel does about the CPU's leaks.
+//! Mitigations of CPU vulnerabilities.
 
+use super::environment::Environment;
 use super::finding::{Check, Finding};
-use super::scene::Scene;
 
 const MITIGATIONS: Check = Check {
     name: "mitigations",
-    why: "they make system calls and indirect jumps dearer; whether the host may do without is for its \
-          owner to judge",
+    why: "mitigations make system calls and indirect jumps slower, and the operator decides whether the \
+          host needs them",
 };
 const FOLDER: &str = "/sys/devices/system/cpu/vulnerabilities";
 
-pub fn examine(scene: &Scene) -> Finding {
-    let names = scene.host.names(FOLDER);
+pub fn examine(env: &Environment) -> Finding {
+    let names = env.host.names(FOLDER);
     if names.is_empty() {
         return MITIGATIONS.unknown(format!("{FOLDER} cannot be read"));
     }
-    let starting = |word: &str| {
+    let starting_with = |prefix: &str| {
         let texts = names.iter().filter_map(|name| {
-            let text = scene.host.read(&format!("{FOLDER}/{name}"))?;
-            text.starts_with(word).then_some(name.as_str())
+            let text = env.host.read(&format!("{FOLDER}/{name}"))?;
+            text.starts_with(prefix).then_some(name.as_str())
         });
         let list: Vec<_> = texts.collect();
         if list.is_empty() {
@@ -28,8 +28,8 @@ pub fn examine(scene: &Scene) -> Finding {
         }
     };
     MITIGATIONS.information(format!(
-        "in force: {}; vulnerable: {}",
-        starting("Mitigation"),
-        starting("Vulnerable")
+        "active for: {}; vulnerable: {}",
+        starting_with("Mitigation"),
+        starting_with("Vulnerable")
     ))
 }

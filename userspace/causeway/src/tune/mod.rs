@@ -1,8 +1,8 @@
-//! `causeway tune`: what the host should change for the role that a configuration describes.
+//! `causeway tune`: host settings for the role of a configuration.
 //!
-//! A [`Scene`] is what the checks look at: the plan's workers and cores, the NIC as its driver tells
-//! of it, and the host's `/proc` and `/sys` below a root that a test may make up. Each check is one
-//! function over it that gives one [`Finding`]; [`apply`] carries out what is safe.
+//! An [`Environment`] is the input of all checks: the plan's workers and cores, the NIC's driver settings, and the
+//! host's `/proc` and `/sys` below a root directory, which tests replace. Each check is a function from an
+//! environment to a [`Finding`]. [`apply`] makes the safe changes.
 
 mod affinity;
 pub mod apply;
@@ -10,6 +10,7 @@ mod clock;
 pub mod cmdline;
 mod command;
 pub mod cores;
+pub mod environment;
 pub mod finding;
 mod governor;
 pub mod host;
@@ -26,43 +27,42 @@ mod numa;
 mod offloads;
 mod print;
 mod queues;
-pub mod scene;
 mod siblings;
 mod xdp;
 
 pub use command::Tune;
+pub use environment::Environment;
 pub use finding::{Finding, Status};
 pub use host::Host;
-pub use scene::Scene;
 
-/// All checks, in the order in which they are shown.
-pub fn examine(scene: &Scene) -> Vec<Finding> {
+/// The findings of all checks, in the order of the output.
+pub fn examine(env: &Environment) -> Vec<Finding> {
     vec![
-        governor::examine(scene),
-        idle::examine(scene),
-        clock::examine(scene),
-        siblings::examine(scene),
-        numa::examine(scene),
-        isolation::scheduler(scene),
-        isolation::tick(scene),
-        isolation::rcu(scene),
-        affinity::interrupts(scene),
-        affinity::balancer(scene),
-        queues::count(scene),
-        queues::rings(scene),
-        napi::defer(scene),
-        napi::flush(scene),
-        offloads::lro(scene),
-        offloads::hardware_gro(scene),
-        offloads::vlan(scene),
-        mtu::examine(scene),
-        xdp::mode(scene),
-        xdp::zero_copy(scene),
-        memlock::examine(scene),
-        hugepages::examine(scene),
-        jit::compiler(scene),
-        jit::hardening(scene),
-        jit::statistics(scene),
-        mitigations::examine(scene),
+        governor::examine(env),
+        idle::examine(env),
+        clock::examine(env),
+        siblings::examine(env),
+        numa::examine(env),
+        isolation::scheduler(env),
+        isolation::tick(env),
+        isolation::rcu(env),
+        affinity::interrupts(env),
+        affinity::balancer(env),
+        queues::count(env),
+        queues::rings(env),
+        napi::defer(env),
+        napi::flush(env),
+        offloads::lro(env),
+        offloads::hardware_gro(env),
+        offloads::vlan(env),
+        mtu::examine(env),
+        xdp::mode(env),
+        xdp::zero_copy(env),
+        memlock::examine(env),
+        hugepages::examine(env),
+        jit::compiler(env),
+        jit::hardening(env),
+        jit::statistics(env),
+        mitigations::examine(env),
     ]
 }

@@ -1,15 +1,15 @@
 //! The NUMA node of the NIC.
 
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy};
-use super::scene::Scene;
 
 const NUMA: Check = Check {
     name: "numa-node",
-    why: "a packet from another node's memory takes about twice as long to read",
+    why: "reading a packet from another node's memory takes about twice as long",
 };
 
-pub fn examine(scene: &Scene) -> Finding {
-    let nodes = scene.host.names("/sys/devices/system/node");
+pub fn examine(env: &Environment) -> Finding {
+    let nodes = env.host.names("/sys/devices/system/node");
     let count = nodes
         .iter()
         .filter(|name| {
@@ -20,24 +20,24 @@ pub fn examine(scene: &Scene) -> Finding {
     if count < 2 {
         return NUMA.not_applicable("this host has one NUMA node");
     }
-    let Some((node, near)) = scene.node() else {
+    let Some((node, near)) = env.nic_node() else {
         return NUMA.unknown(format!(
-            "the kernel does not tell at which of {count} nodes the NIC is"
+            "the kernel does not report which of {count} nodes has the NIC"
         ));
     };
-    let cores = scene.worker_cores();
+    let cores = env.worker_cores();
     if cores.is_empty() {
         return NUMA.not_applicable("no worker is pinned to a core");
     }
     let far = cores.without(&near);
     if far.is_empty() {
-        return NUMA.ok(format!("NIC and workers are at node {node}"));
+        return NUMA.ok(format!("NIC and workers are on node {node}"));
     }
     NUMA.change(
-        format!("the NIC is at node {node}, the workers on {far} are not"),
-        format!("workers on cores of {near}"),
+        format!("the NIC is on node {node}, the workers on {far} are not"),
+        format!("workers on {near}"),
         Remedy::by_hand(format!(
-            "set core of these [[gateway.worker]] to cores of {near}"
+            "set core of these [[gateway.worker]] to one of {near}"
         )),
     )
 }

@@ -1,11 +1,11 @@
-//! For people.
+//! The output as text.
 
 use std::fmt::Write as _;
 
 use super::apply::Applied;
 use super::finding::{Finding, Remedy, Status};
 
-/// What is, and how to change what should not be.
+/// Current values, and the commands that change them.
 pub fn findings(nic: &str, findings: &[Finding]) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -36,17 +36,17 @@ pub fn findings(nic: &str, findings: &[Finding]) -> String {
         (0, 0) => write!(text, "\n{nic}: nothing to change"),
         (safe, rest) => write!(
             text,
-            "\n{nic}: {} to change, {safe} of them by --apply",
+            "\n{nic}: {} to change, {safe} of them with --apply",
             safe + rest
         ),
     };
     text
 }
 
-/// What was written, and how to take it back.
+/// The changes, and the commands that undo them.
 pub fn applied(applied: &[Applied]) -> String {
     if applied.is_empty() {
-        return "nothing that --apply may change".to_owned();
+        return "--apply has nothing to change".to_owned();
     }
     let mut text = String::new();
     for change in applied {
@@ -62,7 +62,7 @@ pub fn applied(applied: &[Applied]) -> String {
             None => writeln!(text, "{name}: {path}: {before} -> {after}"),
             Some(error) => writeln!(
                 text,
-                "{name}: {path}: {before}, could not be set to {}: {error}",
+                "{name}: {path}: {before}, cannot be set to {}: {error}",
                 change.wanted
             ),
         };
@@ -73,7 +73,7 @@ pub fn applied(applied: &[Applied]) -> String {
         .filter_map(|change| change.undo.as_ref())
         .collect();
     if !undo.is_empty() {
-        text.push_str("\nto take it back:\n");
+        text.push_str("\nto undo:\n");
         for command in undo {
             let _ = writeln!(text, "{command}");
         }

@@ -1,73 +1,71 @@
-//! The NIC's queues and their rings.
+//! The NIC's queues and rings.
 
 use causeway_routes::Count;
 use causeway_steering::MAX_QUEUES;
 
+use super::environment::Environment;
 use super::finding::{Check, Finding, Remedy};
-use super::scene::Scene;
 
 const COUNT: Check = Check {
     name: "queues",
-    why: "at least one queue for each worker spreads the kernel's share over the cores; more than there \
-          are cores only make more rings to look at",
+    why: "one queue per worker spreads the kernel's work over the cores; more queues than cores only add \
+          rings to poll",
 };
 const RINGS: Check = Check {
     name: "nic-rings",
-    why: "what bursts in while a core is away waits in the NIC's ring, and is lost beyond it",
+    why: "while a core is busy, packets wait in the NIC's ring, and a full ring drops them",
 };
-/// Descriptors of a ring, as many as a worker's own rings hold.
+/// Recommended descriptors per ring: the size of a worker's rings.
 const DESCRIPTORS: u32 = 2048;
 
-pub fn count(scene: &Scene) -> Finding {
-    let nic = &scene.nic;
-    let is = format!("{} to receive", nic.rx_queues);
+pub fn count(env: &Environment) -> Finding {
+    let nic = &env.nic;
+    let is = format!("{} receive queues", nic.rx_queues);
     let Some(channels) = nic.hardware.channels else {
-        return COUNT.unknown(format!(
-            "{is}, and the driver does not tell how many there could be"
-        ));
+        return COUNT.unknown(format!("{is}, and the driver does not report its maximum"));
     };
-    let combined = channels.combined.most > 0;
-    let mut most = if combined {
-        channels.combined.most
+    let combined = channels.combined.max > 0;
+    let mut max = if combined {
+        channels.combined.max
     } else {
-        channels.rx.most.min(channels.tx.most)
+        channels.rx.max.min(channels.tx.max)
     };
-    // ENA wants a queue beside each for what XDP sends.
-    if scene.nic_driver().as_deref() == Some("ena") {
-        most /= 2;
+    // ENA needs one more queue for each queue on which XDP sends.
+    if env.nic_driver().as_deref() == Some("ena") {
+        max /= 2;
     }
-    let most = most.clamp(1, MAX_QUEUES);
-    let cores = u32::try_from(scene.near().len())
+    let max = max.clamp(1, MAX_QUEUES);
+    let cores = u32::try_from(env.nic_cores().len())
         .unwrap_or(MAX_QUEUES)
         .max(1);
-    let workers = u32::try_from(scene.workers.len()).unwrap_or(MAX_QUEUES);
-    let least = if workers == 0 { cores } else { workers };
-    let wanted = nic
+    let workers = u32::try_from(env.workers.len()).unwrap_or(MAX_QUEUES);
+    let needed = if workers == 0 { cores } else { workers };
+    let recommended = nic
         .rx_queues
-        .clamp(least.min(most), cores.max(least).min(most));
-    if wanted == nic.rx_queues {
-        return COUNT.ok(format!("{is}, of {most} that there could be"));
+        .clamp(needed.min(max), cores.max(needed).min(max));
+    if recommended == nic.rx_queues {
+        return COUNT.ok(format!("{is}, at most {max} possible"));
     }
     let name = &nic.name;
     COUNT.change(
         is,
-        wanted.to_string(),
+        recommended.to_string(),
         Remedy::by_hand(if combined {
-            format!("ethtool -L {name} combined {wanted}")
+            format!("ethtool -L {name} combined {recommended}")
         } else {
-            format!("ethtool -L {name} rx {wanted} tx {wanted}")
+            format!("ethtool -L {name} rx {recommended} tx {recommended}")
         }),
     )
 }
 
-pub fn rings(scene: &Scene) -> Finding {
-    let Some(rings) = scene.nic.hardware.rings else {
-        return RINGS.not_applicable("the driver has no rings to set");
+pub fn rings(env: &Environment) -> Finding {
+    let Some(rings) = env.nic.hardware.rings else {
+        return RINGS.not_applicable("the driver has no adjustable rings");
     };
-    let wanted = |ring: Count| ring.current.max(DESCRIPTORS.min(ring.most));
-    let (rx, tx) = (wanted(rings.rx), wanted(rings.tx));
+    let recommended = |ring: Count| ring.current.max(DESCRIPTORS.min(ring.max));
+    let (rx, tx) = (recommended(rings.rx), recommended(rings.tx));
     let is = format!(
-        "{} to receive, {} to transmit",
+        "{} for receive, {} for transmit",
         rings.rx.current, rings.tx.current
     );
     if (rx, tx) == (rings.rx.current, rings.tx.current) {
@@ -76,6 +74,6 @@ pub fn rings(scene: &Scene) -> Finding {
     RINGS.change(
         is,
         format!("{rx} and {tx}"),
-        Remedy::by_hand(format!("ethtool -G {} rx {rx} tx {tx}", scene.nic.name)),
+        Remedy::by_hand(format!("ethtool -G {} rx {rx} tx {tx}", env.nic.name)),
     )
 }

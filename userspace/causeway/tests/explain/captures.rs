@@ -1,29 +1,29 @@
-//! Packets of files.
+//! Packets of capture files.
 
 use std::io::Cursor;
 use std::path::Path;
 
-use causeway::explain::Packet;
-use causeway::explain::capture::{Capture, CaptureError, Captured};
+use causeway::explain::capture::{Capture, CaptureError, CapturedPacket};
+use causeway_api::packet::Packet;
 use proptest::prelude::*;
 
-type Word = fn(u32) -> [u8; 4];
+type ByteOrder = fn(u32) -> [u8; 4];
 
 /// A pcap file with these packets: link type, then octets and length on the wire.
-pub fn pcap(word: Word, link: u32, packets: &[(&[u8], u32)]) -> Vec<u8> {
-    let mut file: Vec<u8> = word(0xa1b2_c3d4).to_vec();
-    // The version is two words of 16 bits.
-    let version = match word(1)[0] {
+pub fn pcap(octets_of: ByteOrder, link: u32, packets: &[(&[u8], u32)]) -> Vec<u8> {
+    let mut file: Vec<u8> = octets_of(0xa1b2_c3d4).to_vec();
+    // The version is two numbers of 16 bits.
+    let version = match octets_of(1)[0] {
         0 => [0, 2, 0, 4],
         _ => [2, 0, 4, 0],
     };
     file.extend(version);
     for value in [0, 0, 65535, link] {
-        file.extend(word(value));
+        file.extend(octets_of(value));
     }
     for (octets, length) in packets {
         for value in [1, 2, octets.len() as u32, *length] {
-            file.extend(word(value));
+            file.extend(octets_of(value));
         }
         file.extend(*octets);
     }
@@ -56,7 +56,7 @@ fn pcapng(links: &[u16], packets: &[(u32, &[u8])]) -> Vec<u8> {
     file
 }
 
-fn read(file: Vec<u8>) -> Result<Vec<Captured>, CaptureError> {
+fn read(file: Vec<u8>) -> Result<Vec<CapturedPacket>, CaptureError> {
     let mut capture = Capture::read(Path::new("a.pcap"), Cursor::new(file))?;
     let mut packets = Vec::new();
     while let Some(packet) = capture.packet()? {
@@ -68,11 +68,11 @@ fn read(file: Vec<u8>) -> Result<Vec<Captured>, CaptureError> {
 #[test]
 fn packets_are_read_in_either_byte_order() {
     let packets: [(&[u8], u32); 3] = [(&[1; 60], 60), (&[2; 14], 20), (&[], 0)];
-    for word in [u32::to_le_bytes as Word, u32::to_be_bytes] {
-        let read = read(pcap(word, 1, &packets)).unwrap();
+    for order in [u32::to_le_bytes as ByteOrder, u32::to_be_bytes] {
+        let read = read(pcap(order, 1, &packets)).unwrap();
         assert_eq!(read.len(), 3);
         assert_eq!(read[0].packet, Ok(Packet::Frame(vec![1; 60])));
-        // What the file does not have is taken as zeros.
+        // Octets that the file does not have are read as zeros.
         let cut = [&[2; 14][..], &[0; 6]].concat();
         assert_eq!(read[1].packet, Ok(Packet::Frame(cut)));
         assert_eq!(
@@ -104,19 +104,22 @@ fn each_interface_of_a_pcapng_has_its_link_type() {
 }
 
 #[test]
-fn what_no_nic_receives_is_not_explained() {
+fn a_packet_longer_than_any_frame_is_not_explained() {
     let read = read(pcap(
         u32::to_le_bytes,
         1,
         &[(&[0; 100], 65_000), (&[7; 14], 14)],
     ))
     .unwrap();
-    let why = read[0].packet.clone().unwrap_err();
-    assert!(why.contains("65000 octets") && why.contains("GRO"), "{why}");
+    let reason = read[0].packet.clone().unwrap_err();
+    assert!(
+        reason.contains("65000 octets") && reason.contains("GRO"),
+        "{reason}"
+    );
     assert_eq!(read[1].packet, Ok(Packet::Frame(vec![7; 14])));
 }
 
-/// Larger than what is read at once.
+/// Larger than the reader's buffer.
 #[test]
 fn a_large_file_is_read_to_its_end() {
     let frame = [9; 1500];
@@ -134,7 +137,7 @@ fn a_large_file_is_read_to_its_end() {
 }
 
 #[test]
-fn damage_is_an_error_that_says_where() {
+fn a_damaged_file_is_an_error_with_its_last_complete_packet() {
     let whole = pcap(u32::to_le_bytes, 1, &[(&[1; 60], 60), (&[2; 60], 60)]);
     for cut in [whole.len() - 1, whole.len() - 70] {
         let error = read(whole[..cut].to_vec()).unwrap_err();
@@ -145,7 +148,7 @@ fn damage_is_an_error_that_says_where() {
     }
     for none in [&b""[..], b"no capture", &whole[..20]] {
         let error = read(none.to_vec()).unwrap_err();
-        assert!(matches!(error, CaptureError::NoCapture(_)), "{error}");
+        assert!(matches!(error, CaptureError::NotACapture(_)), "{error}");
     }
     let error = Capture::open(Path::new("/no/such.pcap")).err().unwrap();
     assert!(

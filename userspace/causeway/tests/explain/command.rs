@@ -1,50 +1,21 @@
-//! The command itself, by a configuration and without a role.
+//! The command with a configuration, without a running role.
 
 use std::process::Output;
 
-use causeway::state::StateFile;
+use causeway_node::state::StateFile;
 use causeway_rescale::coordinator::State;
 use causeway_rescale::{Change, Table, Weight};
+use tempfile::TempDir;
 
-use super::binary::causeway;
+use super::binary::{causeway, demux, prepared};
 use super::captures::pcap;
-use super::support::Directory;
 
-const DEMUX: &str = r#"[nic]
-name = "no-such-nic"
-[vpc]
-prefixes = ["10.1.0.0/24"]
-[steering]
-key-file = "steering.key"
-[[peering]]
-name = "vpc-2"
-prefixes = ["10.2.0.0/24", "10.3.0.0/16"]
-gateways = ["gateway-1", "gateway-2"]
-[[gateway]]
-name = "gateway-1"
-address = "10.1.0.101"
-[[gateway]]
-name = "gateway-2"
-address = "10.1.0.102"
-"#;
-const KEY: &str = "000102030405060708090a0b0c0d0e0f\n";
-
-fn prepared() -> Directory {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = Directory::new();
-    let key = directory.file("steering.key");
-    std::fs::write(&key, KEY).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    std::fs::write(directory.file("demux.toml"), DEMUX).unwrap();
-    directory
-}
-
-fn explain(directory: &Directory, arguments: &[&str]) -> Output {
+fn explain(directory: &TempDir, arguments: &[&str]) -> Output {
     causeway(directory, &[&["explain"], arguments].concat())
 }
 
-/// What it says after success.
-fn said(directory: &Directory, arguments: &[&str]) -> String {
+/// The text on stdout after success.
+fn explained(directory: &TempDir, arguments: &[&str]) -> String {
     let output = explain(
         directory,
         &[&["--config", "demux.toml"], arguments].concat(),
@@ -54,55 +25,55 @@ fn said(directory: &Directory, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_flow_is_told_in_both_directions() {
-    let directory = prepared();
-    let text = said(&directory, &["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
+fn a_flow_is_explained_in_both_directions() {
+    let directory = prepared(&demux());
+    let text = explained(&directory, &["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
     for phrase in [
-        "by the tables that demux.toml makes; no-such-nic is not on this host",
-        "10.2.0.7 is of peering vpc-2, by its prefix 10.2.0.0/24",
-        "whose MAC address a role asks for when it runs",
-        "the answer, 10.2.0.7:443 > 10.1.0.5:1234 tcp: the peer's demux, by the same table, gives it to gateway-",
+        "tables from demux.toml; no-such-nic is not on this host",
+        "10.2.0.7 belongs to peering vpc-2, prefix 10.2.0.0/24",
+        "MAC address unknown: no role runs",
+        "reply 10.2.0.7:443 > 10.1.0.5:1234 tcp: the peer's demux, with the same table, sends it to the peer of gateway-",
     ] {
         assert!(text.contains(phrase), "no {phrase:?} in\n{text}");
     }
-    let json = said(&directory, &["--json", "10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
-    let told: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let json = explained(&directory, &["--json", "10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     let bucket = |steps: &serde_json::Value| {
         let steps = steps.as_array().unwrap();
         let step = steps.iter().find(|step| step["step"] == "bucket").unwrap();
         step["bucket"].as_u64().unwrap()
     };
-    assert_eq!(bucket(&told["steps"]), bucket(&told["answer"]["steps"]));
-    assert_eq!(told["answer"]["at-peer"], true);
+    assert_eq!(bucket(&report["steps"]), bucket(&report["answer"]["steps"]));
+    assert_eq!(report["answer"]["at-peer"], true);
     assert_eq!(
-        told["end"]["sent"]["gateway"],
-        told["answer"]["end"]["sent"]["gateway"]
+        report["end"]["sent"]["gateway"],
+        report["answer"]["end"]["sent"]["gateway"]
     );
     assert_eq!(
-        told["counter"],
+        report["counter"],
         "causeway_steering_to_gateway_packets_total"
     );
-    // What goes back has an SA of its own.
-    let esp = said(&directory, &["10.2.0.101 > 10.9.0.1 esp spi 4097"]);
-    assert!(!esp.contains("the answer"), "{esp}");
-    // Asked the other way round, this demux steers the answer.
-    let turned = said(&directory, &["10.2.0.7:443 > 10.1.0.5:1234 tcp"]);
-    assert!(turned.contains("kernel, no-peering"), "{turned}");
+    // The other direction of ESP has its own SA.
+    let esp = explained(&directory, &["10.2.0.101 > 10.9.0.1 esp spi 4097"]);
+    assert!(!esp.contains("reply "), "{esp}");
+    // If the peer's demux steers the flow, this demux steers the reply.
+    let reverse = explained(&directory, &["10.2.0.7:443 > 10.1.0.5:1234 tcp"]);
+    assert!(reverse.contains("kernel, no-peering"), "{reverse}");
     assert!(
-        turned.contains("\nthe answer, 10.1.0.5:1234 > 10.2.0.7:443 tcp\n"),
-        "{turned}"
+        reverse.contains("\nreply 10.1.0.5:1234 > 10.2.0.7:443 tcp\n"),
+        "{reverse}"
     );
 }
 
-/// What was kept of changes at run time counts, and asking takes it from nobody.
+/// The state file's table applies, and reading it does not lock out the role that writes it.
 #[test]
-fn the_state_file_is_heeded() {
-    let directory = prepared();
-    let configuration = DEMUX.replace("gateways = [", "demux = \"10.2.0.100\"\ngateways = [");
+fn the_state_file_decides_the_table() {
+    let directory = prepared(&demux());
+    let configuration = demux().replace("gateways = [", "demux = \"10.2.0.100\"\ngateways = [");
     let configuration = configuration + "[rescale]\nstate = \"tables.json\"\n";
-    std::fs::write(directory.file("demux.toml"), configuration).unwrap();
-    let ask = || said(&directory, &["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
-    assert!(ask().contains("epoch 0, digest "), "{}", ask());
+    std::fs::write(directory.path().join("demux.toml"), configuration).unwrap();
+    let text = || explained(&directory, &["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
+    assert!(text().contains("epoch 0, digest "), "{}", text());
 
     let cluster = ["gateway-1", "gateway-2"].map(|name| (name.to_owned(), Weight::ONE));
     let table = Table::new(cluster).unwrap();
@@ -113,22 +84,22 @@ fn the_state_file_is_heeded() {
             table: planned.table,
             under_way: None,
         };
-        let mut file = StateFile::open(&directory.file("tables.json")).unwrap();
+        let mut file = StateFile::open(&directory.path().join("tables.json")).unwrap();
         file.store("vpc-2", state).unwrap();
-        // The role that has the file still runs.
-        let text = ask();
+        // `file` is open, as in a running role.
+        let text = text();
         assert!(text.contains("epoch 1, digest "), "{text}");
         assert!(!text.contains(drained), "{text}");
     }
-    std::fs::write(directory.file("tables.json"), "{").unwrap();
+    std::fs::write(directory.path().join("tables.json"), "{").unwrap();
     let output = explain(&directory, &["--config", "demux.toml", "00"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("tables.json"), "{stderr}");
 }
 
 #[test]
-fn a_frame_in_hex_is_told() {
-    let directory = prepared();
+fn a_frame_in_hex_is_explained() {
+    let directory = prepared(&demux());
     let arp = [
         "ff".repeat(6),
         "02".repeat(6),
@@ -136,15 +107,15 @@ fn a_frame_in_hex_is_told() {
         "00".repeat(28),
     ]
     .concat();
-    let text = said(&directory, &[&arp]);
-    assert!(text.contains("given to the kernel, arp"), "{text}");
-    let short = said(&directory, &["0200"]);
+    let text = explained(&directory, &[&arp]);
+    assert!(text.contains("left to the kernel, arp"), "{text}");
+    let short = explained(&directory, &["0200"]);
     assert!(short.contains("dropped, ethernet-truncated"), "{short}");
 }
 
 #[test]
-fn a_file_has_a_line_for_each_packet_and_one_in_full() {
-    let directory = prepared();
+fn a_capture_file_gets_a_line_per_packet_or_one_packet_in_full() {
+    let directory = prepared(&demux());
     let flow: causeway::explain::flow::Flow = "10.1.0.5:1 > 10.3.9.9:2 udp".parse().unwrap();
     let frame = [&[2; 12][..], &[8, 0], &flow.packet()].concat();
     let length = frame.len() as u32;
@@ -154,8 +125,8 @@ fn a_file_has_a_line_for_each_packet_and_one_in_full() {
         (&frame[..20], length),
     ];
     let file = pcap(u32::to_le_bytes, 1, &packets);
-    std::fs::write(directory.file("a.pcap"), file).unwrap();
-    let text = said(&directory, &["a.pcap"]);
+    std::fs::write(directory.path().join("a.pcap"), file).unwrap();
+    let text = explained(&directory, &["a.pcap"]);
     let lines: Vec<&str> = text.lines().skip(2).collect();
     assert_eq!(lines.len(), 3, "{text}");
     assert!(
@@ -167,11 +138,11 @@ fn a_file_has_a_line_for_each_packet_and_one_in_full() {
         "{text}"
     );
     assert!(lines[1].contains("not explained: 70000 octets"), "{text}");
-    let full = said(&directory, &["a.pcap", "--packet", "1"]);
-    assert!(full.contains("by its prefix 10.3.0.0/16"), "{full}");
-    let cut = said(&directory, &["a.pcap", "--packet", "3"]);
-    assert!(cut.contains("the first 20 of its 42 octets"), "{cut}");
-    let json = said(&directory, &["a.pcap", "--json"]);
+    let full = explained(&directory, &["a.pcap", "--packet", "1"]);
+    assert!(full.contains("prefix 10.3.0.0/16"), "{full}");
+    let cut = explained(&directory, &["a.pcap", "--packet", "3"]);
+    assert!(cut.contains("the first 20 of 42 octets"), "{cut}");
+    let json = explained(&directory, &["a.pcap", "--json"]);
     let objects: Vec<serde_json::Value> = json
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -185,12 +156,12 @@ fn a_file_has_a_line_for_each_packet_and_one_in_full() {
     );
     assert_eq!(none.status.code(), Some(1));
     let stderr = String::from_utf8(none.stderr).unwrap();
-    assert_eq!(stderr, "a.pcap has 3 packets, and no packet 4\n");
+    assert_eq!(stderr, "a.pcap has 3 packets, so there is no packet 4\n");
 }
 
 #[test]
-fn what_cannot_be_explained_is_refused() {
-    let directory = prepared();
+fn invalid_arguments_are_refused() {
+    let directory = prepared(&demux());
     let refused = |arguments: &[&str]| {
         let output = explain(&directory, arguments);
         assert!(output.stdout.is_empty(), "{output:?}");
@@ -199,9 +170,12 @@ fn what_cannot_be_explained_is_refused() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
-    let (code, said) = refused(&["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
-    assert!(code == Some(1) && said.contains("no role serves"), "{said}");
-    for (arguments, code, words) in [
+    let (code, stderr) = refused(&["10.1.0.5:1234 > 10.2.0.7:443 tcp"]);
+    assert!(
+        code == Some(1) && stderr.contains("no role serves"),
+        "{stderr}"
+    );
+    for (arguments, code, expected) in [
         (&["--socket", "s", "00"][..], 1, "no role serves s"),
         (
             &["--config", "demux.toml", "none.pcap"],
@@ -219,12 +193,12 @@ fn what_cannot_be_explained_is_refused() {
             2,
             "cannot be used with",
         ),
-        (&["10.1.0.5 > 10.2.0.7 tcp"], 2, "both ends of tcp"),
+        (&["10.1.0.5 > 10.2.0.7 tcp"], 2, "need a port at both ends"),
         (&["000"], 2, "pairs of hex digits"),
         (&[], 2, "PACKET"),
     ] {
-        let (status, said) = refused(arguments);
-        assert_eq!(status, Some(code), "{arguments:?}: {said}");
-        assert!(said.contains(words), "{arguments:?}: {said}");
+        let (status, stderr) = refused(arguments);
+        assert_eq!(status, Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
 }

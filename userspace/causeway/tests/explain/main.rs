@@ -1,10 +1,8 @@
-//! `causeway explain`: what it reads, and that it tells the program's own story.
+//! `causeway explain`: its inputs, its output, and traces against the verdicts of the XDP program.
 
 #[path = "../support/binary.rs"]
 mod binary;
 mod captures;
 mod command;
-mod stories;
-#[path = "../support/mod.rs"]
-mod support;
-mod words;
+mod flows;
+mod traces;

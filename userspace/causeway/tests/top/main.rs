@@ -1,8 +1,8 @@
-//! `causeway top`: figures from looks, tables from figures, screens from tables.
+//! `causeway top`: readings of roles, rates between readings, tables and the screen.
 
-mod asked;
+mod endpoints;
 mod model;
-mod older;
+mod old_status;
 mod role;
 mod screen;
 mod terminal;

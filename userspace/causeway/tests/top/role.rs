@@ -1,10 +1,10 @@
-//! Roles as they might answer.
+//! Status documents of a gateway and a demux.
 
-use causeway::status::*;
+use causeway_api::status::*;
 
-/// What a gateway has counted after so much of everything.
+/// A gateway's counters.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counted {
+pub struct Counters {
     pub since: u64,
     pub packets: u64,
     pub bytes: u64,
@@ -14,14 +14,14 @@ pub struct Counted {
     pub timed: u64,
 }
 
-pub fn gateway(name: &str, counted: Counted) -> Status {
-    let Counted {
+pub fn gateway(name: &str, counters: Counters) -> Status {
+    let Counters {
         since,
         packets,
         bytes,
         drops,
         ..
-    } = counted;
+    } = counters;
     Status {
         role: Role::Gateway,
         cluster: None,
@@ -43,19 +43,19 @@ pub fn gateway(name: &str, counted: Counted) -> Status {
             gateways: Vec::new(),
         },
         tables: Vec::new(),
-        workers: vec![worker(name, counted, bytes)],
+        workers: vec![worker(name, counters, bytes)],
     }
 }
 
-fn worker(name: &str, counted: Counted, bytes: u64) -> Worker {
-    let Counted {
+fn worker(name: &str, counters: Counters, bytes: u64) -> Worker {
+    let Counters {
         packets,
         drops,
         asleep_ns,
         bursts,
         timed,
         ..
-    } = counted;
+    } = counters;
     let volume = |bytes| Volume { packets, bytes };
     let ring = |entries| Ring {
         entries,
@@ -71,8 +71,9 @@ fn worker(name: &str, counted: Counted, bytes: u64) -> Worker {
         originated: 0,
         waiting: 0,
         holds: Holds::default(),
-        words: 0,
-        standstills: 0,
+        control_packets: 0,
+        control_sealed: 0,
+        worker_stalls: 0,
         sealed: volume(bytes),
         opened: volume(0),
         drops: reasons([("replayed", drops)]),
@@ -113,7 +114,7 @@ fn worker(name: &str, counted: Counted, bytes: u64) -> Worker {
             })
             .into(),
         rings: Rings {
-            looks: timed,
+            samples: timed,
             receive: ring(250 * timed),
             fill: ring(500 * timed),
             transmit: ring(0),
@@ -156,10 +157,10 @@ pub fn demux(received: u64) -> Status {
                 pair("gateway-2", PairState::Dead, 1024),
             ],
             changes: Changes::default(),
-            moved: Moved::default(),
-            held: Held::default(),
+            moved: MovedBuckets::default(),
+            held: HeldPackets::default(),
             differed: 0,
         }],
-        ..gateway("none", Counted::default())
+        ..gateway("none", Counters::default())
     }
 }

@@ -1,17 +1,17 @@
-//! What stands on the terminal.
+//! The lines on the terminal.
 
 use std::time::{Duration, Instant};
 
-use causeway::top::app::{App, Flow};
+use causeway::top::app::{App, Next};
 use causeway::top::screen::draw;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use crate::role::{Counted, demux, gateway};
+use crate::role::{Counters, demux, gateway};
 
-/// A demux and its two gateways, the second of which has gone, after two looks a second apart.
+/// A demux and its two gateways after two readings, a second apart. Then gateway-2 does not answer.
 fn app(now: Instant) -> App {
     let endpoints = [
         "/run/causeway/control.sock",
@@ -19,7 +19,7 @@ fn app(now: Instant) -> App {
         "http://10.1.0.102:9464",
     ];
     let mut app = App::new(endpoints.map(str::to_owned).into_iter());
-    let counted = |times: u64, packets: u64| Counted {
+    let counters = |times: u64, packets: u64| Counters {
         since: 1_700_000_000,
         packets: times * packets,
         bytes: times * packets * 500,
@@ -28,17 +28,21 @@ fn app(now: Instant) -> App {
         bursts: times * packets / 10,
         timed: times * packets / 31,
     };
-    for look in 1..=2 {
-        let at = now - Duration::from_secs(5 - look);
-        app.heard(0, at, Ok(demux(look * 8_000)));
-        app.heard(1, at, Ok(gateway("gateway-1", counted(look, 1_240_000))));
-        app.heard(2, at, Ok(gateway("gateway-2", counted(look, 4_000))));
+    for reading in 1..=2 {
+        let at = now - Duration::from_secs(5 - reading);
+        app.update(0, at, Ok(demux(reading * 8_000)));
+        app.update(
+            1,
+            at,
+            Ok(gateway("gateway-1", counters(reading, 1_240_000))),
+        );
+        app.update(2, at, Ok(gateway("gateway-2", counters(reading, 4_000))));
     }
-    app.heard(2, now, Err("Connection refused (os error 111)".to_owned()));
+    app.update(2, now, Err("Connection refused (os error 111)".to_owned()));
     app
 }
 
-/// The lines of a terminal of this size.
+/// The lines of the view on a terminal of this size.
 fn drawn(app: &mut App, width: u16, height: u16, now: Instant) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
     terminal
@@ -53,12 +57,12 @@ fn drawn(app: &mut App, width: u16, height: u16, now: Instant) -> Vec<String> {
     (0..height).map(|y| line(y).trim_end().to_owned()).collect()
 }
 
-fn press(app: &mut App, key: KeyCode, now: Instant) -> Flow {
+fn press(app: &mut App, key: KeyCode, now: Instant) -> Next {
     app.press(KeyEvent::new(key, KeyModifiers::NONE), now)
 }
 
 #[test]
-fn a_wide_terminal_has_it_all() {
+fn a_wide_terminal_has_all_columns() {
     let now = Instant::now();
     let lines = drawn(&mut app(now), 200, 40, now);
     let screen = lines.join("\n");
@@ -66,7 +70,7 @@ fn a_wide_terminal_has_it_all() {
         "causeway top  2 of 3 up  2.48M pkt/s  sealed 4.96G bit/s  opened 0 bit/s",
         "1  demux              ready",
         "2  gateway gateway-1  ready",
-        "3  gateway gateway-2  gone 3s",
+        "3  gateway gateway-2  no answer 3s",
         "3  http://10.1.0.102:9464  Connection refused (os error 111)",
         "GATEWAYS of 1 to vpc-2: epoch 4, the peer has the same table",
         "gateway-1  up          1     3072    75%      4.00k  32.0M       312us",
@@ -82,7 +86,7 @@ fn a_wide_terminal_has_it_all() {
 }
 
 #[test]
-fn a_terminal_of_80_columns_has_what_matters_and_scrolls() {
+fn a_terminal_of_80_columns_has_fewer_columns_and_scrolls() {
     let now = Instant::now();
     let mut app = app(now);
     let lines = drawn(&mut app, 80, 16, now);
@@ -102,7 +106,7 @@ fn a_terminal_of_80_columns_has_what_matters_and_scrolls() {
 }
 
 #[test]
-fn a_paused_view_stands_still_and_a_sorted_one_has_the_most_first() {
+fn pause_freezes_the_view_and_sort_orders_the_workers() {
     let now = Instant::now();
     let mut app = app(now);
     let first = |app: &mut App| {
@@ -113,26 +117,26 @@ fn a_paused_view_stands_still_and_a_sorted_one_has_the_most_first() {
             .expect("workers");
         lines[workers + 2].clone()
     };
-    app.heard(
+    app.update(
         2,
         now,
         Ok(gateway(
             "gateway-2",
-            Counted {
+            Counters {
                 packets: 9_000,
-                ..Counted::default()
+                ..Counters::default()
             },
         )),
     );
-    app.heard(
+    app.update(
         2,
         now + Duration::from_secs(1),
         Ok(gateway(
             "gateway-2",
-            Counted {
+            Counters {
                 packets: 9_000,
                 bytes: 1 << 40,
-                ..Counted::default()
+                ..Counters::default()
             },
         )),
     );
@@ -143,7 +147,7 @@ fn a_paused_view_stands_still_and_a_sorted_one_has_the_most_first() {
 
     press(&mut app, KeyCode::Char('p'), now);
     let before = drawn(&mut app, 120, 60, now);
-    app.heard(1, now, Err("gone".to_owned()));
+    app.update(1, now, Err("gone".to_owned()));
     let later = now + Duration::from_secs(100);
     assert_eq!(drawn(&mut app, 120, 60, later), before);
     press(&mut app, KeyCode::Char('p'), later);
@@ -151,7 +155,7 @@ fn a_paused_view_stands_still_and_a_sorted_one_has_the_most_first() {
 }
 
 #[test]
-fn help_comes_and_any_key_ends_it() {
+fn any_key_closes_the_help() {
     let now = Instant::now();
     let mut app = app(now);
     press(&mut app, KeyCode::Char('?'), now);
@@ -160,11 +164,11 @@ fn help_comes_and_any_key_ends_it() {
         lines.iter().any(|line| line == "Any key closes this."),
         "{lines:?}"
     );
-    assert_eq!(press(&mut app, KeyCode::Char('q'), now), Flow::On);
+    assert_eq!(press(&mut app, KeyCode::Char('q'), now), Next::Continue);
     assert!(!app.shows_help());
-    assert_eq!(press(&mut app, KeyCode::Char('q'), now), Flow::Quit);
+    assert_eq!(press(&mut app, KeyCode::Char('q'), now), Next::Quit);
     let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    assert_eq!(app.press(interrupt, now), Flow::Quit);
+    assert_eq!(app.press(interrupt, now), Next::Quit);
 }
 
 fn key() -> impl Strategy<Value = KeyCode> {
@@ -185,15 +189,15 @@ fn key() -> impl Strategy<Value = KeyCode> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// On a terminal of any size, whatever is pressed and whatever roles answer.
+    /// For any keys and any role names.
     #[test]
-    fn every_size_can_be_drawn(
+    fn every_terminal_size_can_be_drawn(
         steps in prop::collection::vec((key(), 0u16..200, 0u16..60), 1..12),
         name in ".{0,20}",
     ) {
         let now = Instant::now();
         let mut app = app(now);
-        app.heard(1, now, Ok(gateway(&name, Counted::default())));
+        app.update(1, now, Ok(gateway(&name, Counters::default())));
         for (key, width, height) in steps {
             press(&mut app, key, now);
             let lines = drawn(&mut app, width, height, now);

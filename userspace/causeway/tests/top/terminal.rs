@@ -1,4 +1,4 @@
-//! A real terminal: it is taken, drawn on, and given back as it was.
+//! `causeway top` on a pseudo-terminal: set up, drawn on, and restored.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,19 +13,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-/// What switches to the alternate screen and hides the cursor, and back.
-const TAKEN: &str = "\x1b[?1049h";
-const GIVEN_BACK: &str = "\x1b[?1049l";
-const CURSOR: &str = "\x1b[?25h";
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Escape sequences: enter and leave the alternate screen, show the cursor.
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
 
-/// `causeway top` on a terminal of its own.
+/// `causeway top` on its own pseudo-terminal.
 struct Session {
     controller: OwnedFd,
     terminal: OwnedFd,
     before: Termios,
     top: Child,
-    /// What it draws, piece by piece.
+    /// Output of `top`, piece by piece.
     drawn: Receiver<Vec<u8>>,
     screen: String,
 }
@@ -54,12 +54,12 @@ impl Session {
             .stderr(session(&terminal))
             .spawn()
             .unwrap();
-        let (tell, drawn) = channel();
+        let (sender, drawn) = channel();
         let mut reader = File::from(controller.try_clone().unwrap());
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if tell.send(buffer[..count].to_vec()).is_err() {
+                if sender.send(buffer[..count].to_vec()).is_err() {
                     return;
                 }
             }
@@ -72,14 +72,15 @@ impl Session {
             drawn,
             screen: String::new(),
         };
-        session.shows(TAKEN);
-        session.shows("ANSWER");
+        session.wait_for(ENTER);
+        session.wait_for("ANSWER");
         session
     }
 
-    /// Waits until this word is drawn that was not before: between words the cursor may move.
-    fn shows(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until `text` is drawn. Use one word that is not on the screen yet: the cursor may move between words,
+    /// and equal letters are not drawn again.
+    fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + TIMEOUT;
         while !self.screen.contains(text) {
             let left = deadline.saturating_duration_since(Instant::now());
             let piece = self.drawn.recv_timeout(left);
@@ -98,10 +99,10 @@ impl Session {
         kill_process(Pid::from_child(&self.top), signal).unwrap();
     }
 
-    /// Waits for its end, and looks at what it leaves behind.
-    fn ends(mut self) -> ExitStatus {
-        self.shows(GIVEN_BACK);
-        self.shows(CURSOR);
+    /// Waits until `top` exits, and checks that the terminal is restored.
+    fn exit(mut self) -> ExitStatus {
+        self.wait_for(LEAVE);
+        self.wait_for(SHOW_CURSOR);
         let status = self.top.wait().unwrap();
         let after = tcgetattr(&self.terminal).unwrap();
         assert_eq!(after.local_modes, self.before.local_modes);
@@ -122,41 +123,41 @@ fn resize(controller: &OwnedFd, rows: u16, columns: u16) {
 }
 
 #[test]
-fn a_key_ends_it() {
+fn a_key_quits() {
     for key in ["q", "\x03"] {
         let session = Session::start();
         let raw = tcgetattr(&session.terminal).unwrap();
-        assert_ne!(raw.local_modes, session.before.local_modes, "it takes keys");
+        assert_ne!(raw.local_modes, session.before.local_modes, "raw mode");
         session.press(key);
-        assert!(session.ends().success());
+        assert!(session.exit().success());
     }
 }
 
 #[test]
-fn a_signal_ends_it() {
+fn a_signal_quits() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let session = Session::start();
         session.signal(signal);
-        assert!(session.ends().success());
+        assert!(session.exit().success());
     }
 }
 
 #[test]
-fn keys_and_sizes_are_obeyed() {
+fn keys_and_a_new_size_change_the_view() {
     let mut session = Session::start();
     session.press("?");
-    session.shows("closes");
+    session.wait_for("closes");
     session.press("x");
-    // No letter of it stands where the help had the same.
-    session.shows("ROLES");
+    // No letter of ROLES is at a place where the help has the same letter.
+    session.wait_for("ROLES");
     session.press("p");
-    session.shows("PAUSED");
+    session.wait_for("PAUSED");
     resize(&session.controller, 8, 200);
     session.signal(Signal::WINCH);
-    // All of it is drawn anew, and with the column that had no room.
-    session.shows("RECEIVED/s");
-    session.shows("ASKED");
-    // Not by a key: one that comes with a new size may wait for the next (crossterm 0.29).
+    // Everything is drawn again, with a column that did not fit before.
+    session.wait_for("RECEIVED/s");
+    session.wait_for("ENDPOINT");
+    // Not a key, because crossterm 0.29 may delay a key that arrives with a new size until the next key.
     session.signal(Signal::TERM);
-    assert!(session.ends().success());
+    assert!(session.exit().success());
 }

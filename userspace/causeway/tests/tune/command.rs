@@ -1,19 +1,18 @@
-//! The command line. It looks at this host and changes nothing.
+//! The command line. These tests do not change this host.
 
 use std::process::Output;
 
-use crate::binary::causeway;
-use crate::support::Directory;
+use tempfile::{TempDir, tempdir};
 
-const DEMUX: &str = include_str!("../support/demux.toml");
+use crate::binary::{causeway, demux, prepared};
 
-fn tune(directory: &Directory, arguments: &[&str]) -> Output {
+fn tune(directory: &TempDir, arguments: &[&str]) -> Output {
     causeway(directory, &[&["tune"], arguments].concat())
 }
 
 #[test]
-fn it_is_either_a_check_or_a_change() {
-    let directory = Directory::new();
+fn exactly_one_of_check_and_apply_is_required() {
+    let directory = tempdir().unwrap();
     for arguments in [
         &[][..],
         &["--check"],
@@ -26,10 +25,8 @@ fn it_is_either_a_check_or_a_change() {
 }
 
 #[test]
-fn a_nic_that_does_not_exist_is_named() {
-    let directory = Directory::new();
-    ::causeway::key::new_steering(&directory.file("steering.key")).unwrap();
-    std::fs::write(directory.file("demux.toml"), DEMUX).unwrap();
+fn a_missing_nic_is_named() {
+    let directory = prepared(&demux());
     for json in [&[][..], &["--json"]] {
         let output = tune(
             &directory,

@@ -1,11 +1,9 @@
-//! `causeway tune` over made-up hosts: directories with a `/proc` and a `/sys`.
+//! `causeway tune` on fake hosts: directories with a `/proc` and a `/sys`.
 
-mod applying;
+mod apply;
 #[path = "../support/binary.rs"]
 mod binary;
 mod checks;
 mod command;
-mod laws;
-#[path = "../support/mod.rs"]
-mod support;
-mod tree;
+mod fake_host;
+mod properties;

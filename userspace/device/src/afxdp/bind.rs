@@ -1,4 +1,4 @@
-//! What binding a socket takes, and what a bound one is asked.
+//! Helpers for binding a socket and for reading and setting options of a bound socket.
 #![allow(unsafe_code)]
 
 use std::{
@@ -11,20 +11,19 @@ use std::{
 use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 use xsk_rs::RxQueue;
 
-use super::{CopyMode, OpenError};
+use super::{error::OpenError, options::CopyMode};
 
-/// `XDP_MAX_TX_SKB_BUDGET` of Linux 6.17: how many packets one call sends in copy mode.
+/// The socket option `XDP_MAX_TX_SKB_BUDGET` of Linux 6.17: the most packets that one call sends in copy mode.
 const TRANSMIT_BUDGET: libc::c_int = 9;
-/// As many as a worker's bursts leave behind when it is late, and few enough that a call ends soon. Older
-/// kernels send 32 a call.
+/// The transmit budget to set. It covers the backlog of a delayed worker and still limits the duration of a call. Older
+/// kernels always send up to 32 packets per call.
 const BUDGET: u32 = 256;
-/// How long the kernel may take to take a closed socket off its queue.
+/// The time within which the kernel must detach a closed socket from its queue.
 const RELEASE_TIME: Duration = Duration::from_secs(1);
 
-/// Tries again while the queue is busy. The kernel takes a closed socket off its queue in the
-/// background (`xp_release_deferred`), so a gateway that starts again at once, or after a kill,
-/// would find the queue taken by itself.
-pub(super) fn patiently<T>(bind: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+/// Retries `bind` while the queue is busy. The kernel detaches a closed socket from its queue in the background
+/// (`xp_release_deferred`). A gateway that restarts at once would otherwise find its own old socket on the queue.
+pub(super) fn retry_while_busy<T>(bind: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
     let deadline = Instant::now() + RELEASE_TIME;
     loop {
         let result = bind();
@@ -36,7 +35,7 @@ pub(super) fn patiently<T>(bind: impl Fn() -> Result<T, OpenError>) -> Result<T,
     }
 }
 
-/// The mode that the kernel chose for a bound socket.
+/// The copy mode that the kernel chose for a bound socket.
 pub(super) fn copy_mode(socket: &RxQueue) -> io::Result<CopyMode> {
     // SAFETY: the queue keeps its socket open.
     let socket = unsafe { BorrowedFd::borrow_raw(socket.fd().as_raw_fd()) };
@@ -46,11 +45,11 @@ pub(super) fn copy_mode(socket: &RxQueue) -> io::Result<CopyMode> {
     }
 }
 
-/// Lets one call send up to [`BUDGET`] packets of a transmit ring with so many entries.
-pub(super) fn send_more_at_once(socket: BorrowedFd<'_>, transmit_ring: u32) {
+/// Lets one call send up to [`BUDGET`] packets, limited by the number of entries of the transmit ring.
+pub(super) fn raise_transmit_budget(socket: BorrowedFd<'_>, transmit_ring: u32) {
     let budget = BUDGET.min(transmit_ring);
-    // SAFETY: the kernel reads the four octets of `budget`, which outlives the call. That older kernels
-    // refuse the option costs calls, no packet, so the answer is of no interest.
+    // The result is ignored: on an older kernel that refuses the option, transmission only takes more calls.
+    // SAFETY: the kernel reads the four bytes of `budget`, which outlives the call.
     unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

@@ -1,136 +1,137 @@
-//! Why a NIC's queues could not be opened, each with what to do about it.
+//! The errors of opening a NIC's queues, each with its remedy.
 
 use std::{error::Error, io};
 
 use rustix::io::Errno;
 
-/// Why [`AfXdp::open`](super::AfXdp::open) failed.
+/// The error of [`AfXdp::open`](super::AfXdp::open).
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The options contradict themselves.
-    #[error("AF_XDP options: expected {what}")]
+    /// The options are out of range.
+    #[error("invalid AF_XDP options: expected {expected}")]
     Options {
-        /// What was expected, and what came.
-        what: String,
+        /// The expected value and the actual one.
+        expected: String,
     },
-    /// No NIC of that name is in this network namespace.
-    #[error("there is no network interface {interface} here: `ip link` lists those there are")]
+    /// This network namespace has no NIC of that name.
+    #[error(
+        "this network namespace has no interface {interface}: see `ip link` for the existing ones"
+    )]
     NoSuchInterface {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
     },
-    /// The NIC's packets can be longer than a frame.
+    /// The NIC's MTU exceeds the frame size.
     #[error(
-        "the MTU of {interface} is {mtu}, but a frame of {frame_size} bytes carries at most \
-         {largest}: lower it with `ip link set {interface} mtu {largest}`{}",
-        if *frame_size < 4096 { ", or choose frames of 4096 bytes" } else { "" }
+        "the MTU of {interface} is {mtu}, but a frame of {frame_size} bytes fits at most {largest}: \
+         lower the MTU with `ip link set {interface} mtu {largest}`{}",
+        if *frame_size < 4096 { ", or use frames of 4096 bytes" } else { "" }
     )]
     MtuTooLarge {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// Its MTU in bytes.
+        /// The MTU of the NIC in bytes.
         mtu: u32,
-        /// The frame size in bytes that was asked for or is the largest.
+        /// The frame size in bytes: the requested one, or the largest one.
         frame_size: u32,
-        /// The largest MTU for frames of this size, in bytes.
+        /// The largest MTU in bytes that fits a frame of this size.
         largest: u32,
     },
-    /// The NIC has fewer queues.
+    /// The NIC does not have that many queues.
     #[error(
-        "{interface} has no queue {queue}: `ethtool -l {interface}` tells how many it has, and \
-         `ethtool -L {interface} combined N` changes that"
+        "{interface} has no queue {queue}: see `ethtool -l {interface}` for the number of its queues, and \
+         change it with `ethtool -L {interface} combined N`"
     )]
     NoSuchQueue {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue that is missing, counted from 0.
+        /// The missing queue, counted from 0.
         queue: u32,
     },
-    /// Another UMEM is bound to the queue.
+    /// Another process has AF_XDP sockets on the queue.
     #[error(
-        "queue {queue} of {interface} belongs to other AF_XDP sockets: end the process that \
+        "queue {queue} of {interface} is in use by other AF_XDP sockets: stop the process that \
          holds them (another gateway on this NIC?)"
     )]
     QueueBusy {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue.
+        /// The queue, counted from 0.
         queue: u32,
     },
-    /// Zero-copy was required and the driver has none.
+    /// Zero-copy was required, and the driver does not support it.
     #[error(
-        "the driver of {interface} has no zero-copy on queue {queue}: leave the choice to the \
-         kernel, or ask for copy mode"
+        "the driver of {interface} does not support zero-copy on queue {queue}: use automatic \
+         mode or copy mode"
     )]
     NoZeroCopy {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue.
+        /// The queue, counted from 0.
         queue: u32,
     },
-    /// The process may not lock the UMEM's memory.
+    /// The process is not allowed to lock enough memory for the UMEM.
     #[error(
-        "the {mebibytes} MiB of frames for queue {queue} of {interface} cannot be locked: give the \
+        "cannot lock {mebibytes} MiB of memory for the frames of queue {queue} of {interface}: give the \
          process CAP_IPC_LOCK, raise RLIMIT_MEMLOCK (`ulimit -l`, LimitMEMLOCK=) or use fewer frames"
     )]
     LockedMemory {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue.
+        /// The queue, counted from 0.
         queue: u32,
-        /// The memory's size.
+        /// The memory that was to be locked, in MiB.
         mebibytes: u64,
     },
-    /// The process may not open AF_XDP sockets.
+    /// The process lacks the capabilities for AF_XDP sockets.
     #[error(
-        "no permission for an AF_XDP socket on queue {queue} of {interface}: run as root, or with \
+        "no permission to open an AF_XDP socket on queue {queue} of {interface}: run as root, or with \
          CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF"
     )]
     Permission {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue.
+        /// The queue, counted from 0.
         queue: u32,
     },
-    /// The kernel knows no AF_XDP.
+    /// The kernel has no AF_XDP support.
     #[error(
-        "this kernel has no AF_XDP sockets (for queue {queue} of {interface}): it needs \
-         CONFIG_XDP_SOCKETS and Linux 5.11 or newer"
+        "this kernel does not support AF_XDP sockets (for queue {queue} of {interface}): use Linux 5.11 or \
+         newer with CONFIG_XDP_SOCKETS"
     )]
     NoKernelSupport {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue.
+        /// The queue, counted from 0.
         queue: u32,
     },
-    /// Anything else that the kernel refused.
+    /// Any other error of the kernel.
     #[error("cannot {step} on queue {queue} of {interface}")]
     Kernel {
-        /// The NIC.
+        /// The name of the NIC.
         interface: String,
-        /// The queue.
+        /// The queue, counted from 0.
         queue: u32,
-        /// What was being done.
+        /// The operation that failed.
         step: &'static str,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
 
-/// The queue that is being opened, for the sentence that says what went wrong there.
+/// The queue that is being opened, for error messages.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct QueueContext<'a> {
     pub(super) interface: &'a str,
     pub(super) queue: u32,
-    /// Bytes of the queue's UMEM.
+    /// The size of the queue's UMEM in bytes.
     pub(super) memory: u64,
     /// Whether zero-copy is required.
     pub(super) zero_copy: bool,
 }
 
-impl Place<'_> {
-    /// What the kernel's answer to `step` means here. xsk-rs keeps that answer as the source of
-    /// its own error.
+impl QueueContext<'_> {
+    /// Converts the error of `step` on this queue. xsk-rs keeps the kernel's error as the source of its own.
     pub(super) fn error(self, step: &'static str, error: &(dyn Error + 'static)) -> OpenError {
         let source = error
             .downcast_ref::<io::Error>()
@@ -142,7 +143,7 @@ impl Place<'_> {
             Some(Errno::NODEV | Errno::NXIO) => OpenError::NoSuchInterface { interface },
             Some(Errno::PERM | Errno::ACCESS) => OpenError::Permission { interface, queue },
             Some(Errno::AFNOSUPPORT) => OpenError::NoKernelSupport { interface, queue },
-            // xdp_umem_account_pages answers ENOBUFS above RLIMIT_MEMLOCK.
+            // xdp_umem_account_pages returns ENOBUFS above RLIMIT_MEMLOCK.
             Some(Errno::NOBUFS | Errno::NOMEM) => OpenError::LockedMemory {
                 interface,
                 queue,
@@ -150,7 +151,7 @@ impl Place<'_> {
             },
             Some(Errno::BUSY) => OpenError::QueueBusy { interface, queue },
             Some(Errno::OPNOTSUPP) if self.zero_copy => OpenError::NoZeroCopy { interface, queue },
-            // Sizes and flags were checked before, so what bind(2) finds invalid is the queue.
+            // Sizes and flags were checked before, so only the queue can be invalid.
             Some(Errno::INVAL) if step == BIND => OpenError::NoSuchQueue { interface, queue },
             errno => OpenError::Kernel {
                 interface,
@@ -162,5 +163,5 @@ impl Place<'_> {
     }
 }
 
-/// The step in which the kernel looks at the queue.
+/// The step in which the kernel checks the queue.
 pub(super) const BIND: &str = "bind an AF_XDP socket";

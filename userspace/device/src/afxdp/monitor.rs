@@ -1,4 +1,4 @@
-//! What the control side may know of a device that works in another thread.
+//! Reads a device's counters from any thread while a worker uses the device.
 #![allow(unsafe_code)]
 
 use std::{
@@ -11,31 +11,28 @@ use std::{
 
 use rustix::net::{sockopt, xdp::XdpStatistics};
 
-use super::CopyMode;
-#[cfg(doc)]
-use crate::Device;
+use super::options::CopyMode;
 
-/// What the kernel counted on a device's sockets (`XDP_STATISTICS`), summed over its queues.
+/// The kernel's counters for a device's sockets (`XDP_STATISTICS`), summed over its queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Packets lost because the fill ring was empty, or too long for a frame.
+    /// Packets dropped because the fill ring was empty or because they did not fit into a frame.
     pub rx_dropped: u64,
-    /// Packets lost because the worker had not read its receive ring.
+    /// Packets dropped because the receive ring was full.
     pub rx_ring_full: u64,
-    /// Fill ring entries that the kernel refused; not packets.
+    /// Invalid fill ring entries. Does not count packets.
     pub rx_invalid_descs: u64,
-    /// How often the kernel found the fill ring empty. A queue's fill ring serves all its
-    /// workers and each of them tells the same number; the packets lost by it stand in
-    /// `rx_dropped`.
+    /// How often the kernel found the fill ring empty. All workers of a queue share its fill ring and report the same
+    /// number. `rx_dropped` counts the packets that were dropped because of it.
     pub rx_fill_ring_empty_descs: u64,
-    /// Transmissions that the kernel refused.
+    /// Invalid transmit descriptors, which the kernel refused.
     pub tx_invalid_descs: u64,
-    /// How often the kernel looked for a packet to send and found none; not packets.
+    /// How often the kernel found the transmit ring empty. Does not count packets.
     pub tx_ring_empty_descs: u64,
 }
 
 impl Stats {
-    /// Packets that were meant for these sockets and did not reach their worker.
+    /// Packets that were redirected to these sockets and did not reach the worker.
     pub fn lost(&self) -> u64 {
         self.rx_dropped + self.rx_ring_full
     }
@@ -53,13 +50,13 @@ impl Stats {
     }
 }
 
-/// Reads a device's counters from any thread. It keeps no socket open: when the device is gone,
-/// it tells the last counts.
+/// Reads a device's counters from any thread. It keeps no socket open: after the device is closed, it returns the final
+/// counts.
 #[derive(Clone, Debug)]
-pub struct Monitor(Arc<Board>);
+pub struct Monitor(Arc<Shared>);
 
 #[derive(Debug)]
-struct Board {
+struct Shared {
     copy_mode: CopyMode,
     huge_pages: bool,
     frames_total: usize,
@@ -71,7 +68,7 @@ struct Board {
 enum Sockets {
     Open {
         receiving: Vec<RawFd>,
-        /// One of them, or a socket of its own.
+        /// One of the receiving sockets, or a separate socket.
         transmitting: RawFd,
     },
     Closed(Stats),
@@ -85,7 +82,7 @@ impl Monitor {
         receiving: impl Iterator<Item = BorrowedFd<'a>>,
         transmitting: BorrowedFd<'a>,
     ) -> Self {
-        Self(Arc::new(Board {
+        Self(Arc::new(Shared {
             copy_mode,
             huge_pages,
             frames_total,
@@ -97,27 +94,28 @@ impl Monitor {
         }))
     }
 
-    /// The mode that is in force, which the kernel chose.
+    /// The copy mode that the kernel chose.
     pub fn copy_mode(&self) -> CopyMode {
         self.0.copy_mode
     }
 
-    /// Whether all frames stand on huge pages.
+    /// Whether all frames are on huge pages.
     pub fn huge_pages(&self) -> bool {
         self.0.huge_pages
     }
 
-    /// The kernel's counters.
+    /// The kernel's counters at this moment, or the final ones after the device was closed.
     pub fn stats(&self) -> Stats {
         self.0.stats(&self.0.lock())
     }
 
-    /// How many frames the device works with; see [`Device::frames_total`].
+    /// The number of frames of the device; see [`Diagnostics::frames_total`](crate::Diagnostics::frames_total).
     pub fn frames_total(&self) -> usize {
         self.0.frames_total
     }
 
-    /// How many of them were home at the end of the device's last round.
+    /// The number of frames that were home at the end of the worker's last round; see
+    /// [`Diagnostics::frames_home`](crate::Diagnostics::frames_home).
     pub fn frames_home(&self) -> usize {
         self.0.frames_home.load(Ordering::Relaxed)
     }
@@ -126,14 +124,14 @@ impl Monitor {
         self.0.frames_home.store(frames, Ordering::Relaxed);
     }
 
-    /// Keeps the last counts. The device calls this before it closes its sockets.
+    /// Stores the final counts. The device calls this before it closes its sockets.
     pub(super) fn close(&self) {
         let mut sockets = self.0.lock();
         *sockets = Sockets::Closed(self.0.stats(&sockets));
     }
 }
 
-impl Board {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,8 +154,8 @@ impl Board {
     }
 }
 
-/// The kernel's counts of a socket that its device keeps open until it has called [`Monitor::close`]. A socket
-/// always answers; its NIC may be gone, but then the last counts are right.
+/// The kernel's counters of a socket. The device keeps the socket open until it has called [`Monitor::close`]. The
+/// counters remain readable even when the NIC is gone.
 fn counted(socket: RawFd) -> Option<XdpStatistics> {
     // SAFETY: `Monitor::close` waits for the lock that the caller holds.
     sockopt::xdp_statistics(unsafe { BorrowedFd::borrow_raw(socket) }).ok()

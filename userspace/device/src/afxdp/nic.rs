@@ -1,16 +1,15 @@
-//! What the kernel says about a NIC.
+//! Reads properties of a NIC from the kernel.
 #![allow(unsafe_code)]
 
 use std::{ffi::c_char, io, mem, os::fd::AsRawFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-/// The MTU of a NIC in bytes, in the network namespace of the calling thread (which /sys need not
-/// show).
+/// The MTU of a NIC in bytes, in the network namespace of the calling thread. /sys may show another namespace.
 pub(super) fn mtu(interface: &str) -> io::Result<u32> {
-    // SAFETY: ifreq is plain integers and pointers, for which zeroes are valid.
+    // SAFETY: ifreq consists of integers and pointers, for which zeroes are valid.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
-    // The last octet stays zero: a name that long is none, and the kernel would cut it short.
+    // The last byte stays zero. The kernel would truncate a longer name, so no NIC has one.
     if interface.len() >= request.ifr_name.len() {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
@@ -23,8 +22,8 @@ pub(super) fn mtu(interface: &str) -> io::Result<u32> {
         SocketFlags::CLOEXEC,
         None,
     )?;
-    // SAFETY: SIOCGIFMTU reads the name and writes ifru_mtu of the ifreq behind the pointer,
-    // which lives until the call returns.
+    // SAFETY: SIOCGIFMTU reads the name and writes ifru_mtu of the ifreq, which lives until the
+    // call returns.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU as _, &mut request) };
     if result < 0 {
         return Err(io::Error::last_os_error());
@@ -39,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_has_an_mtu_and_unknown_names_are_no_device() {
+    fn loopback_has_an_mtu_and_an_unknown_name_has_none() {
         assert!(mtu("lo").unwrap() >= 1500);
         for name in ["", "no-such-nic", "a-name-much-too-long-for-linux"] {
             assert_eq!(mtu(name).unwrap_err().raw_os_error(), Some(libc::ENODEV));

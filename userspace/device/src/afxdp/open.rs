@@ -1,4 +1,4 @@
-//! Opening a NIC's queues: a UMEM for each, and on it a socket for each worker.
+//! Opens a NIC's queues: one UMEM for each queue, and on it one socket for each worker.
 #![allow(unsafe_code)]
 
 use std::{
@@ -23,20 +23,23 @@ use xsk_rs::{
 };
 
 use super::{
-    AfXdp, CopyMode, CopyPreference, Monitor, OpenError, OpenOptions,
-    bind::{copy_mode, patiently, send_more_at_once},
-    error::{BIND, Place},
+    AfXdp,
+    bind::{copy_mode, raise_transmit_budget, retry_while_busy},
+    error::{BIND, OpenError, QueueContext},
+    monitor::Monitor,
     nic,
+    options::{CopyMode, CopyPreference, OpenOptions},
     partition::Partition,
     pool::Pool,
-    port::{Port, Transmitter},
+    rx_socket::RxSocket,
+    tx_socket::TxSocket,
 };
-use crate::Waker;
+use crate::wake::Waker;
 
 /// Bytes of a huge page on x86-64, and on aarch64 with pages of 4 KiB.
 const HUGE_PAGE: u64 = 2 << 20;
 
-/// A queue with a socket for each worker, before they go to their workers.
+/// An open queue with a socket for each worker, before the sockets are handed to their workers.
 struct Queue {
     pool: Arc<Pool>,
     sockets: vec::IntoIter<(TxQueue, RxQueue)>,
@@ -45,54 +48,56 @@ struct Queue {
 }
 
 impl AfXdp {
-    /// Opens queues of a NIC, in the network namespace of the calling thread, and returns a
-    /// device for each worker. The sockets receive once an XDP program redirects to them
-    /// ([`AfXdp::sockets`]); they transmit at once. No XDP program is loaded.
+    /// Opens queues of a NIC in the network namespace of the calling thread, and returns one device for each worker.
+    ///
+    /// The sockets can transmit at once. They receive as soon as an XDP program redirects packets to them
+    /// ([`AfXdp::sockets`]). This function loads no XDP program.
     ///
     /// # Errors
-    /// A sentence that names NIC and queue, and what to do.
+    /// [`OpenError`], which names the NIC, the queue and the remedy.
     pub fn open(options: OpenOptions) -> Result<Vec<AfXdp>, OpenError> {
         options.check()?;
-        let mut place = Place {
+        let mut context = QueueContext {
             interface: &options.interface,
             queue: 0,
             memory: 0,
             zero_copy: options.copy == CopyPreference::ZeroCopy,
         };
         let mtu =
-            nic::mtu(&options.interface).map_err(|error| place.error("read the MTU", &error))?;
+            nic::mtu(&options.interface).map_err(|error| context.error("read the MTU", &error))?;
         let frame_size = options.frame_size.bytes(&options.interface, mtu)?;
-        place.memory = u64::from(frame_size) * u64::from(options.frames_per_queue);
+        context.memory = u64::from(frame_size) * u64::from(options.frames_per_queue);
 
         let mut queues = Vec::new();
         for queue in 0..options.queues {
-            place.queue = queue;
-            queues.push(open_queue(&options, frame_size, place)?);
+            context.queue = queue;
+            queues.push(open_queue(&options, frame_size, context)?);
         }
         (0..options.workers)
-            .map(|worker| device(worker, &mut queues, place))
+            .map(|worker| device(worker, &mut queues, context))
             .collect()
     }
 }
 
-/// Makes a queue's UMEM, binds a socket for each worker to it and fills its fill ring.
+/// Makes a queue's UMEM, binds one socket for each worker to it, and fills its fill ring.
 fn open_queue(
     options: &OpenOptions,
     frame_size: u32,
-    place: Place<'_>,
+    context: QueueContext<'_>,
 ) -> Result<Queue, OpenError> {
-    let split = Partition::new(options, place.queue, frame_size);
-    let ring = |size| QueueSize::new(size).map_err(|e| place.error("size a ring", &e));
+    let partition = Partition::new(options, context.queue, frame_size);
+    let ring = |size| QueueSize::new(size).map_err(|e| context.error("size a ring", &e));
 
     let umem_config = UmemConfig::builder()
-        .frame_size(ChunkSize::new(frame_size).map_err(|e| place.error("size a frame", &e))?)
-        .fill_queue_size(ring(split.fill_ring())?)
-        .comp_queue_size(ring(split.completion_ring())?)
+        .frame_size(ChunkSize::new(frame_size).map_err(|e| context.error("size a frame", &e))?)
+        .fill_queue_size(ring(partition.fill_ring())?)
+        .comp_queue_size(ring(partition.completion_ring())?)
         .build()
-        .map_err(|e| place.error("size a UMEM", &e))?;
-    let count = NonZeroU32::new(options.frames_per_queue).expect("checked with the options");
-    let (umem, frames, huge_pages) =
-        register(umem_config, count, place).map_err(|e| place.error("register the UMEM", &e))?;
+        .map_err(|e| context.error("size a UMEM", &e))?;
+    let count =
+        NonZeroU32::new(options.frames_per_queue).expect("OpenOptions::check demands frames");
+    let (umem, frames, huge_pages) = register(umem_config, count, context)
+        .map_err(|e| context.error("register the UMEM", &e))?;
 
     let mut flags = match options.copy {
         CopyPreference::Auto => BindFlags::empty(),
@@ -103,23 +108,23 @@ fn open_queue(
     let socket_config = |receive_ring| -> Result<_, OpenError> {
         Ok(SocketConfig::builder()
             .rx_queue_size(ring(receive_ring)?)
-            .tx_queue_size(ring(split.transmit_ring())?)
+            .tx_queue_size(ring(partition.transmit_ring())?)
             .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
             .bind_flags(flags)
             .build())
     };
-    let (receiving, transmitting) = (socket_config(split.receive_ring)?, socket_config(1)?);
+    let (receiving, transmitting) = (socket_config(partition.receive_ring)?, socket_config(1)?);
     let interface: Interface = options.interface.parse().map_err(|_| {
         let interface = options.interface.clone();
         OpenError::NoSuchInterface { interface }
     })?;
 
     let bind = |config| {
-        patiently(|| {
-            // SAFETY: a queue that is bound again with this UMEM asks for the flag that keeps
-            // libxdp from loading a program, and it is set above.
-            unsafe { Socket::new(config, &umem, &interface, place.queue) }
-                .map_err(|e| place.error(BIND, &e))
+        retry_while_busy(|| {
+            // SAFETY: binding a queue again with the same UMEM requires the flag that keeps libxdp from loading a
+            // program. The configuration above sets it.
+            unsafe { Socket::new(config, &umem, &interface, context.queue) }
+                .map_err(|e| context.error(BIND, &e))
         })
     };
     let mut shared = None;
@@ -127,22 +132,22 @@ fn open_queue(
     let mut mode = CopyMode::Copy;
     for worker in 0..options.workers {
         let (mut transmit, receive, rings) = bind(receiving)?;
-        // Only the first socket brings the queue's fill and completion ring.
+        // Only the first socket returns the queue's fill ring and completion ring.
         shared = shared.or(rings);
-        let at_home = worker as u32 % options.queues == place.queue;
-        // Copied packets are sent on this worker's core and received on another. There the kernel counts
-        // what a socket has no room for, on the line that it reads here for each packet that the socket
-        // sends: one socket for both would send slower the more is dropped.
-        mode = copy_mode(&receive).map_err(|e| place.error("read the mode", &e))?;
-        if at_home && mode == CopyMode::Copy {
+        let transmits_here = worker as u32 % options.queues == context.queue;
+        // In copy mode the kernel sends on this worker's core and receives on another core. The receiving core counts
+        // a socket's dropped packets on a cache line that the sending core reads for each packet. With one socket for
+        // both directions, drops would therefore slow down transmission.
+        mode = copy_mode(&receive).map_err(|e| context.error("read the mode", &e))?;
+        if transmits_here && mode == CopyMode::Copy {
             (transmit, ..) = bind(transmitting)?;
         }
         sockets.push((transmit, receive));
     }
-    let missing = || place.error(BIND, &io::Error::other("no fill ring came with the socket"));
-    let pool = Pool::new(umem, split, huge_pages, shared.ok_or_else(missing)?);
+    let missing = || context.error(BIND, &io::Error::other("the first socket has no fill ring"));
+    let pool = Pool::new(umem, partition, huge_pages, shared.ok_or_else(missing)?);
     pool.lock()
-        .refill(&mut frames[..split.receive as usize].to_vec());
+        .refill(&mut frames[..partition.receive as usize].to_vec());
     Ok(Queue {
         pool: Arc::new(pool),
         sockets: sockets.into_iter(),
@@ -151,15 +156,15 @@ fn open_queue(
     })
 }
 
-/// Makes a UMEM on huge pages, of which each spares the TLB 512 others, where the host has set enough of them
-/// aside; else on common ones.
+/// Makes a UMEM on huge pages if the host has reserved enough of them, else on normal pages. A huge page needs one TLB
+/// entry instead of 512.
 fn register(
     config: UmemConfig,
     count: NonZeroU32,
-    place: Place<'_>,
+    context: QueueContext<'_>,
 ) -> Result<(Umem, Vec<FrameDesc>, bool), UmemCreateError> {
     // The kernel unmaps only whole huge pages.
-    if place.memory.is_multiple_of(HUGE_PAGE)
+    if context.memory.is_multiple_of(HUGE_PAGE)
         && let Ok((umem, frames)) = Umem::new(config, count, true)
     {
         return Ok((umem, frames, true));
@@ -167,52 +172,50 @@ fn register(
     Umem::new(config, count, false).map(|(umem, frames)| (umem, frames, false))
 }
 
-/// Gathers one worker's sockets of all queues.
-fn device(worker: usize, queues: &mut [Queue], place: Place<'_>) -> Result<AfXdp, OpenError> {
-    static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
+/// Makes one worker's device from its sockets on all queues.
+fn device(
+    worker: usize,
+    queues: &mut [Queue],
+    context: QueueContext<'_>,
+) -> Result<AfXdp, OpenError> {
+    static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
     let count = queues.len() as u32;
-    let first = NEXT_PORT.fetch_add(count, Ordering::Relaxed);
-    let home = worker as u32 % count;
-    let mut transmitter = None;
-    let mut ports = Vec::new();
+    let first = NEXT_ID.fetch_add(count, Ordering::Relaxed);
+    let tx_queue = worker as u32 % count;
+    let mut transmit = None;
+    let mut receive = Vec::new();
     let mut frames = 0;
     for (queue, opened) in (0..count).zip(queues) {
-        let (tx, rx) = opened.sockets.next().expect("a socket for each worker");
-        let split = opened.pool.partition;
-        let port = Port::new(first + queue, queue, opened.pool.clone(), rx);
-        frames += split.receive as usize;
-        if queue == home {
-            let at_home = worker as u32 / count;
-            let free = opened.frames[split.share(at_home)].to_vec();
+        let (tx_ring, rx_ring) = opened.sockets.next().expect("a socket for each worker");
+        let partition = opened.pool.partition;
+        let rx = RxSocket::new(first + queue, queue, opened.pool.clone(), rx_ring);
+        frames += partition.receive as usize;
+        if queue == tx_queue {
+            let transmitter = worker as u32 / count;
+            let free = opened.frames[partition.share(transmitter)].to_vec();
             frames += free.len();
             let pool = opened.pool.clone();
-            let socket = Transmitter::new(port.id, pool, at_home, tx, free);
-            // In copy mode a packet occupies the socket's send buffer until the NIC has sent it;
-            // the default buffer holds fewer packets than the ring.
-            sockopt::set_socket_send_buffer_size_force(&socket, split.send_buffer())
-                .map_err(|e| place.error("enlarge the send buffer", &io::Error::from(e)))?;
-            send_more_at_once(socket.as_fd(), split.transmit_ring());
-            transmitter = Some((socket, opened.copy_mode));
+            let tx = TxSocket::new(rx.id, pool, transmitter, tx_ring, free);
+            // In copy mode a packet occupies the socket's send buffer until the NIC has sent it.
+            // The default buffer holds fewer packets than the ring.
+            sockopt::set_socket_send_buffer_size_force(&tx, partition.send_buffer())
+                .map_err(|e| context.error("enlarge the send buffer", &io::Error::from(e)))?;
+            raise_transmit_budget(tx.as_fd(), partition.transmit_ring());
+            transmit = Some((tx, opened.copy_mode));
         }
-        ports.push(port);
+        receive.push(rx);
     }
-    let (transmitter, copy_mode) = transmitter.expect("the home queue is among the queues");
-    let waker = Waker::new().map_err(|e| place.error("make a waker", &e))?;
-    let huge_pages = ports.iter().all(|port| port.pool.huge_pages);
-    let receiving = ports.iter().map(AsFd::as_fd);
-    let monitor = Monitor::new(
-        copy_mode,
-        huge_pages,
-        frames,
-        receiving,
-        transmitter.as_fd(),
-    );
+    let (tx, copy_mode) = transmit.expect("the transmit queue is one of the queues");
+    let waker = Waker::new().map_err(|e| context.error("make a waker", &e))?;
+    let huge_pages = receive.iter().all(|rx| rx.pool.huge_pages);
+    let receiving = receive.iter().map(AsFd::as_fd);
+    let monitor = Monitor::new(copy_mode, huge_pages, frames, receiving, tx.as_fd());
     Ok(AfXdp {
-        ports: ports.into(),
-        home: home as usize,
-        transmitter,
-        turn: 0,
+        rx: receive.into(),
+        tx_queue: tx_queue as usize,
+        tx,
+        first_queue: 0,
         frames,
         waker,
         monitor,

@@ -1,42 +1,41 @@
-//! What a caller of [`AfXdp::open`](super::AfXdp::open) decides.
+//! The options of [`AfXdp::open`](super::AfXdp::open).
 
-use super::OpenError;
+use super::error::OpenError;
 
-/// The room in front of a packet that the kernel keeps for XDP programs (`XDP_PACKET_HEADROOM`),
-/// in bytes.
+/// The bytes that the kernel reserves in front of a packet for XDP programs (`XDP_PACKET_HEADROOM`).
 const HEADROOM: u32 = 256;
-/// Octets of an Ethernet header without a tag.
+/// Bytes of an Ethernet header without a VLAN tag.
 const ETHERNET: u32 = 14;
-/// The smallest share of frames that lets one burst pass.
+/// The packets of one burst, and thus the smallest useful number of frames.
 const BURST: u32 = 64;
-/// 4 GiB of frames of 4096 bytes, far beyond use, and it keeps ring sizes inside 32 bits.
-const MOST_FRAMES: u32 = 1 << 20;
+/// The most frames of a queue: 4 GiB with frames of 4096 bytes. The limit keeps ring sizes within 32 bits.
+const MAX_FRAMES: u32 = 1 << 20;
 
-/// How packets cross between the driver and the UMEM.
+/// How packets move between the driver and the UMEM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyMode {
-    /// The NIC reads and writes the frames itself.
+    /// The NIC accesses the frames directly.
     ZeroCopy,
     /// The kernel copies every packet.
     Copy,
 }
 
-/// Which [`CopyMode`] to ask for.
+/// The [`CopyMode`] to request from the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CopyPreference {
-    /// Zero-copy where the driver can do it, else copy.
+    /// Zero-copy if the driver supports it, else copy.
     #[default]
     Auto,
-    /// Zero-copy, and an error where the driver cannot.
+    /// Zero-copy, or an error if the driver does not support it.
     ZeroCopy,
-    /// Copy, even where the driver could do without.
+    /// Copy, even if the driver supports zero-copy.
     Copy,
 }
 
-/// The size of a UMEM chunk: headroom, Ethernet header and packet stand in one.
+/// The size of a frame (UMEM chunk), which holds headroom, Ethernet header and packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrameSize {
-    /// The smallest that carries the NIC's MTU.
+    /// The smallest size that fits the NIC's MTU.
     #[default]
     Auto,
     /// 2048 bytes, for an MTU of at most 1778.
@@ -46,10 +45,10 @@ pub enum FrameSize {
 }
 
 impl FrameSize {
-    /// Bytes of a frame for a NIC with this MTU, or the error that says why there is none.
+    /// The bytes of a frame for a NIC with this MTU.
     ///
     /// # Errors
-    /// [`OpenError::MtuTooLarge`].
+    /// [`OpenError::MtuTooLarge`] if no frame of this choice fits the MTU.
     pub fn bytes(self, interface: &str, mtu: u32) -> Result<u32, OpenError> {
         let bytes = match self {
             FrameSize::Auto if mtu <= largest_mtu(2048) => 2048,
@@ -73,31 +72,30 @@ const fn largest_mtu(frame_size: u32) -> u32 {
     frame_size - HEADROOM - ETHERNET
 }
 
-/// What to open: `workers` devices, each with a socket on every one of `queues` queues.
+/// The parameters of [`AfXdp::open`](super::AfXdp::open): `workers` devices, each with a socket on each of `queues` queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// The NIC's name, in the network namespace of the calling thread.
+    /// The name of the NIC in the network namespace of the calling thread.
     pub interface: String,
-    /// Queues 0 to `queues - 1` are bound.
+    /// The number of queues. Queues 0 to `queues - 1` are bound.
     pub queues: u32,
-    /// Devices to make. Worker `w` transmits on queue `w % queues`.
+    /// The number of devices. Worker `w` transmits on queue `w % queues`.
     pub workers: usize,
-    /// Frames of each queue's UMEM, for all workers together: at least 128 for each worker and
-    /// 128 more.
+    /// The number of frames of each queue's UMEM, for all workers together: at least 128 for each worker, plus 128.
     pub frames_per_queue: u32,
-    /// Bytes of a frame.
+    /// The size of a frame.
     pub frame_size: FrameSize,
-    /// The most entries that a socket's receive ring and transmit ring get, a power of two from
-    /// 64 on. They get fewer where the frames are too few to fill them.
+    /// The most entries of a socket's receive ring and transmit ring: a power of two, at least 64. The rings are smaller
+    /// if there are too few frames to fill them.
     pub ring_size: u32,
-    /// Zero-copy or copy.
+    /// The requested copy mode.
     pub copy: CopyPreference,
-    /// Binds with `XDP_USE_NEED_WAKEUP`, so that an idle driver sleeps instead of polling.
+    /// Whether to bind with `XDP_USE_NEED_WAKEUP`, which lets an idle driver sleep instead of polling.
     pub need_wakeup: bool,
 }
 
 impl OpenOptions {
-    /// One worker on one queue, with 8192 frames and rings of 2048.
+    /// The defaults: one worker on one queue, with 8192 frames and rings of 2048 entries.
     pub fn new(interface: impl Into<String>) -> Self {
         Self {
             interface: interface.into(),
@@ -111,27 +109,27 @@ impl OpenOptions {
         }
     }
 
-    /// Refuses numbers that no kernel could serve, before it is asked.
+    /// Rejects numbers that no kernel could serve.
     pub(super) fn check(&self) -> Result<(), OpenError> {
-        let refuse = |what| Err(OpenError::Options { what });
+        let refuse = |expected| Err(OpenError::Options { expected });
         if self.queues == 0 || self.workers == 0 {
             return refuse(format!(
-                "at least one queue and one worker, not {} and {}",
+                "at least one queue and one worker, got {} and {}",
                 self.queues, self.workers
             ));
         }
         if !self.ring_size.is_power_of_two() || self.ring_size < BURST {
             return refuse(format!(
-                "a ring size that is a power of two of at least {BURST}, not {}",
+                "a ring size that is a power of two of at least {BURST}, got {}",
                 self.ring_size
             ));
         }
-        // Half the frames transmit, a burst for each worker; half receive, a burst for each
-        // worker's ring and one in the fill ring.
+        // Half of the frames transmit: at least one burst for each worker. The other half receives: at least one burst
+        // for each worker's ring and one burst in the fill ring.
         let least = (self.workers as u64 + 1) * 2 * u64::from(BURST);
-        if u64::from(self.frames_per_queue) < least || self.frames_per_queue > MOST_FRAMES {
+        if u64::from(self.frames_per_queue) < least || self.frames_per_queue > MAX_FRAMES {
             return refuse(format!(
-                "{least} to {MOST_FRAMES} frames a queue for {} workers, not {}",
+                "{least} to {MAX_FRAMES} frames per queue for {} workers, got {}",
                 self.workers, self.frames_per_queue
             ));
         }
@@ -144,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_carries_its_headroom_and_header_beside_the_mtu() {
+    fn a_frame_holds_headroom_header_and_mtu() {
         let bytes = |size: FrameSize, mtu| size.bytes("eth9", mtu).ok();
         assert_eq!(bytes(FrameSize::Auto, 1500), Some(2048));
         assert_eq!(bytes(FrameSize::Auto, 1778), Some(2048));
@@ -153,14 +151,14 @@ mod tests {
         assert_eq!(bytes(FrameSize::Auto, 3827), None);
         assert_eq!(bytes(FrameSize::Bytes2048, 1779), None);
 
-        let told = FrameSize::Auto.bytes("eth9", 9001).unwrap_err().to_string();
+        let message = FrameSize::Auto.bytes("eth9", 9001).unwrap_err().to_string();
         for part in ["eth9", "9001", "4096", "3826"] {
-            assert!(told.contains(part), "{told}");
+            assert!(message.contains(part), "{message}");
         }
     }
 
     #[test]
-    fn impossible_numbers_are_refused() {
+    fn impossible_options_are_refused() {
         let fine = OpenOptions::new("eth9");
         assert!(fine.check().is_ok());
         let wrong = [

@@ -1,7 +1,7 @@
-//! A queue's UMEM with its fill ring and completion ring, which all workers of the queue share.
+//! A queue's UMEM with its fill ring and completion ring. All workers of the queue share them.
 //!
-//! Both rings have one producer and one consumer, so they stand behind a lock, which a worker
-//! holds for a batch and never for a packet.
+//! Each of the two rings has one producer and one consumer. A lock therefore protects them. A worker holds it for a
+//! burst, never for a single packet.
 #![allow(unsafe_code)]
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -9,16 +9,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use xsk_rs::{CompQueue, FillQueue, FrameDesc, Umem};
 
 use super::partition::Partition;
-use crate::Level;
+use crate::diagnostics::Level;
 
-/// Completions that are taken from the ring at a time.
+/// The number of completions taken from the ring at a time.
 const BATCH: usize = 64;
 
-/// What the workers on one queue share.
+/// The state that the workers of one queue share.
 pub(super) struct Pool {
     pub(super) umem: Umem,
     pub(super) partition: Partition,
-    /// Whether the UMEM stands on huge pages.
+    /// Whether the UMEM consists of huge pages.
     pub(super) huge_pages: bool,
     rings: Mutex<Rings>,
 }
@@ -27,21 +27,20 @@ pub(super) struct Pool {
 pub(super) struct Rings {
     fill: FillQueue,
     completion: CompQueue,
-    /// Completed frames that their worker has not fetched, by its number among those at home.
+    /// Completed frames that their worker has not fetched, by the worker's number among the queue's transmitters.
     completed: Box<[Vec<FrameDesc>]>,
     scratch: [FrameDesc; BATCH],
 }
 
 impl Pool {
-    /// Shares the rings of a queue. `fill` and `completion` are those of the first socket that
-    /// was bound with `umem`.
+    /// `fill` and `completion` are the rings of the first socket that was bound with `umem`.
     pub(super) fn new(
         umem: Umem,
         partition: Partition,
         huge_pages: bool,
         (fill, completion): (FillQueue, CompQueue),
     ) -> Self {
-        let completed = (0..partition.homes)
+        let completed = (0..partition.transmitters)
             .map(|_| Vec::with_capacity(partition.quota as usize))
             .collect();
         Self {
@@ -57,13 +56,13 @@ impl Pool {
         }
     }
 
-    /// The rings, after whoever holds them. A worker that panicked while it held them left every
-    /// frame in exactly one place: moves between rings and lists cannot unwind half done.
+    /// Locks the rings. A poisoned lock is usable: frames move between rings and lists without a point at which a panic
+    /// could leave one in two places or in none.
     pub(super) fn lock(&self) -> MutexGuard<'_, Rings> {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rings, if nobody holds them.
+    /// Locks the rings, unless another worker holds the lock.
     pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, Rings>> {
         match self.rings.try_lock() {
             Ok(rings) => Some(rings),
@@ -71,11 +70,9 @@ impl Pool {
             Err(TryLockError::WouldBlock) => None,
         }
     }
-}
 
-impl Pool {
-    /// Frames that stand ready to receive into.
-    pub(super) fn ready(&self) -> Level {
+    /// The fill level of the fill ring.
+    pub(super) fn fill_level(&self) -> Level {
         let free = self.lock().fill.nb_free_exact();
         Level {
             entries: (self.partition.fill_ring() - free) as usize,
@@ -85,39 +82,38 @@ impl Pool {
 }
 
 impl Rings {
-    /// Gives frames back to the kernel to receive into, and empties `frames`. Returns whether the
-    /// driver sleeps and must be told.
+    /// Moves `frames` to the fill ring and leaves the list empty. Returns whether the driver sleeps and needs a wake-up.
     pub(super) fn refill(&mut self, frames: &mut Vec<FrameDesc>) -> bool {
         if frames.is_empty() {
             return false;
         }
-        // SAFETY: the frames belong to this ring's UMEM, as only its ports put them here, and
-        // the list owns them: their tokens were consumed. They are gone from the list below.
+        // SAFETY: the frames belong to this ring's UMEM, since only its sockets put them here. The
+        // list owns them: their tokens were consumed, and the list is cleared below.
         let taken = unsafe { self.fill.produce(frames) };
-        // The ring has a place for every frame that receives.
+        // The ring has an entry for every receive frame.
         assert_eq!(taken, frames.len(), "the fill ring is full");
         frames.clear();
         self.fill.needs_wakeup()
     }
 
-    /// Takes all completed frames from the kernel, and hands those of worker `home` to `free`.
+    /// Takes all completed frames from the kernel and appends those of worker `transmitter` to `free`.
     pub(super) fn reclaim(
         &mut self,
         partition: &Partition,
-        home: usize,
+        transmitter: usize,
         free: &mut Vec<FrameDesc>,
     ) {
         loop {
-            // SAFETY: the ring is of the sockets on this UMEM. What it hands out, the kernel has
-            // done with, and each address goes to exactly one list.
+            // SAFETY: the ring belongs to the sockets on this UMEM. The kernel no longer uses the
+            // frames that it returns, and each address goes to exactly one list.
             let count = unsafe { self.completion.consume(&mut self.scratch) };
             for desc in &self.scratch[..count] {
-                self.completed[partition.home_of(desc.addr())].push(*desc);
+                self.completed[partition.transmitter_of(desc.addr())].push(*desc);
             }
             if count < BATCH {
                 break;
             }
         }
-        free.append(&mut self.completed[home]);
+        free.append(&mut self.completed[transmitter]);
     }
 }

@@ -1,4 +1,4 @@
-//! What cannot be opened is refused with a sentence that names NIC and queue and helps.
+//! Errors of opening a NIC name the NIC and the queue.
 
 use causeway_device::{AfXdp, CopyPreference, OpenError, OpenOptions};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -6,16 +6,16 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use crate::namespace::{NIC, PEER, ip, with_veth};
 
 fn refusal(options: OpenOptions) -> OpenError {
-    let asked = format!("{options:?}");
+    let requested = format!("{options:?}");
     let error = match AfXdp::open(options) {
         Err(error) => error,
-        Ok(_) => panic!("{asked} was opened"),
+        Ok(_) => panic!("{requested} was opened"),
     };
     assert!(error.to_string().contains("cw0"), "{error}");
     error
 }
 
-/// Takes a capability from this thread, which ends with its test.
+/// Removes a capability from this thread. The thread ends with its test.
 fn without(capability: CapabilitySet) {
     let mut sets = capabilities(None).unwrap();
     sets.effective.remove(capability);
@@ -30,7 +30,7 @@ macro_rules! refused {
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn missing_nics_queues_and_zero_copy_are_reported() {
     with_veth(1, || {
         refused!(
             OpenOptions::new("cw0-none"),
@@ -50,7 +50,7 @@ fn what_is_not_there_is_named() {
 }
 
 #[test]
-fn a_queue_in_use_is_named_and_free_again_when_its_sockets_close() {
+fn a_queue_is_busy_until_its_sockets_are_closed() {
     with_veth(1, || {
         let holder = AfXdp::open(OpenOptions::new(NIC)).unwrap();
         refused!(OpenOptions::new(NIC), OpenError::QueueBusy { queue: 0, .. });
@@ -60,7 +60,7 @@ fn a_queue_in_use_is_named_and_free_again_when_its_sockets_close() {
 }
 
 #[test]
-fn an_mtu_beyond_a_frame_is_refused() {
+fn an_mtu_above_the_frame_size_is_refused() {
     with_veth(1, || {
         ip(&["link", "set", PEER, "mtu", "9000"]);
         ip(&["link", "set", NIC, "mtu", "3826"]);
@@ -78,9 +78,9 @@ fn an_mtu_beyond_a_frame_is_refused() {
 }
 
 #[test]
-fn missing_privileges_are_named() {
+fn missing_privileges_are_reported() {
     with_veth(1, || {
-        // 64 MiB, above the usual limit of 8 MiB, which only CAP_IPC_LOCK lifts.
+        // 64 MiB are above the default limit of 8 MiB, which applies without CAP_IPC_LOCK.
         let large = OpenOptions {
             frames_per_queue: 1 << 15,
             ..OpenOptions::new(NIC)

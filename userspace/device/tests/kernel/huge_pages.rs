@@ -1,4 +1,4 @@
-//! A UMEM on huge pages where the host has them, and without them where it has not.
+//! A UMEM uses huge pages if the host has free ones, else normal pages.
 
 use std::{
     fs::{self, File},
@@ -13,14 +13,14 @@ use crate::{
 };
 
 const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
-/// As many as fill one huge page. No other test has a UMEM as small that could take it.
+/// The frames that fill one huge page. No other test has so small a UMEM, so no other test can use that page.
 const FRAMES: u32 = 1024;
 
-/// One more huge page of the host than before, until dropped.
+/// One additional huge page of the host, until dropped. Holds the earlier number of huge pages.
 struct Reserved(u32);
 
 impl Reserved {
-    /// None where the host has none to give.
+    /// `None` if the host has no memory for a huge page.
     fn one() -> Option<Self> {
         let before = pages("nr_hugepages")?;
         reserve(before + 1);
@@ -35,7 +35,7 @@ impl Drop for Reserved {
     }
 }
 
-/// A refusal shows in that there are no more pages than before.
+/// Sets the number of huge pages. The caller reads the number back, so an error is ignored here.
 fn reserve(pages: u32) {
     let _ = fs::write(format!("{HUGE_PAGES}/nr_hugepages"), pages.to_string());
 }
@@ -45,7 +45,7 @@ fn pages(which: &str) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// The size in kB of the pages that an address stands on, by the kernel's account.
+/// The size in kB of the page that contains `address`, as the kernel reports it.
 fn page_size(address: *const u8) -> u32 {
     let maps = fs::read_to_string("/proc/self/smaps").unwrap();
     let mut inside = false;
@@ -61,9 +61,9 @@ fn page_size(address: *const u8) -> u32 {
     panic!("{address:?} is not mapped");
 }
 
-/// Has a device with so many frames send a packet. Tells whether its UMEM stands on huge pages, of which
-/// the device's word and the kernel's are held against each other.
-fn stands_on_huge_pages(wire: &Wire, frames_per_queue: u32) -> bool {
+/// Sends a packet with a device of `frames_per_queue` frames. Returns whether its UMEM is on huge pages, and checks that
+/// device and kernel agree on that.
+fn uses_huge_pages(wire: &Wire, frames_per_queue: u32) -> bool {
     let options = OpenOptions {
         frames_per_queue,
         ..OpenOptions::new(NIC)
@@ -84,20 +84,22 @@ fn stands_on_huge_pages(wire: &Wire, frames_per_queue: u32) -> bool {
 }
 
 #[test]
-fn frames_stand_on_huge_pages_where_there_are_some_and_on_common_ones_else() {
+fn frames_use_huge_pages_if_the_host_has_free_ones() {
     with_veth(1, || {
-        // The host has one number for all who run this test.
-        let turn = File::open(format!("{HUGE_PAGES}/nr_hugepages"));
-        let _turn = turn.inspect(|file| file.lock().unwrap());
+        // All test processes on the host share the number of huge pages.
+        let lock = File::open(format!("{HUGE_PAGES}/nr_hugepages"));
+        let _lock = lock.inspect(|file| file.lock().unwrap());
         let wire = Wire::open();
-        // No whole number of huge pages, and more than there are.
-        assert!(!stands_on_huge_pages(&wire, FRAMES + 64));
+        // First a size that is no multiple of a huge page, then more huge pages than are free.
+        assert!(!uses_huge_pages(&wire, FRAMES + 64));
         let free = pages("free_hugepages").unwrap_or(0);
-        assert!(!stands_on_huge_pages(&wire, (free + 1) * FRAMES));
+        assert!(!uses_huge_pages(&wire, (free + 1) * FRAMES));
         let Some(_page) = Reserved::one() else {
-            println!("This host gives no huge page: seen is only what happens without one.");
+            println!(
+                "The host has no memory for a huge page: only the case without one was tested."
+            );
             return;
         };
-        assert!(stands_on_huge_pages(&wire, FRAMES));
+        assert!(uses_huge_pages(&wire, FRAMES));
     });
 }

@@ -1,5 +1,4 @@
-//! AF_XDP over a veth pair in a network namespace of the test's own. These tests need root, and
-//! fail without it.
+//! Tests of AF_XDP over a veth pair in a separate network namespace. They need root and fail without it.
 
 mod budget;
 mod errors;

@@ -1,4 +1,4 @@
-//! A network namespace with a veth pair, which lasts as long as the test.
+//! A network namespace with a veth pair for the duration of a test.
 
 use std::{
     fs::{self, File},
@@ -13,14 +13,14 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// The NIC under test.
 pub const NIC: &str = "cw0";
-/// The other end of its cable, where the test plays the network.
+/// The other end of the veth pair, on which the test acts as the network.
 pub const PEER: &str = "cw1";
 
 struct Namespace(String);
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // Its devices go with it. A failure here would only hide the test's own.
+        // This deletes its devices, too. A failure is ignored, because it would hide the failure of the test.
         let _ = Command::new("ip")
             .args(["netns", "delete", &self.0])
             .status();
@@ -41,7 +41,7 @@ pub fn with_veth(queues: u32, test: impl FnOnce() + Send) {
     let result = thread::scope(|scope| {
         let inside = || {
             enter(&namespace.0);
-            // No neighbour discovery: only the test's packets are on the cable.
+            // Without neighbour discovery only the test's packets are on the wire.
             fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
             let queues = queues.to_string();
             let ends = ["numrxqueues", &queues, "numtxqueues", &queues];
@@ -64,14 +64,14 @@ pub fn with_veth(queues: u32, test: impl FnOnce() + Send) {
     }
 }
 
-/// Moves the calling thread, and those that it starts, into the namespace.
+/// Moves the calling thread, and thus the threads that it starts, into the namespace.
 fn enter(name: &str) {
     let file = File::open(format!("/run/netns/{name}")).expect("the namespace that `ip` made");
     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
         .expect("to enter the namespace");
 }
 
-/// `ip` in the namespace of the calling thread.
+/// Runs `ip` in the namespace of the calling thread.
 pub fn ip(arguments: &[&str]) {
     let status = Command::new("ip").args(arguments).status();
     let status = status.expect("`ip` of iproute2: install that package");

@@ -1,4 +1,4 @@
-//! Workers that receive: each gets its own packets, and what does not arrive is counted.
+//! Reception: each worker receives its own packets, and lost packets are counted.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_device::{AfXdp, Device, Intake, Level, Occupancy, OpenOptions, XdpFrame};
+use causeway_device::{
+    AfXdp, Device, Diagnostics, Level, Occupancy, OpenOptions, RxCursor, XdpFrame,
+};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
 
 const BURST: usize = 64;
 
-/// Opens devices with a program that steers to them.
+/// Opens devices, and attaches a program that redirects packets to them.
 fn open(options: OpenOptions) -> (Redirect, Vec<AfXdp>) {
     let redirect = Redirect::attach();
     let devices = AfXdp::open(options).unwrap();
@@ -37,8 +39,7 @@ fn send(wire: &Wire, worker: u8, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// Copies each received packet into a frame of its own and sends it back, as the worker of a
-/// gateway does.
+/// Copies each received packet into an allocated frame and sends it back, as a gateway's worker does.
 fn echo(device: &mut AfXdp, stop: &AtomicBool) {
     let mut received: Vec<XdpFrame> = Vec::with_capacity(BURST);
     let mut burst: Vec<XdpFrame> = Vec::with_capacity(BURST);
@@ -79,7 +80,7 @@ fn echoes(queues: u32, workers: u8) {
                     assert!(device.drain(Duration::from_secs(5)));
                 });
             }
-            // A window keeps the cable's 256 places from overflowing.
+            // The window is smaller than the 256 entries of the veth queue, so that none is dropped.
             let mut buffer = [0; 2048];
             let mut next = vec![0; workers.into()];
             for window in 0..200 {
@@ -116,7 +117,7 @@ fn two_workers_on_two_queues_echo_their_own_packets() {
 }
 
 #[test]
-fn a_worker_that_stands_still_loses_its_own_packets_and_no_other() {
+fn a_stalled_worker_loses_only_its_own_packets() {
     with_veth(1, || {
         let wire = Wire::open();
         let (_redirect, mut devices) = open(OpenOptions {
@@ -144,7 +145,7 @@ fn a_worker_that_stands_still_loses_its_own_packets_and_no_other() {
         for (frame, number) in burst.iter().zip(0..) {
             assert_eq!(wire::read(devices[0].bytes(frame)), (0, number));
         }
-        // Held tokens are missed; given back they are not.
+        // A drain fails while the worker holds frames.
         assert!(!devices[0].drain(Duration::ZERO));
         for frame in burst {
             devices[0].release(frame);
@@ -174,11 +175,11 @@ fn packets_without_a_frame_to_receive_them_are_counted() {
         let stats = device.monitor().stats();
         assert_eq!((stats.rx_dropped, stats.rx_ring_full), (1, 0));
         assert_eq!(held.len() as u32, sent - 1);
-        // 64 transmit, so 192 receive.
+        // 64 frames transmit, so 192 receive.
         assert_eq!(held.len(), 192);
 
-        // The transmit side has frames of its own all the while, and the receive side goes on
-        // as soon as frames come back.
+        // The transmit side still has its own frames. The receive side continues as soon as frames
+        // are released.
         assert!(
             device
                 .allocate()
@@ -186,7 +187,7 @@ fn packets_without_a_frame_to_receive_them_are_counted() {
                 .is_some()
         );
         held.drain(..).for_each(|frame| device.release(frame));
-        // A worker that goes to sleep keeps nothing back from the others.
+        // A worker returns all released frames before it sleeps.
         device.wait(Duration::ZERO);
         send(&wire, 0, sent..sent + 1);
         assert_eq!(device.receive(&mut held, 1), 1);
@@ -216,7 +217,7 @@ fn a_worker_that_ends_leaves_its_unread_frames_to_the_others() {
                 break;
             }
         }
-        // Each worker transmits with 64, so 384 receive.
+        // Each worker transmits with 64 frames, so 384 receive.
         assert_eq!(held.len(), 384);
         held.into_iter().for_each(|frame| last.release(frame));
         assert!(last.drain(Duration::from_secs(1)));
@@ -224,7 +225,7 @@ fn a_worker_that_ends_leaves_its_unread_frames_to_the_others() {
 }
 
 #[test]
-fn rings_tell_how_full_they_are() {
+fn occupancy_shows_the_fill_levels_of_the_rings() {
     with_veth(1, || {
         let wire = Wire::open();
         let (_redirect, mut devices) = open(OpenOptions {
@@ -233,36 +234,36 @@ fn rings_tell_how_full_they_are() {
             ..OpenOptions::new(NIC)
         });
         let device = &mut devices[0];
-        // It transmits with 64, so 448 receive.
+        // The worker transmits with 64 frames, so 448 receive.
         let level = |entries, room| Level { entries, room };
         let occupancy = |unread, ready| Occupancy {
             receive: level(unread, 64),
             fill: level(ready, 448),
             transmit: level(0, 64),
         };
-        let becomes = |device: &mut AfXdp, expected: Occupancy| {
+        let wait_for = |device: &mut AfXdp, expected: Occupancy| {
             let deadline = Instant::now() + Duration::from_secs(10);
             while device.occupancy() != expected {
                 assert!(Instant::now() < deadline, "{:?}", device.occupancy());
             }
         };
-        becomes(device, occupancy(0, 448));
+        wait_for(device, occupancy(0, 448));
         send(&wire, 0, 0..10);
-        becomes(device, occupancy(10, 438));
+        wait_for(device, occupancy(10, 438));
         let mut received = Vec::with_capacity(BURST);
         assert_eq!(device.receive(&mut received, 4), 4);
-        becomes(device, occupancy(6, 438));
-        let intake = Intake {
+        wait_for(device, occupancy(6, 438));
+        let cursor = RxCursor {
             read: 4,
             unread: 6,
-            // The ring has no room for a whole poll's packets.
+            // The ring's free entries, which are fewer than the packets of a driver poll.
             unseen: 58,
         };
-        assert_eq!(device.intake(0), Some(intake));
-        assert_eq!(device.intake(1), None, "there is one queue");
+        assert_eq!(device.rx_cursor(0), Some(cursor));
+        assert_eq!(device.rx_cursor(1), None, "there is one queue");
         received.drain(..).for_each(|frame| device.release(frame));
         device.maintain();
-        becomes(device, occupancy(6, 442));
+        wait_for(device, occupancy(6, 442));
     });
 }
 
@@ -292,7 +293,7 @@ fn operation() -> impl Strategy<Value = (usize, Operation)> {
     (0usize..3, operation)
 }
 
-/// Law 1, over the kernel's rings and three workers that share a queue.
+/// Law 1 over the kernel's rings, with three workers on one queue.
 #[test]
 fn after_a_drain_every_frame_is_home() {
     with_veth(1, || {
@@ -367,8 +368,8 @@ fn run(wire: &Wire, redirect: &Redirect, sequence: &[(usize, Operation)]) {
     for (worker, device) in devices.iter_mut().enumerate() {
         let (received, allocated) = (&mut received[worker], &mut allocated[worker]);
         let deadline = Instant::now() + Duration::from_secs(5);
-        // Law 2: what was steered to the socket arrives, or the kernel says why not. The last
-        // packets may still be in the cable.
+        // Law 2: each packet redirected to the socket arrives, or the kernel counts it as lost. The last packets may still
+        // be in the veth queue.
         while sent[worker] != arrived[worker] + device.monitor().stats().lost() {
             assert!(
                 Instant::now() < deadline,

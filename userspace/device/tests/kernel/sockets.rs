@@ -1,4 +1,4 @@
-//! Sleeping, waking, watching and closing.
+//! Sleeping, waking, monitoring and closing a device.
 
 use std::{
     thread,
@@ -20,7 +20,7 @@ fn open() -> AfXdp {
 }
 
 #[test]
-fn a_sleeping_worker_is_woken_by_a_packet_a_waker_and_the_clock() {
+fn a_wait_ends_by_timeout_by_waker_and_by_a_packet() {
     with_veth(1, || {
         let wire = Wire::open();
         let redirect = Redirect::attach();
@@ -69,13 +69,13 @@ fn a_monitor_outlives_its_device_and_keeps_no_socket_open() {
         drop(device);
         assert_eq!(monitor.stats().lost(), 0);
         assert_eq!(monitor.frames_home(), monitor.frames_total());
-        // The queue is free again, or this fails.
+        // This fails if the queue is still in use.
         open();
     });
 }
 
 #[test]
-#[should_panic(expected = "a frame of another device")]
+#[should_panic(expected = "the frame belongs to another device")]
 fn a_frame_of_another_worker_is_refused() {
     with_veth(1, || {
         let options = OpenOptions {

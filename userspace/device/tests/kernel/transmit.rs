@@ -1,11 +1,11 @@
-//! Workers that transmit: nothing is lost or reordered, and all frames come home.
+//! Transmission: no packet is lost or reordered, and all frames come home.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-use causeway_device::{AfXdp, CopyMode, Device, OpenOptions, XdpFrame};
+use causeway_device::{AfXdp, CopyMode, Device, Diagnostics, OpenOptions, XdpFrame};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{
@@ -15,8 +15,7 @@ use crate::{
 
 const BURST: usize = 64;
 
-/// A worker's loop that sends numbered packets of many lengths, as a worker would: in bursts,
-/// with housekeeping once a round.
+/// Sends numbered packets of many lengths as a worker does: in bursts, with housekeeping once per round.
 fn send_all(device: &mut AfXdp, worker: u8, count: u32) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut burst: Vec<XdpFrame> = Vec::with_capacity(BURST);
@@ -39,13 +38,13 @@ fn send_all(device: &mut AfXdp, worker: u8, count: u32) {
         device.maintain();
         assert!(
             Instant::now() < deadline,
-            "worker {worker} stands at {number}"
+            "worker {worker} is stuck at packet {number}"
         );
     }
 }
 
-/// Sends from `workers` threads that share `cores` cores, and counts at the other end.
-fn storm(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
+/// Sends from `workers` threads, and checks number and order of the packets at the other end.
+fn send_from_all_workers(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
     with_veth(queues, move || {
         let wire = Wire::open();
         let devices = AfXdp::open(OpenOptions {
@@ -58,7 +57,7 @@ fn storm(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
         thread::scope(|scope| {
             for (worker, mut device) in devices.into_iter().enumerate() {
                 scope.spawn(move || {
-                    // The veth's backlog is per core: a thread that moves may overtake itself.
+                    // The veth backlog is per core: packets of a thread that changes its core may be reordered.
                     let mut cores = CpuSet::new();
                     cores.set(worker % thread::available_parallelism().unwrap());
                     sched_setaffinity(None, &cores).unwrap();
@@ -72,7 +71,7 @@ fn storm(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
                     assert_eq!(monitor.frames_home(), monitor.frames_total());
                     let stats = monitor.stats();
                     assert_eq!(stats.tx_invalid_descs, 0);
-                    // The kernel looked for more when it had sent all.
+                    // The kernel found the ring empty after the last packet.
                     assert!(stats.tx_ring_empty_descs > 0);
                 });
             }
@@ -80,7 +79,7 @@ fn storm(queues: u32, workers: usize, frames_per_queue: u32, count: u32) {
             let mut buffer = [0; 2048];
             while next.iter().any(|next| *next < count) {
                 let packet = wire.receive(&mut buffer, Duration::from_secs(10));
-                let packet = packet.unwrap_or_else(|| panic!("packets are lost after {next:?}"));
+                let packet = packet.unwrap_or_else(|| panic!("packets were lost after {next:?}"));
                 let (worker, number) = wire::read(packet);
                 assert_eq!(number, next[usize::from(worker)], "worker {worker}");
                 next[usize::from(worker)] += 1;
@@ -132,7 +131,7 @@ fn one_call_sends_more_than_the_kernel_takes_at_once() {
 fn packets_that_the_network_refuses_come_home_too() {
     with_veth(1, || {
         let mut device = AfXdp::open(OpenOptions::new(NIC)).unwrap().pop().unwrap();
-        // Longer than the MTU of 1500 allows, and on a cable without its other end.
+        // First packets longer than the MTU of 1500, then packets while the peer is down.
         for (len, down) in [(1700, false), (SHORTEST, true)] {
             if down {
                 ip(&["link", "set", PEER, "down"]);
@@ -145,24 +144,24 @@ fn packets_that_the_network_refuses_come_home_too() {
 }
 
 #[test]
-fn what_was_forsaken_before_it_left_is_addressed_to_nobody() {
+fn invalidated_packets_are_addressed_to_their_sender() {
     with_veth(1, || {
         let wire = Wire::open();
         let mut buffer = [0; 2048];
         let mut receive = || {
             let packet = wire.receive(&mut buffer, Duration::from_secs(5));
-            let packet = packet.expect("it leaves all the same");
+            let packet = packet.expect("an invalidated packet is still sent");
             (wire::number(packet), packet[..6] == packet[6..12])
         };
         let mut device = AfXdp::open(OpenOptions::new(NIC)).unwrap().pop().unwrap();
-        // Ten that leave first, so that what stands in the ring is not all that ever did.
+        // Send ten packets first, so that the ring holds only a part of all packets ever queued.
         let mut frames = burst(&mut device, 10, SHORTEST);
         assert_eq!(device.transmit(&mut frames), 10);
         assert!((0..10).all(|number| receive() == (number, false)));
         ip(&["link", "set", NIC, "down"]);
         let mut frames = burst(&mut device, 3, SHORTEST);
         assert_eq!(device.transmit(&mut frames), 3);
-        device.forsake();
+        device.invalidate_pending();
         let mut frames = burst(&mut device, 2, SHORTEST);
         assert_eq!(device.transmit(&mut frames), 2);
         ip(&["link", "set", NIC, "up"]);
@@ -190,20 +189,20 @@ fn a_drain_ends_when_the_nic_is_gone() {
 
 #[test]
 fn one_worker_sends_every_packet_in_order() {
-    storm(1, 1, 8192, 20_000);
+    send_from_all_workers(1, 1, 8192, 20_000);
 }
 
 #[test]
 fn three_workers_on_one_queue_send_every_packet_in_order() {
-    storm(1, 3, 8192, 20_000);
+    send_from_all_workers(1, 3, 8192, 20_000);
 }
 
 #[test]
 fn many_workers_with_few_frames_do_not_starve_one_another() {
-    storm(1, 8, 128 * 9, 5_000);
+    send_from_all_workers(1, 8, 128 * 9, 5_000);
 }
 
 #[test]
-fn workers_at_home_on_two_queues_send_every_packet_in_order() {
-    storm(2, 3, 2048, 10_000);
+fn workers_with_two_transmit_queues_send_every_packet_in_order() {
+    send_from_all_workers(2, 3, 2048, 10_000);
 }

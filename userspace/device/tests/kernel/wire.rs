@@ -1,4 +1,4 @@
-//! A raw socket on the other end of the cable, and the packets that the tests send.
+//! A raw socket on the other end of the veth pair, and the test packets.
 #![allow(unsafe_code)]
 
 use std::{
@@ -14,13 +14,13 @@ use rustix::net::{
 
 use crate::namespace::PEER;
 
-/// For local experiments (IEEE 802), so that nothing else on the cable is counted.
+/// IEEE 802 local experimental EtherType 1, so that the tests count their own packets only.
 const ETHERTYPE: u16 = 0x88b5;
-/// Ethernet header, worker and number.
+/// The length of a packet with Ethernet header, worker and number only.
 pub const SHORTEST: usize = 14 + 1 + 4;
 
-/// Writes packet `number` of `worker` into all of `packet`: its bytes follow from both, so that a
-/// packet that was mixed with another is found out.
+/// Fills `packet` with packet `number` of `worker`. All bytes depend on both, so that [`read`] detects a mixture of
+/// packets.
 pub fn write(packet: &mut [u8], worker: u8, number: u32) {
     let (header, body) = packet.split_at_mut(SHORTEST);
     header[..6].copy_from_slice(&[2, 0, 0, 0, 0, worker]);
@@ -31,7 +31,7 @@ pub fn write(packet: &mut [u8], worker: u8, number: u32) {
     body.fill(number as u8 ^ worker);
 }
 
-/// Worker and number of a packet, which must be as [`write`] made it.
+/// Returns worker and number of a packet, and checks that the packet is as [`write`] made it.
 pub fn read(packet: &[u8]) -> (u8, u32) {
     let (header, body) = packet.split_at(SHORTEST);
     let worker = header[14];
@@ -54,12 +54,12 @@ impl Wire {
         let protocol = Protocol::from_raw(u32::from(ETHERTYPE.to_be()).try_into().unwrap());
         let raw = socket(AddressFamily::PACKET, SocketType::RAW, Some(protocol)).unwrap();
         sockopt::set_socket_recv_buffer_size_force(&raw, 256 << 20).unwrap();
-        // SAFETY: the structure is plain integers, for which zeroes are valid.
+        // SAFETY: the structure consists of integers, for which zeroes are valid.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
         address.sll_protocol = ETHERTYPE.to_be();
         address.sll_ifindex = name_to_index(&raw, PEER).unwrap() as i32;
-        // SAFETY: the address is as long as said.
+        // SAFETY: `length` is the length of the address.
         let result = unsafe {
             let length = size_of_val(&address) as u32;
             libc::bind(raw.as_raw_fd(), (&raw const address).cast(), length)
@@ -75,7 +75,7 @@ impl Wire {
         );
     }
 
-    /// The next packet, or `None` if none comes for `timeout`.
+    /// Returns the next packet, or `None` if none arrives within `timeout`.
     pub fn receive<'a>(&self, buffer: &'a mut [u8], timeout: Duration) -> Option<&'a [u8]> {
         sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Recv, Some(timeout)).unwrap();
         let (_, length) = recv(&self.0, &mut *buffer, RecvFlags::empty()).ok()?;

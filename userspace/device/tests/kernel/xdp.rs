@@ -1,5 +1,5 @@
-//! An XDP program for the tests, small enough to be written by hand: the last octet of the
-//! destination MAC names the worker.
+//! A small XDP program for the tests, written as instructions: the last byte of the destination MAC address selects the
+//! worker.
 #![allow(unsafe_code)]
 
 use std::{
@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 
 use crate::namespace::NIC;
 
-/// Workers that the program can tell apart on each queue.
+/// The most workers on each queue.
 pub const MAX_WORKERS: u32 = 4;
 
 const MAP_CREATE: i64 = 0;
@@ -19,13 +19,13 @@ const MAP_UPDATE_ELEM: i64 = 2;
 const PROG_LOAD: i64 = 5;
 const LINK_CREATE: i64 = 28;
 
-/// The program on [`NIC`] in driver mode, until dropped.
+/// The program, attached to [`NIC`] in driver mode until dropped.
 pub struct Redirect {
     map: OwnedFd,
     _link: OwnedFd,
 }
 
-/// One instruction: opcode, destination register, source register, offset, immediate.
+/// Encodes one instruction.
 fn instruction(code: u8, dst: u8, src: u8, offset: i16, immediate: i32) -> [u8; 8] {
     let mut bytes = [code, dst | src << 4, 0, 0, 0, 0, 0, 0];
     bytes[2..4].copy_from_slice(&offset.to_ne_bytes());
@@ -40,7 +40,7 @@ fn program(map: i32) -> Vec<u8> {
         instruction(0xbf, 4, 2, 0, 0),   // r4 = r2
         instruction(0x07, 4, 0, 0, 14),  // r4 += 14
         instruction(0x2d, 4, 3, 9, 0),   // if r4 > r3 goto pass
-        instruction(0x71, 2, 2, 5, 0),   // r2 = last octet of the destination
+        instruction(0x71, 2, 2, 5, 0),   // r2 = last byte of the destination
         instruction(0x61, 3, 1, 16, 0),  // r3 = ctx->rx_queue_index
         instruction(0x67, 3, 0, 0, 2),   // r3 <<= 2, that is * MAX_WORKERS
         instruction(0x0f, 2, 3, 0, 0),   // r2 += r3
@@ -55,11 +55,11 @@ fn program(map: i32) -> Vec<u8> {
     .concat()
 }
 
-/// bpf(2) with an attribute that is given as its 32-bit words.
+/// Calls bpf(2) with an attribute of 32-bit words.
 fn bpf(command: i64, attribute: &[u32]) -> RawFd {
     let size = size_of_val(attribute);
-    // SAFETY: the attribute is as long as said, and the pointers in it are to what the callers
-    // keep alive over the call.
+    // SAFETY: `size` is the length of the attribute, and the callers keep everything alive that its
+    // pointers point to.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attribute.as_ptr(), size) };
     assert!(
         result >= 0,
@@ -69,13 +69,13 @@ fn bpf(command: i64, attribute: &[u32]) -> RawFd {
     result as RawFd
 }
 
-/// bpf(2), for the commands that answer with a new descriptor.
+/// Calls bpf(2) with a command that returns a new descriptor.
 fn bpf_fd(command: i64, attribute: &[u32]) -> OwnedFd {
-    // SAFETY: the descriptor is new, so nobody else owns it.
+    // SAFETY: the descriptor is new, so it has no other owner.
     unsafe { OwnedFd::from_raw_fd(bpf(command, attribute)) }
 }
 
-/// A pointer as the two words of an attribute.
+/// A pointer as two words of an attribute.
 fn words<T: ?Sized>(pointer: *const T) -> [u32; 2] {
     let address = pointer.cast::<u8>() as u64;
     [address as u32, (address >> 32) as u32]
@@ -102,7 +102,7 @@ impl Redirect {
         Self { map, _link: link }
     }
 
-    /// Has packets on `queue` for `worker` go to this socket.
+    /// Redirects packets on `queue` for `worker` to this socket.
     pub fn steer(&self, queue: u32, worker: u32, socket: BorrowedFd<'_>) {
         let key = queue * MAX_WORKERS + worker;
         let value = socket.as_raw_fd();

@@ -1,4 +1,4 @@
-//! The backends against each other: one input, one output, whatever its length and alignment.
+//! All backends give the same output for the same input, at every length and alignment.
 
 use super::*;
 use crate::cipher::Cipher;
@@ -6,17 +6,17 @@ use proptest::prelude::*;
 
 const LONGEST: usize = 9000;
 
-/// A key in every backend that is present: all three where `cargo xtask setup` has been.
-fn all(cipher: Cipher, secret: &[u8]) -> Vec<Box<dyn Keyed>> {
+/// The key in every available backend: all three after `cargo xtask setup`.
+fn all(cipher: Cipher, secret: &[u8]) -> Vec<Box<dyn KeyedCipher>> {
     Backend::present()
-        .map(|backend| keyed(backend, cipher, secret))
+        .map(|backend| keyed_cipher(backend, cipher, secret))
         .collect()
 }
 
-/// Seals with each backend, from and to addresses `from` and `to` bytes off an aligned one, and opens
-/// with each what all of them made alike.
+/// Seals with each backend and compares the outputs, then opens the output with each. Input and output
+/// start `from` and `to` bytes behind an aligned address.
 fn agree(
-    keys: &[Box<dyn Keyed>],
+    keys: &[Box<dyn KeyedCipher>],
     nonce: &[u8; NONCE_LEN],
     aad: &[u8],
     plaintext: &[u8],
@@ -59,11 +59,11 @@ fn agree(
 }
 
 #[test]
-fn at_every_length() {
+fn backends_agree_at_every_length() {
     let plaintext: Vec<u8> = (0..LONGEST).map(|at| (at * 31 + at / 256) as u8).collect();
     for cipher in Cipher::ALL {
         let keys = all(cipher, &[0x5a; 32][..cipher.secret_len()]);
-        // Every length that an assembly loop could treat on its own, then strides.
+        // Every length that an assembly loop could handle as a special case, then strides.
         for len in (0..=1100).chain((1101..=LONGEST).step_by(211)) {
             let nonce = std::array::from_fn(|at| (at * len) as u8);
             agree(
@@ -79,7 +79,7 @@ fn at_every_length() {
 }
 
 #[test]
-fn at_every_alignment() {
+fn backends_agree_at_every_alignment() {
     let plaintext = [0xa5; 331];
     for cipher in Cipher::ALL {
         let keys = all(cipher, &[0x5a; 32][..cipher.secret_len()]);
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn on_any_input(
+    fn backends_agree_on_any_input(
         cipher in prop::sample::select(&Cipher::ALL[..]),
         secret: [u8; 32],
         nonce: [u8; NONCE_LEN],
@@ -106,9 +106,9 @@ proptest! {
         agree(&keys, &nonce, &aad, &plaintext, from, to);
     }
 
-    /// A changed bit is refused by all, and none lets a byte of plaintext out.
+    /// Every backend refuses a changed bit and releases no byte of plaintext.
     #[test]
-    fn on_forgeries(
+    fn backends_refuse_forgeries(
         cipher in prop::sample::select(&Cipher::ALL[..]),
         plaintext in prop::collection::vec(1..=u8::MAX, 1..600),
         at: prop::sample::Index,
@@ -127,9 +127,9 @@ proptest! {
         }
     }
 
-    /// Which backend serves a length changes no bit on the wire.
+    /// The choice of a backend by length changes no bit on the wire.
     #[test]
-    fn on_both_sides_of_a_split(
+    fn backends_agree_on_both_sides_of_a_length_limit(
         cipher in prop::sample::select(&Cipher::ALL[..]),
         limit in 1..300usize,
         beyond in 0..3usize,
@@ -137,13 +137,13 @@ proptest! {
         let len = limit - 1 + beyond;
         let key = Key::new(cipher, &vec![0x5a; cipher.key_len()]).unwrap();
         let [short, longest] = [Backend::RustCrypto, Backend::AwsLc].map(|b| b.available().unwrap());
-        let split = Aead::split(&key, true, &Split { shorter: vec![(limit, short)], longest });
-        let serves = std::ptr::from_ref(split.keyed(len)).addr();
-        let long = std::ptr::from_ref(&*split.longest).addr();
+        let aead = Aead::with_backends(&key, true, &BackendsByLength { shorter: vec![(limit, short)], longest });
+        let serves = std::ptr::from_ref(aead.keyed(len)).addr();
+        let long = std::ptr::from_ref(&*aead.longest).addr();
         prop_assert_eq!(serves == long, len > limit);
         let plaintext = vec![3; len];
-        let nonce = split.nonce(&[4; IV_LEN]);
-        let [expected, got] = [&*split.shorter[0].1, split.keyed(len)].map(|keyed| {
+        let nonce = aead.nonce(&[4; IV_LEN]);
+        let [expected, got] = [&*aead.shorter[0].1, aead.keyed(len)].map(|keyed| {
             let mut out = (vec![0; len], [0; ICV_LEN]);
             keyed.encrypt(&nonce, &[], &plaintext, &mut out.0, &mut out.1).unwrap();
             out

@@ -1,15 +1,15 @@
-//! AWS-LC: assembly that stitches cipher and hash together, chosen for the CPU at run time.
+//! AWS-LC: assembly that interleaves cipher and hash, selected for the CPU at run time.
 
 use aes_gcm::aead::Error;
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
 };
 
-use super::backend::Keyed;
-use super::{ICV_LEN, NONCE_LEN};
+use super::keyed_cipher::KeyedCipher;
 use crate::cipher::Cipher;
+use crate::wire::{ICV_LEN, NONCE_LEN};
 
-/// A key schedule on the heap of AWS-LC, which wipes whatever it frees.
+/// A key schedule on the heap of AWS-LC, which wipes all memory that it frees.
 pub(super) struct AwsLc(LessSafeKey);
 
 impl AwsLc {
@@ -24,7 +24,7 @@ impl AwsLc {
     }
 }
 
-impl Keyed for AwsLc {
+impl KeyedCipher for AwsLc {
     fn encrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
@@ -47,12 +47,12 @@ impl Keyed for AwsLc {
         icv: &[u8; ICV_LEN],
         plaintext: &mut [u8],
     ) -> Result<(), Error> {
-        // The name is the crate's; whoever opens is handed the nonce by the packet.
+        // Uniqueness matters only for sealing. Here the nonce comes from the packet.
         let nonce = Nonce::assume_unique_for_key(*nonce);
         self.0
             .open_separate_gather(nonce, Aad::from(aad), ciphertext, icv, plaintext)
             .map_err(|_| {
-                // It decrypts while it hashes, and promises nothing about what it leaves behind.
+                // AWS-LC decrypts while it hashes, and does not promise to clear the output on failure.
                 plaintext.fill(0);
                 Error
             })

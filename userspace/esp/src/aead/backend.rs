@@ -1,29 +1,29 @@
-//! The implementations of the AEADs, and which of them an SA uses.
+//! The AEAD implementations, and the choice of one for an SA.
 
-use aes_gcm::aead::Error;
 use causeway_ipsec_mb::{Library, Unavailable};
 
 use super::aws_lc::AwsLc;
+use super::ipsec_mb;
+use super::keyed_cipher::KeyedCipher;
 use super::rustcrypto::RustCrypto;
-use super::{ICV_LEN, NONCE_LEN, ipsec_mb};
 use crate::cipher::Cipher;
 
 /// An implementation of the AEADs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// Pure Rust: the crates aes-gcm and chacha20poly1305.
+    /// Pure Rust: the crates aes-gcm and chacha20poly1305. Always available.
     RustCrypto,
-    /// C and assembly: AWS-LC, by aws-lc-rs.
+    /// C and assembly: AWS-LC, through aws-lc-rs. Always available.
     AwsLc,
-    /// Assembly for x86-64: intel-ipsec-mb, where it is installed.
+    /// Assembly for x86-64: intel-ipsec-mb. Available where the library is installed.
     IpsecMb,
 }
 
 impl Backend {
-    /// Every backend, whether it can be used here or not.
+    /// Every backend, available on this host or not.
     pub const ALL: [Backend; 3] = [Backend::RustCrypto, Backend::AwsLc, Backend::IpsecMb];
 
-    /// The name in the configuration.
+    /// The backend's name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::RustCrypto => "rustcrypto",
@@ -32,10 +32,10 @@ impl Backend {
         }
     }
 
-    /// Asks whether it can be used here.
+    /// Checks that this host can run the backend.
     ///
     /// # Errors
-    /// [`BackendMissing`] tells why not; the first two always can.
+    /// [`BackendMissing`] with the reason, for [`Backend::IpsecMb`] only.
     pub fn available(self) -> Result<Available, BackendMissing> {
         match self {
             Backend::RustCrypto | Backend::AwsLc => Ok(Available(self)),
@@ -49,7 +49,7 @@ impl Backend {
         }
     }
 
-    /// Those that can be used here, at least two.
+    /// The backends that this host can run, at least two.
     pub fn present() -> impl Iterator<Item = Available> {
         Backend::ALL
             .into_iter()
@@ -57,70 +57,44 @@ impl Backend {
     }
 }
 
-/// A backend that can be used here. Only [`Backend::available`] makes one.
+/// A backend that this host can run. Only [`Backend::available`] creates one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Available(Backend);
 
 impl Available {
-    /// Which one it is.
+    /// The backend that was checked.
     pub fn backend(self) -> Backend {
         self.0
     }
 }
 
-/// A backend that cannot be used here.
+/// A backend that this host cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the backend {} cannot be used here: {reason}", .backend.name())]
+#[error("the backend {} is not available on this host: {reason}", .backend.name())]
 pub struct BackendMissing {
-    /// Which one.
+    /// The requested backend.
     pub backend: Backend,
-    /// Why.
+    /// Why the library cannot be used.
     pub reason: Unavailable,
 }
 
-/// Which backend an SA uses.
+/// The backends that an SA uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// For each cipher, way and packet length the one that is fastest on this CPU, measured once per
-    /// process and cipher; at each of seven lengths no round begins after 16 ms.
+    /// The fastest backend on this CPU for each cipher, direction and packet length. It is measured once
+    /// per process and cipher, at seven lengths; at each length no round starts after 16 ms.
     #[default]
     Auto,
-    /// This one for every packet.
+    /// The same backend for every packet.
     Only(Available),
 }
 
-/// A cipher with a key in it, whoever implements it. All that the rest of this crate knows of a backend.
-pub(super) trait Keyed: Send + Sync {
-    /// Fetches ahead what every packet takes of the key, if that is known.
-    fn fetch(&self) {}
-
-    /// Encrypts `plaintext` into `ciphertext`, of equal length, and writes the ICV.
-    fn encrypt(
-        &self,
-        nonce: &[u8; NONCE_LEN],
-        aad: &[u8],
-        plaintext: &[u8],
-        ciphertext: &mut [u8],
-        icv: &mut [u8; ICV_LEN],
-    ) -> Result<(), Error>;
-
-    /// Decrypts `ciphertext` into `plaintext`, of equal length. If the ICV is not valid,
-    /// `plaintext` is either untouched or zero.
-    ///
-    /// Takes a time that depends on lengths and on whether the ICV is valid, and on nothing else: neither
-    /// on the key nor on how much of the ICV is right (docs/proof.md, "Time").
-    fn decrypt(
-        &self,
-        nonce: &[u8; NONCE_LEN],
-        aad: &[u8],
-        ciphertext: &[u8],
-        icv: &[u8; ICV_LEN],
-        plaintext: &mut [u8],
-    ) -> Result<(), Error>;
-}
-
-/// Gives a backend a key, which must be as long as the cipher asks for.
-pub(super) fn keyed(backend: Available, cipher: Cipher, secret: &[u8]) -> Box<dyn Keyed> {
+/// Creates a backend's keyed cipher. `secret` has the length that the cipher requires.
+pub(super) fn keyed_cipher(
+    backend: Available,
+    cipher: Cipher,
+    secret: &[u8],
+) -> Box<dyn KeyedCipher> {
     match backend.0 {
         Backend::RustCrypto => Box::new(RustCrypto::new(cipher, secret)),
         Backend::AwsLc => Box::new(AwsLc::new(cipher, secret)),
@@ -146,9 +120,9 @@ mod tests {
         );
     }
 
-    /// What is compared and measured elsewhere is whatever is present, so this says what must be.
+    /// Other tests run over the available backends, so this one checks which those must be.
     #[test]
-    fn the_two_that_are_built_in_are_present_and_the_third_where_its_library_is() {
+    fn built_in_backends_are_available_and_ipsec_mb_where_its_library_is_installed() {
         let present: Vec<_> = Backend::present().map(Available::backend).collect();
         let expected = if Library::get().is_ok() { 3 } else { 2 };
         assert_eq!(present, Backend::ALL[..expected]);

@@ -1,107 +1,113 @@
-//! Which backend is the fastest one on this CPU, for each cipher and length.
+//! Measures the fastest backend on this CPU, for each cipher, direction and length.
 //!
-//! It is measured, because it hangs on the CPU, on the target features that this build may take for
-//! granted, on the backends' versions and on which of them there are.
+//! The result depends on the CPU, on the target features of this build, on the backends' versions and on
+//! the set of available backends. No table can predict it.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::backend::{Available, Backend, Keyed, keyed};
-use super::{ICV_LEN, NONCE_LEN, Way};
+use super::backend::{Available, Backend, keyed_cipher};
+use super::direction::Direction;
+use super::keyed_cipher::KeyedCipher;
 use crate::cipher::Cipher;
+use crate::wire::{ICV_LEN, NONCE_LEN};
 
-/// Which backend takes the packets of which length.
+/// The backend for each packet length.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Split {
-    /// Those for plaintexts up to so many bytes, in rising order.
+pub(super) struct BackendsByLength {
+    /// Length limits in bytes, ascending, each with the backend for plaintexts up to that limit.
     pub(super) shorter: Vec<(usize, Available)>,
-    /// The one for all longer plaintexts.
+    /// The backend for all longer plaintexts.
     pub(super) longest: Available,
 }
 
-impl Split {
+impl BackendsByLength {
     /// One backend for every length.
-    pub(super) const fn only(backend: Available) -> Split {
-        Split {
+    pub(super) const fn only(backend: Available) -> BackendsByLength {
+        BackendsByLength {
             shorter: Vec::new(),
             longest: backend,
         }
     }
 
-    /// From the winners at rising lengths; where the winner changes, the last length of each counts.
-    fn between(winners: [(usize, Available); LENGTHS.len()]) -> Split {
-        let [.., (_, longest)] = winners;
-        let neighbours = winners.iter().zip(&winners[1..]);
-        let changes = neighbours.filter(|((_, one), (_, next))| one != next);
-        Split {
+    /// Builds the limits from the fastest backend at each of the ascending lengths. A limit is the last
+    /// length before a change.
+    fn from_fastest(fastest: [(usize, Available); LENGTHS.len()]) -> BackendsByLength {
+        let [.., (_, longest)] = fastest;
+        let adjacent = fastest.iter().zip(&fastest[1..]);
+        let changes = adjacent.filter(|((_, one), (_, next))| one != next);
+        BackendsByLength {
             shorter: changes.map(|(last, _)| *last).collect(),
             longest,
         }
     }
 }
 
-/// Plaintext lengths at which the backends are compared, in bytes: packets of the powers of two with
-/// their trailers, and the bulk of the largest on an Ethernet.
+/// Plaintext lengths at which the backends are compared, in bytes. They are packets of powers of two with
+/// their trailers, and bulk traffic at the Ethernet MTU.
 const LENGTHS: [usize; 7] = [66, 130, 258, 514, 1026, 1410, 2050];
-/// Frames of each of the two rings through which the backends are led, and bytes from one to the next. A worker's
-/// packets come from beyond the cache, and a backend that is fast on what lies in it may lose there. Frames that
-/// begin at the same place of a page outgrow the ways of a cache before its size.
+/// Frames in each of the two rings. A worker's packets are not in the cache, and a backend that is fast on cached
+/// frames may be slow on others. Frames at the same offset of a page exceed a cache's associativity before its size.
 const FRAMES: usize = 2048;
+/// Bytes from one frame to the next.
 const FRAME_LEN: usize = 4096;
-/// Frames that are timed at once. Of each such stretch the fastest round counts: what disturbs a measurement only ever
-/// adds to it, and on a busy machine hardly a whole ring is led through undisturbed.
-const STRETCH: usize = 64;
-const STRETCHES: usize = FRAMES / STRETCH;
+/// Frames that are timed together. The fastest round of each chunk counts. A disturbance only adds time, and on a busy
+/// machine hardly any pass over the whole ring is undisturbed.
+const CHUNK: usize = 64;
+const CHUNKS: usize = FRAMES / CHUNK;
 /// Rounds at each length.
 const ROUNDS: usize = 3;
-/// No more rounds begin after this time at one length.
-const PATIENCE: Duration = Duration::from_millis(16);
+/// At one length no round starts after this time.
+const TIME_LIMIT: Duration = Duration::from_millis(16);
 
-/// How much faster a backend must be to take over from the one that serves the shorter packets: less is
-/// the measurement's noise, and not worth a second key in the cache.
-const WORTH_A_CHANGE: f64 = 0.98;
+/// A backend replaces the one for shorter packets only below this fraction of its time. A smaller gain is
+/// measurement noise, and not worth a second key in the cache.
+const MAX_TIME_RATIO: f64 = 0.98;
 
-/// The splits for a cipher, measured when one is asked for the first time.
-pub(super) fn fastest(cipher: Cipher, way: Way) -> &'static Split {
-    static MEASURED: [OnceLock<[Split; 2]>; Cipher::ALL.len()] = [const { OnceLock::new() }; 3];
+/// The backends for a cipher and direction, measured on the first call for the cipher.
+pub(super) fn fastest(cipher: Cipher, direction: Direction) -> &'static BackendsByLength {
+    static MEASURED: [OnceLock<[BackendsByLength; 2]>; Cipher::ALL.len()] =
+        [const { OnceLock::new() }; 3];
     let [seal, open] = MEASURED[cipher as usize].get_or_init(|| {
-        // A key of the measurement's own, which guards nothing.
+        // A key for the measurement only. It protects no traffic.
         let secret = &[0x5a; 32][..cipher.secret_len()];
         let contenders: Vec<Contender> = Backend::present()
-            .map(|backend| (backend, keyed(backend, cipher, secret)))
+            .map(|backend| (backend, keyed_cipher(backend, cipher, secret)))
             .collect();
         let mut rings = Rings::new();
         let times = LENGTHS.map(|len| (len, times(&contenders, &mut rings, len)));
-        [0, 1].map(|way| {
+        [0, 1].map(|direction| {
             let mut last = None;
-            Split::between(times.each_ref().map(|(len, times)| {
-                let of_way = times.iter().map(|&(backend, both)| (backend, both[way]));
-                let winner = winner(&of_way.collect::<Vec<_>>(), last);
-                last = Some(winner);
-                (*len, winner)
+            BackendsByLength::from_fastest(times.each_ref().map(|(len, times)| {
+                let one_direction = times
+                    .iter()
+                    .map(|&(backend, both)| (backend, both[direction]));
+                let fastest = select(&one_direction.collect::<Vec<_>>(), last);
+                last = Some(fastest);
+                (*len, fastest)
             }))
         })
     });
-    match way {
-        Way::Seal => seal,
-        Way::Open => open,
+    match direction {
+        Direction::Seal => seal,
+        Direction::Open => open,
     }
 }
 
-type Contender = (Available, Box<dyn Keyed>);
+type Contender = (Available, Box<dyn KeyedCipher>);
 
-/// The best time of each stretch.
+/// The shortest time of each chunk.
 #[derive(Clone, Copy)]
-struct Best([Duration; STRETCHES]);
+struct BestTimes([Duration; CHUNKS]);
 
-impl Best {
-    const NONE: Best = Best([Duration::MAX; STRETCHES]);
+impl BestTimes {
+    const NONE: BestTimes = BestTimes([Duration::MAX; CHUNKS]);
 
-    fn see(&mut self, stretch: usize, time: Duration) {
-        self.0[stretch] = self.0[stretch].min(time);
+    fn record(&mut self, chunk: usize, time: Duration) {
+        self.0[chunk] = self.0[chunk].min(time);
     }
 
-    /// Of the whole ring; none before its first round.
+    /// The sum over the whole ring; [`Duration::MAX`] before the first round.
     fn total(&self) -> Duration {
         self.0
             .iter()
@@ -109,32 +115,34 @@ impl Best {
     }
 }
 
-/// The best times of each backend at one length, sealing and opening.
+/// The shortest times of each backend at one length, for sealing and for opening.
 fn times(
     contenders: &[Contender],
     rings: &mut Rings,
     len: usize,
 ) -> Vec<(Available, [Duration; 2])> {
-    let mut best = vec![[Best::NONE; 2]; contenders.len()];
-    let totals = |best: &[[Best; 2]]| -> Vec<[Duration; 2]> {
+    let mut best = vec![[BestTimes::NONE; 2]; contenders.len()];
+    let totals = |best: &[[BestTimes; 2]]| -> Vec<[Duration; 2]> {
         best.iter()
-            .map(|both| both.each_ref().map(Best::total))
+            .map(|both| both.each_ref().map(BestTimes::total))
             .collect()
     };
     let start = Instant::now();
     for round in 0..ROUNDS {
-        // In turn, so that a change of the clock rate meets all.
+        // Backends take turns, so that a change of the clock rate affects all of them.
         let before = totals(&best);
-        let leading = [0, 1].map(|way| before.iter().map(|both| both[way]).min());
+        let shortest = [0, 1].map(|direction| before.iter().map(|both| both[direction]).min());
         for (n, (_, key)) in contenders.iter().enumerate() {
-            // One that was twice as slow both ways wins nothing by another round, but costs most of it.
-            let behind = |way: usize| leading[way].is_some_and(|time| before[n][way] / 2 > time);
-            if round > 0 && behind(0) && behind(1) {
+            // A backend that took twice as long in both directions cannot win, and costs most of the round's time.
+            let too_slow = |direction: usize| {
+                shortest[direction].is_some_and(|time| before[n][direction] / 2 > time)
+            };
+            if round > 0 && too_slow(0) && too_slow(1) {
                 continue;
             }
             rings.time(&**key, len, &mut best[n]);
         }
-        if round > 0 && start.elapsed() > PATIENCE {
+        if round > 0 && start.elapsed() > TIME_LIMIT {
             break;
         }
     }
@@ -142,23 +150,23 @@ fn times(
     backends.zip(totals(&best)).collect()
 }
 
-/// The fastest one, unless the last length's is hardly slower.
-fn winner(times: &[(Available, Duration)], last: Option<Available>) -> Available {
+/// Selects the fastest backend. Keeps the backend of the previous length if that one is hardly slower.
+fn select(times: &[(Available, Duration)], last: Option<Available>) -> Available {
     let of_last = times.iter().find(|(backend, _)| Some(*backend) == last);
     let fastest = times.iter().min_by_key(|(_, time)| *time);
     match (of_last, fastest) {
         (Some(last), Some(fastest))
-            if fastest.1.as_secs_f64() < last.1.as_secs_f64() * WORTH_A_CHANGE =>
+            if fastest.1.as_secs_f64() < last.1.as_secs_f64() * MAX_TIME_RATIO =>
         {
             fastest.0
         }
         (Some(last), _) => last.0,
         (None, Some(fastest)) => fastest.0,
-        (None, None) => unreachable!("two backends are always present"),
+        (None, None) => unreachable!("two backends are always available"),
     }
 }
 
-/// Frames with plaintext and frames with ciphertext.
+/// One ring of frames with plaintext and one with ciphertext.
 struct Rings {
     plain: Vec<u8>,
     sealed: Vec<u8>,
@@ -172,8 +180,8 @@ impl Rings {
         }
     }
 
-    /// Times a backend that seals a packet of `len` bytes in each frame, and then opens them.
-    fn time(&mut self, key: &dyn Keyed, len: usize, [sealing, opening]: &mut [Best; 2]) {
+    /// Times a backend: it seals a packet of `len` bytes in each frame, and then opens them.
+    fn time(&mut self, key: &dyn KeyedCipher, len: usize, [sealing, opening]: &mut [BestTimes; 2]) {
         let aad = [0; 12];
         let nonce = |number: usize| {
             let mut nonce = [0; NONCE_LEN];
@@ -181,7 +189,7 @@ impl Rings {
             nonce
         };
         let mut all = true;
-        for (stretch, frames) in self.stretches().enumerate() {
+        for (chunk, frames) in self.chunks().enumerate() {
             let start = Instant::now();
             for (number, (plain, sealed)) in frames.enumerate() {
                 let (ciphertext, rest) = sealed.split_at_mut(len);
@@ -190,9 +198,9 @@ impl Rings {
                     .encrypt(&nonce(number), &aad, &plain[..len], ciphertext, icv)
                     .is_ok();
             }
-            sealing.see(stretch, start.elapsed());
+            sealing.record(chunk, start.elapsed());
         }
-        for (stretch, frames) in self.stretches().enumerate() {
+        for (chunk, frames) in self.chunks().enumerate() {
             let start = Instant::now();
             for (number, (plain, sealed)) in frames.enumerate() {
                 let (ciphertext, rest) = sealed.split_at(len);
@@ -201,15 +209,15 @@ impl Rings {
                     .decrypt(&nonce(number), &aad, ciphertext, icv, &mut plain[..len])
                     .is_ok();
             }
-            opening.see(stretch, start.elapsed());
+            opening.record(chunk, start.elapsed());
         }
         debug_assert!(all);
     }
 
-    /// The frames, plain and sealed ones, by stretches.
-    fn stretches(&mut self) -> impl Iterator<Item = impl Iterator<Item = (&mut [u8], &mut [u8])>> {
-        let plain = self.plain.chunks_exact_mut(STRETCH * FRAME_LEN);
-        let both = plain.zip(self.sealed.chunks_exact_mut(STRETCH * FRAME_LEN));
+    /// Pairs of a plain and a sealed frame, in chunks.
+    fn chunks(&mut self) -> impl Iterator<Item = impl Iterator<Item = (&mut [u8], &mut [u8])>> {
+        let plain = self.plain.chunks_exact_mut(CHUNK * FRAME_LEN);
+        let both = plain.zip(self.sealed.chunks_exact_mut(CHUNK * FRAME_LEN));
         both.map(|(plain, sealed)| {
             let plain = plain.chunks_exact_mut(FRAME_LEN);
             plain.zip(sealed.chunks_exact_mut(FRAME_LEN))
@@ -226,26 +234,26 @@ mod tests {
     }
 
     #[test]
-    fn the_split_lies_where_the_order_changes() {
+    fn a_limit_is_the_last_length_before_a_change() {
         let [a, b] = two();
-        let split = |winners: [Available; 7]| {
+        let limits = |fastest: [Available; 7]| {
             let mut lens = 1..;
-            Split::between(winners.map(|winner| (lens.next().unwrap(), winner)))
+            BackendsByLength::from_fastest(fastest.map(|backend| (lens.next().unwrap(), backend)))
         };
         for backend in two() {
-            assert_eq!(split([backend; 7]), Split::only(backend));
+            assert_eq!(limits([backend; 7]), BackendsByLength::only(backend));
         }
-        for (winners, shorter, longest) in [
+        for (fastest, shorter, longest) in [
             ([a, b, b, b, b, b, b], vec![(1, a)], b),
             ([a, a, a, a, a, a, b], vec![(6, a)], b),
             ([a, a, b, b, b, a, a], vec![(2, a), (5, b)], a),
         ] {
-            assert_eq!(split(winners), Split { shorter, longest });
+            assert_eq!(limits(fastest), BackendsByLength { shorter, longest });
         }
     }
 
     #[test]
-    fn a_change_must_be_worth_it() {
+    fn a_small_gain_does_not_change_the_backend() {
         let [a, b] = two();
         let times = |a_ns, b_ns| {
             [
@@ -253,34 +261,31 @@ mod tests {
                 (b, Duration::from_nanos(b_ns)),
             ]
         };
-        assert_eq!(winner(&times(1000, 999), None), b);
-        assert_eq!(winner(&times(1000, 999), Some(a)), a);
-        assert_eq!(winner(&times(1000, 970), Some(a)), b);
-        assert_eq!(winner(&times(970, 1000), Some(b)), a);
-        assert_eq!(winner(&times(999, 1000), Some(b)), b);
+        assert_eq!(select(&times(1000, 999), None), b);
+        assert_eq!(select(&times(1000, 999), Some(a)), a);
+        assert_eq!(select(&times(1000, 970), Some(a)), b);
+        assert_eq!(select(&times(970, 1000), Some(b)), a);
+        assert_eq!(select(&times(999, 1000), Some(b)), b);
     }
 
     #[test]
-    fn a_disturbance_counts_only_where_it_comes_each_time() {
-        let mut best = Best::NONE;
+    fn a_disturbance_of_one_round_does_not_count() {
+        let mut best = BestTimes::NONE;
         assert_eq!(best.total(), Duration::MAX);
         for disturbed in [3, 7] {
-            for stretch in 0..STRETCHES {
-                let more = if stretch == disturbed { 4_000_000 } else { 0 };
-                best.see(stretch, Duration::from_nanos(10_000 + more));
+            for chunk in 0..CHUNKS {
+                let more = if chunk == disturbed { 4_000_000 } else { 0 };
+                best.record(chunk, Duration::from_nanos(10_000 + more));
             }
         }
-        assert_eq!(
-            best.total(),
-            Duration::from_nanos(10_000) * STRETCHES as u32
-        );
+        assert_eq!(best.total(), Duration::from_nanos(10_000) * CHUNKS as u32);
     }
 
     #[test]
-    fn the_answer_stands() {
+    fn the_backends_are_measured_once_per_process() {
         for cipher in Cipher::ALL {
-            for way in [Way::Seal, Way::Open] {
-                assert_eq!(fastest(cipher, way), fastest(cipher, way));
+            for direction in [Direction::Seal, Direction::Open] {
+                assert_eq!(fastest(cipher, direction), fastest(cipher, direction));
             }
         }
     }

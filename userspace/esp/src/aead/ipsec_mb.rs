@@ -1,24 +1,24 @@
-//! intel-ipsec-mb: the widest instructions of this CPU, where the library is installed.
+//! intel-ipsec-mb: the widest vector instructions of this CPU, where the library is installed.
 
 use aes_gcm::aead::Error;
 use causeway_ipsec_mb::{Cipher as Name, Key, Library};
 
-use super::backend::Keyed;
-use super::{ICV_LEN, NONCE_LEN};
+use super::keyed_cipher::KeyedCipher;
 use crate::cipher::Cipher;
+use crate::wire::{ICV_LEN, NONCE_LEN};
 
-/// A key of the library's own making, which it wipes when dropped.
+/// Expands a key with the library. The key is wiped when dropped.
 pub(super) fn key(cipher: Cipher, secret: &[u8]) -> Box<Key> {
-    let library = Library::get().expect("asked for by who has seen that it is available");
+    let library = Library::get().expect("an Available backend has a library");
     let name = match cipher {
         Cipher::Aes128Gcm => Name::Aes128Gcm,
         Cipher::Aes256Gcm => Name::Aes256Gcm,
         Cipher::ChaCha20Poly1305 => Name::ChaCha20Poly1305,
     };
-    Key::new(library, name, secret).expect("the caller's key has its cipher's length")
+    Key::new(library, name, secret).expect("Key::new has checked the length")
 }
 
-impl Keyed for Key {
+impl KeyedCipher for Key {
     fn fetch(&self) {
         Key::fetch(self);
     }

@@ -1,15 +1,15 @@
-//! RustCrypto's AEADs: the reference that is always there.
+//! RustCrypto's AEADs: the reference, available on every host.
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aead::{AeadInOut, Error, KeyInit, Tag};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use chacha20poly1305::ChaCha20Poly1305;
 
-use super::backend::Keyed;
-use super::{ICV_LEN, NONCE_LEN};
+use super::keyed_cipher::KeyedCipher;
 use crate::cipher::Cipher;
+use crate::wire::{ICV_LEN, NONCE_LEN};
 
-/// A key schedule, wiped when dropped, and boxed so that moving an SA leaves no copy behind.
+/// A key schedule, wiped when dropped. It is boxed, so that moving an SA leaves no copy of it.
 pub(super) enum RustCrypto {
     Aes128Gcm(Box<Aes128Gcm>),
     Aes256Gcm(Box<Aes256Gcm>),
@@ -29,7 +29,7 @@ impl RustCrypto {
     }
 }
 
-impl Keyed for RustCrypto {
+impl KeyedCipher for RustCrypto {
     fn encrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
@@ -70,7 +70,7 @@ impl Keyed for RustCrypto {
     }
 }
 
-/// Keys are wiped by the crates that hold them: the features that do it are on.
+/// The cipher crates wipe their key schedules: the features for it are enabled.
 #[cfg(test)]
 #[test]
 fn key_schedules_are_wiped_on_drop() {

@@ -1,4 +1,4 @@
-//! Published vectors, bit for bit.
+//! Published test vectors.
 
 use super::*;
 use crate::cipher::Cipher;
@@ -83,7 +83,7 @@ const NIST_GCM: [Vector; 6] = [
     },
 ];
 
-/// RFC 4106 in ESP: draft-mcgrew-gcm-test-01. The first carries an extended sequence number.
+/// RFC 4106 in ESP: draft-mcgrew-gcm-test-01. The first vector has an extended sequence number.
 const ESP_GCM: [Vector; 2] = [
     Vector {
         cipher: Cipher::Aes128Gcm,
@@ -157,7 +157,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn aead(vector: &Vector, backend: Available) -> Aead {
     let material = bytes(&[vector.key, vector.salt].concat());
     let key = Key::new(vector.cipher, &material).unwrap();
-    Aead::new(&key, true, BackendChoice::Only(backend), Way::Open)
+    Aead::new(&key, true, BackendChoice::Only(backend), Direction::Open)
 }
 
 fn check(vector: &Vector) {
@@ -190,26 +190,26 @@ fn check_with(vector: &Vector, backend: Available) {
 
 /// Standard: gcm-sizes
 #[test]
-fn gcm_of_nist() {
+fn nist_gcm_vectors() {
     NIST_GCM.iter().for_each(check);
 }
 
 /// RFC 4106.
 /// Standard: gcm-icv, gcm-sizes, gcm-aad
 #[test]
-fn gcm_in_esp() {
+fn esp_gcm_vectors() {
     ESP_GCM.iter().for_each(check);
 }
 
 /// RFC 8439 and RFC 7634.
 /// Standard: chacha-layout, chacha-worked
 #[test]
-fn chacha20_poly1305() {
+fn chacha20_poly1305_vectors() {
     CHACHA.iter().for_each(check);
 }
 
-/// RFC 4106 section 5: with ESN the AAD is SPI and 64-bit number, high half first; the receiver
-/// has the high half from its window and the IV from the packet.
+/// RFC 4106 section 5: with ESN the AAD is SPI and 64-bit number, high half first. The receiver takes
+/// the high half from its window and the IV from the packet.
 /// Standard: esn-wire, gcm-aad-esn
 #[test]
 fn the_aad_holds_the_extended_sequence_number() {

@@ -1,4 +1,4 @@
-//! The table against the standard library's map.
+//! Compares the table with the standard library's map.
 
 use std::collections::HashMap;
 
@@ -16,11 +16,11 @@ enum Step {
     Remove(u32),
 }
 
-/// SPIs whose search starts at one of the last two slots of a small table, so that runs of full
-/// slots are long and go round its end.
-fn crowded() -> Vec<u32> {
+/// SPIs whose search starts at one of the last two slots of a small table. Runs of full slots are long and
+/// wrap around the end.
+fn colliding_spis() -> Vec<u32> {
     let table = SaTable::<()>::new();
-    let last = FEWEST_SLOTS - 2;
+    let last = MIN_SLOTS - 2;
     (256..)
         .filter(|&value| table.home(spi(value)) >= last)
         .take(12)
@@ -67,20 +67,19 @@ fn behaves_as_a_map(steps: Vec<Step>) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn it_is_a_map(steps in steps(256..400u32)) {
+    fn the_table_behaves_as_a_map(steps in steps(256..400u32)) {
         behaves_as_a_map(steps)?;
     }
 
     #[test]
-    fn it_is_a_map_where_spis_collide(steps in steps(prop::sample::select(crowded()))) {
+    fn the_table_behaves_as_a_map_where_spis_collide(steps in steps(prop::sample::select(colliding_spis()))) {
         behaves_as_a_map(steps)?;
     }
 }
 
-/// However SPIs are dealt out, one after the other or with any stride, none is far from where its
-/// search starts: that is what makes the look-up flat.
+/// For SPIs with any stride, the mean search is short. This makes the cost of a lookup constant.
 #[test]
-fn no_search_is_long() {
+fn the_mean_search_is_short() {
     for stride in [1, 2, 3, 256, 1 << 12, 0x9e37, 0xffff, 40_503] {
         let mut table = SaTable::new();
         for n in 0..30_000u32 {
@@ -91,13 +90,13 @@ fn no_search_is_long() {
             .map(|(spi, _)| table.distance(table.home(spi), table.find(spi)))
             .sum();
         let mean = steps as f64 / table.len() as f64;
-        // Half full and perfectly random it would be 0.5 (Knuth, The Art of Computer Programming,
+        // A half full table with a perfectly random hash has 0.5 (Knuth, The Art of Computer Programming,
         // section 6.4).
         assert!(mean < 0.6, "stride {stride}: {mean} slots on average");
     }
 }
 
 #[test]
-fn an_index_costs_no_more_than_itself_and_the_spi() {
+fn a_slot_is_as_large_as_its_index_and_spi() {
     assert_eq!(mem::size_of::<Slot<u32>>(), 8);
 }

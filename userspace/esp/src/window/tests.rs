@@ -1,4 +1,4 @@
-//! The window behaves as a plain set of numbers would (law 7).
+//! Compares the window with a plain set of numbers (law 7).
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const ROUND: u64 = 1 << 32;
 
-/// Every number ever accepted, and nothing clever.
+/// The reference: the set of every accepted number.
 struct Model {
     bits: u64,
     esn: bool,
@@ -20,8 +20,8 @@ enum Answer {
     Accepted,
     Replayed,
     Left,
-    /// So far right that its low half names another number (2^32 lost in a row), whatever became of
-    /// that one.
+    /// So far right that its low half belongs to another number too (2^32 lost in a row). The window may
+    /// give any result for that other number.
     BeyondReach,
 }
 
@@ -54,12 +54,12 @@ fn receive(window: &mut ReplayWindow, number: u64) -> Answer {
             Answer::Left
         }
         Ok(_) => Answer::BeyondReach,
-        Err(Refusal::Replayed) => Answer::Replayed,
-        Err(Refusal::Old) => Answer::Left,
+        Err(ReplayError::Replayed) => Answer::Replayed,
+        Err(ReplayError::TooOld) => Answer::Left,
     }
 }
 
-/// How the next number lies to the highest one.
+/// The distance from the highest number to the next one.
 fn step() -> impl Strategy<Value = i64> {
     prop_oneof![
         8 => -70..70i64,
@@ -72,12 +72,12 @@ fn step() -> impl Strategy<Value = i64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Law 7, RFC 4303 section 3.4.3 and appendix A: any width, reordering inside and outside the
-    /// window, losses of up to 2^32 and so several wraps of the low half; without ESN up to the
-    /// last of 32 bits, behind which comes nothing.
+    /// Law 7, RFC 4303 section 3.4.3 and appendix A: any width, reordering inside and outside the window,
+    /// and losses of up to 2^32, so that the low half wraps several times. Without ESN the last number of
+    /// 32 bits ends the sequence.
     /// Standard: esn-inferred, ring
     #[test]
-    fn the_window_is_a_set(
+    fn the_window_behaves_as_a_set(
         bits in prop_oneof![64..=200u32, 64..=16384u32],
         esn: bool,
         start in prop_oneof![0..300u64, ROUND - 300..ROUND + 300],
@@ -101,10 +101,10 @@ proptest! {
         }
     }
 
-    /// Checking, however often, changes nothing: only an authentic packet moves the window.
+    /// Any number of checks changes nothing: only an authentic packet moves the window.
     /// Standard: window-after-icv
     #[test]
-    fn a_check_leaves_no_trace(lows: Vec<u32>, top in 0..u64::MAX) {
+    fn a_check_does_not_change_the_window(lows: Vec<u32>, top in 0..u64::MAX) {
         let window = ReplayWindow::with_top(top);
         let ring = window.ring.clone();
         for low in lows {
@@ -144,17 +144,17 @@ fn numbers_cross_the_32_bit_boundary_in_any_order() {
     }
 }
 
-/// A high half below zero cannot be: such a number is old, not 2^64 in the future.
+/// The high half cannot be below zero: such a number is too old, not 2^64 in the future.
 #[test]
-fn nothing_comes_before_the_first_round() {
+fn numbers_before_the_first_round_are_too_old() {
     let window = ReplayWindow::new(64, true).unwrap();
-    assert_eq!(window.check(0xffff_fff0), Err(Refusal::Old));
-    assert_eq!(window.check(0), Err(Refusal::Replayed));
+    assert_eq!(window.check(0xffff_fff0), Err(ReplayError::TooOld));
+    assert_eq!(window.check(0), Err(ReplayError::Replayed));
     assert_eq!(window.check(1), Ok(Candidate(1)));
 }
 
-/// RFC 4303 section 3.3.3: without ESN no number follows the last of 32 bits, so 0 and what comes behind
-/// it are old then, not the next round.
+/// RFC 4303 section 3.3.3: without ESN no number follows the last one of 32 bits. Then 0 and the numbers
+/// after it are too old, not the next round.
 #[test]
 fn without_esn_there_is_no_next_round() {
     let last = u32::MAX;
@@ -164,23 +164,27 @@ fn without_esn_there_is_no_next_round() {
         assert_eq!(receive(&mut window, number.into()), Answer::Replayed);
     }
     for number in [0, 1, 63, last - 64] {
-        assert_eq!(window.check(number), Err(Refusal::Old), "{number:#x}");
+        assert_eq!(
+            window.check(number),
+            Err(ReplayError::TooOld),
+            "{number:#x}"
+        );
         assert!(window.beyond_reach(ROUND + u64::from(number)).is_none());
     }
 }
 
 /// At the end of the 64-bit space nothing wraps and nothing panics.
 #[test]
-fn the_last_numbers() {
+fn the_last_numbers_do_not_wrap() {
     let mut window = ReplayWindow::with_top(u64::MAX - 3);
     assert_eq!(receive(&mut window, u64::MAX - 1), Answer::Accepted);
-    assert_eq!(window.check(5), Err(Refusal::Old));
+    assert_eq!(window.check(5), Err(ReplayError::TooOld));
 }
 
-/// RFC 6479 section 2: the ring has at least a word more than the window.
+/// RFC 6479 section 2: the ring has at least one word more than the window.
 /// Standard: ring-word
 #[test]
-fn the_ring_has_a_word_to_spare() {
+fn the_ring_has_a_spare_word() {
     for bits in MIN_BITS..=MAX_BITS {
         let ring = ReplayWindow::new(bits, true).unwrap().ring.len() * u64::BITS as usize;
         assert!(ring >= (bits + u64::BITS) as usize, "{bits}");

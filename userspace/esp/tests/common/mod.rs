@@ -1,5 +1,5 @@
-//! A tunnel and inner packets, for the tests of the public interface.
-#![allow(dead_code)] // each test binary uses its own part
+//! SAs and inner packets for the tests of the public interface.
+#![allow(dead_code)] // each test binary uses a part of it
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -30,7 +30,7 @@ pub fn key(cipher: Cipher) -> Key {
     Key::new(cipher, &material).unwrap()
 }
 
-/// Every backend that is present, and whichever is the fastest.
+/// Every available backend, and the automatic choice.
 pub fn choices() -> Vec<BackendChoice> {
     let present = Backend::present().map(BackendChoice::Only);
     present.chain([BackendChoice::Auto]).collect()
@@ -79,7 +79,7 @@ pub fn pair() -> (OutboundSa, InboundSa) {
     )
 }
 
-/// An IPv4 packet of `len` bytes (20 or more) with a right header checksum.
+/// An IPv4 packet of `len` bytes (20 or more) with a valid header checksum.
 pub fn packet(len: usize) -> Vec<u8> {
     let mut packet: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
     packet[..20].copy_from_slice(&[
@@ -112,7 +112,7 @@ fn checksum(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&(!sum).to_be_bytes());
 }
 
-/// 0xffff over a header whose checksum is right.
+/// The one's complement sum: 0xffff for a header with a valid checksum.
 pub fn ones_complement_sum(bytes: &[u8]) -> u16 {
     bytes.chunks(2).fold(0u16, |sum, pair| {
         let (sum, carry) = sum.overflowing_add(u16::from_be_bytes([pair[0], pair[1]]));
@@ -120,7 +120,7 @@ pub fn ones_complement_sum(bytes: &[u8]) -> u16 {
     })
 }
 
-/// Seals a packet into a frame of its own.
+/// Seals a packet into a new frame.
 pub fn seal(sa: &mut OutboundSa, inner: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut frame = inner.to_vec();
     frame.resize(inner.len() + TAIL_ROOM, 0xee);
@@ -131,7 +131,7 @@ pub fn seal(sa: &mut OutboundSa, inner: &[u8]) -> Result<Vec<u8>, SealError> {
     Ok(out)
 }
 
-/// The ESP packet in a sealed one: behind the IP header, and the UDP header if there is one.
+/// The ESP packet in an outer packet: behind the IP header, and behind the UDP header if there is one.
 pub fn esp(sealed: &[u8]) -> &[u8] {
     let (protocol, len) = match sealed[0] >> 4 {
         4 => (sealed[9], 20),
@@ -140,13 +140,13 @@ pub fn esp(sealed: &[u8]) -> &[u8] {
     &sealed[len + if protocol == 17 { 8 } else { 0 }..]
 }
 
-/// Whether a frame of 0xcc that a packet was not opened into holds no byte of it.
+/// True if an output of 0xcc bytes is unchanged except for leading zeros: no plaintext was written.
 pub fn holds_nothing(out: &[u8]) -> bool {
     let zeroed = out.iter().take_while(|&&byte| byte == 0).count();
     out[zeroed..].iter().all(|&byte| byte == 0xcc)
 }
 
-/// Opens an ESP packet and returns the inner one; a dummy is empty.
+/// Opens an ESP packet and returns the inner packet; empty for a dummy.
 pub fn open(sa: &mut InboundSa, esp: &[u8], outer_tos: u8) -> Result<Vec<u8>, OpenError> {
     let mut out = vec![0xcc; esp.len()];
     Ok(match sa.open(esp, outer_tos, &mut out)? {
@@ -155,13 +155,13 @@ pub fn open(sa: &mut InboundSa, esp: &[u8], outer_tos: u8) -> Result<Vec<u8>, Op
     })
 }
 
-/// An authentic ESP packet with any plaintext at all, trailer included: made by the cipher's own
-/// crate, for what `seal` would never send.
+/// An authentic ESP packet with any plaintext, trailer included. The cipher's crate encrypts it, because `seal`
+/// cannot create it.
 pub fn forge(number: u64, plaintext: &[u8]) -> Vec<u8> {
     forge_with_iv(number, number, plaintext)
 }
 
-/// The same by a peer whose IV is something else than the number.
+/// The same with an IV that is not the sequence number.
 pub fn forge_with_iv(number: u64, iv: u64, plaintext: &[u8]) -> Vec<u8> {
     forge_over(&number.to_be_bytes(), number, iv, plaintext)
 }
@@ -171,7 +171,7 @@ pub fn forge_without_esn(number: u32, iv: u64, plaintext: &[u8]) -> Vec<u8> {
     forge_over(&number.to_be_bytes(), number.into(), iv, plaintext)
 }
 
-/// With an ICV over the SPI and whatever is `authenticated` of the number.
+/// The same with an ICV over the SPI and `authenticated`, the authenticated part of the number.
 fn forge_over(authenticated: &[u8], number: u64, iv: u64, plaintext: &[u8]) -> Vec<u8> {
     let (number, iv) = (number.to_be_bytes(), iv.to_be_bytes());
     let spi = spi().get().to_be_bytes();
@@ -183,7 +183,7 @@ fn forge_over(authenticated: &[u8], number: u64, iv: u64, plaintext: &[u8]) -> V
     [&spi[..], &number[4..], &iv, &sealed.unwrap()].concat()
 }
 
-/// The whole plaintext of an ESP packet, trailer included, where number and IV are the same.
+/// The whole plaintext of an ESP packet, trailer included. The IV must be the sequence number.
 pub fn plaintext(esp: &[u8]) -> Vec<u8> {
     let (iv, msg) = esp[8..].split_at(8);
     let aad = &[&esp[..4], iv].concat();
@@ -194,7 +194,7 @@ pub fn plaintext(esp: &[u8]) -> Vec<u8> {
         .unwrap()
 }
 
-/// The cipher of [`key`] without this crate, and its salt.
+/// The salt and cipher of [`key`], from the cipher's crate.
 fn aes_128_gcm() -> (aes_gcm::Aes128Gcm, Vec<u8>) {
     let material: Vec<u8> = (0..20u8).map(|i| i ^ 0x5a).collect();
     let cipher = aes_gcm::Aes128Gcm::new_from_slice(&material[..16]).unwrap();

@@ -6,10 +6,10 @@ use std::net::Ipv4Addr;
 use causeway_steering::Headers;
 use causeway_steering::headers::{IPV4, protocol};
 
-use super::{Error, ICMP, TTL};
+use super::error::{Error, ICMP, TTL};
 use crate::checksum::checksum;
 
-/// An error is no longer than this, so that it is never fragmented: RFC 1812 section 4.3.2.3.
+/// An error of this length is never fragmented: RFC 1812 section 4.3.2.3.
 const LONGEST: usize = 576;
 /// Precedence 6, internetwork control: RFC 1812 section 4.3.2.5.
 const TOS: u8 = 0xc0;
@@ -23,11 +23,10 @@ pub(super) fn allowed(frame: &[u8], headers: &Headers) -> bool {
     };
     let later_fragment = u16::from_be_bytes([flags, offset]) & 0x1fff != 0;
     let group_mac = frame[0] & 1 != 0;
-    // Not the frame's padding, whose zeros read as an echo reply.
+    // Without the frame's padding, whose zeros look like an echo reply.
     let packet = frame.get(..headers.l3 + headers.total).unwrap_or(frame);
     let icmp_error = headers.protocol == protocol::ICMP
-        // An echo or another question may be answered with an error; all that is not known to be
-        // one counts as an error itself.
+        // An error may answer an echo or another query. Every type that is not a known query counts as an error.
         && !matches!(
             packet.get(headers.l4),
             Some(0 | 8 | 9 | 10 | 13 | 14 | 15 | 16 | 17 | 18)
@@ -45,9 +44,8 @@ pub(super) fn allowed(frame: &[u8], headers: &Headers) -> bool {
     !later_fragment && !group_mac && !icmp_error && one_host && !group
 }
 
-/// Writes the IPv4 packet of an error about `packet`, an IPv4 packet from its header on, from
-/// `source` to the packet's source. Quotes as much as fits. Returns its length, or `None` if `out`
-/// has no room for its headers.
+/// Writes the IPv4 packet of an error about `packet`, which starts with its IPv4 header, from `source` to
+/// the packet's source. Quotes as much of it as fits. Returns the length, or `None` if `out` has no room for the headers.
 pub(super) fn write(
     error: Error,
     source: Ipv4Addr,
@@ -105,7 +103,7 @@ pub(super) fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::icmp::naive_sum;
+    use crate::icmp::error::naive_sum;
     use proptest::prelude::*;
 
     fn frame(protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -135,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        /// An error is a whole packet with right checksums that quotes its cause.
+        /// An error is a complete packet with correct checksums that quotes its cause.
         #[test]
         fn well_formed(
             packet in proptest::collection::vec(any::<u8>(), 20..2000),

@@ -6,25 +6,25 @@ use std::ops::Range;
 use causeway_steering::Headers;
 use causeway_steering::headers::{IPV6, protocol};
 
-use super::{Error, ICMP, TTL};
+use super::error::{Error, ICMP, TTL};
 use crate::checksum::checksum_ipv6;
 
-/// An error is no longer than what every link carries: RFC 4443 section 2.4 (c).
+/// An error fits into the MTU of every link: RFC 4443 section 2.4 (c).
 const LONGEST: usize = 1280;
 const SOURCE: Range<usize> = 8..24;
 const DESTINATION: Range<usize> = 24..40;
-/// Types below are errors: RFC 4443 section 2.1.
-const FIRST_QUESTION: u8 = 128;
-/// RFC 4443 section 2.4 (e.2) forbids errors about it, though it is none itself.
+/// Lower types are errors: RFC 4443 section 2.1.
+const FIRST_QUERY: u8 = 128;
+/// RFC 4443 section 2.4 (e.2) forbids errors about redirects, although a redirect is no error.
 const REDIRECT: u8 = 137;
 
 /// Whether RFC 4443 section 2.4 (e) allows `error` about the packet in `frame`.
 pub(super) fn allowed(error: Error, frame: &[u8], headers: &Headers) -> bool {
-    // Not the frame's padding.
+    // Without the frame's padding.
     let Some(packet) = frame.get(headers.l3..headers.l3 + headers.total) else {
         return false;
     };
-    // Only the path's MTU is told about packets to a group, however they came: (e.3), (e.4), (e.5).
+    // About a packet to a group only packet too big is allowed: (e.3), (e.4), (e.5).
     let group = frame[0] & 1 != 0 || packet[DESTINATION.start] == 0xff;
     let about_group = matches!(error, Error::TooBig { .. });
     let source = source(packet);
@@ -38,15 +38,15 @@ fn source(packet: &[u8]) -> Ipv6Addr {
     octets.into()
 }
 
-/// Whether the packet is an ICMPv6 error or a redirect. One of which that cannot be told, since it
-/// is cut off or a later fragment, counts as one.
+/// Whether the packet is an ICMPv6 error or a redirect. A truncated packet and a later fragment, whose type is unknown,
+/// count as one.
 fn about_error(packet: &[u8], headers: &Headers) -> bool {
     let l4 = headers.l4 - headers.l3;
     headers.protocol == protocol::ICMPV6
         && (headers.fragment && offset(packet, l4) != 0
             || packet
                 .get(l4)
-                .is_none_or(|&kind| kind < FIRST_QUESTION || kind == REDIRECT))
+                .is_none_or(|&kind| kind < FIRST_QUERY || kind == REDIRECT))
 }
 
 /// The fragment offset in the fragment header that ends at `l4`: RFC 8200 section 4.5.
@@ -54,9 +54,8 @@ fn offset(packet: &[u8], l4: usize) -> u16 {
     u16::from_be_bytes([packet[l4 - 6], packet[l4 - 5]]) & 0xfff8
 }
 
-/// Writes the IPv6 packet of an error about `packet`, an IPv6 packet from its header on, from
-/// `source` to the packet's source. Quotes as much as fits. Returns its length, or `None` if `out`
-/// has no room for its headers.
+/// Writes the IPv6 packet of an error about `packet`, which starts with its IPv6 header, from `source` to
+/// the packet's source. Quotes as much of it as fits. Returns the length, or `None` if `out` has no room for the headers.
 pub(super) fn write(
     error: Error,
     source: Ipv6Addr,
@@ -90,7 +89,7 @@ pub(super) fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::icmp::naive_sum;
+    use crate::icmp::error::naive_sum;
     use proptest::prelude::*;
 
     const HOST: [u8; 16] = [0xfd, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
@@ -127,7 +126,7 @@ mod tests {
     }
 
     proptest! {
-        /// An error is a whole packet with a right checksum that quotes its cause.
+        /// An error is a complete packet with a correct checksum that quotes its cause.
         /// Standard: pmtu-inner, ttl-exceeded
         #[test]
         fn well_formed(
@@ -149,10 +148,10 @@ mod tests {
             prop_assert_eq!(naive_sum(&[&pseudo, &out[40..]].concat()), 0xffff);
             prop_assert_eq!(&out[48..], &packet[..length - 48]);
             prop_assert!(length == 1280 || length == room || length == 48 + packet.len());
-            let told = u32::from_be_bytes([out[44], out[45], out[46], out[47]]);
+            let quoted_mtu = u32::from_be_bytes([out[44], out[45], out[46], out[47]]);
             match mtu {
-                None => prop_assert_eq!((&out[40..42], told), (&[3, 0][..], 0)),
-                Some(mtu) => prop_assert_eq!((&out[40..42], told), (&[2, 0][..], mtu as u32)),
+                None => prop_assert_eq!((&out[40..42], quoted_mtu), (&[3, 0][..], 0)),
+                Some(mtu) => prop_assert_eq!((&out[40..42], quoted_mtu), (&[2, 0][..], mtu as u32)),
             }
         }
 
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_told_of_the_mtu_alone() {
+    fn only_packet_too_big_is_sent_about_a_packet_to_a_group() {
         let mut multicast = frame(17, &[]);
         multicast[14 + 24] = 0xff;
         let mut group_mac = frame(17, &[]);
@@ -218,9 +217,9 @@ mod tests {
         }
     }
 
-    /// Of an echo that its sender fragmented, the first piece shows its type.
+    /// Only the first fragment of an echo shows its type.
     #[test]
-    fn a_later_fragment_of_icmp_may_be_of_an_error() {
+    fn a_later_fragment_of_icmp_counts_as_an_error() {
         let echo = [128, 0, 0, 0, 0, 0, 0, 0];
         let piece = |offset: u8| {
             frame(

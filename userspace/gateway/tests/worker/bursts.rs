@@ -1,4 +1,4 @@
-//! A burst is what its packets are one after the other, however they are grouped on the way.
+//! A burst gives the same result as its packets one by one.
 
 use causeway_esp::{NAT_T_PORT, OutboundSa};
 use causeway_gateway::{Command, Event, Totals, Tunnel};
@@ -9,14 +9,14 @@ use crate::side::{
     Setup, Side, address, config, gateway_mac, host, max_inner, outbound, routes, tunnel,
 };
 
-/// A packet for gateway 1, which has two tunnels: to VPC 2, and to VPC 3 for a part of its prefix.
+/// A packet for gateway 1. The gateway has two tunnels: to VPC 2, and to VPC 3 for a part of VPC 2's prefix.
 #[derive(Clone, Debug)]
 enum Arriving {
     Plain {
         v6: bool,
-        /// A host of VPC 1 that sends, or one of nobody's.
+        /// Whether the source belongs to VPC 1, or to no VPC.
         known: bool,
-        /// Into the second tunnel.
+        /// Whether the destination is behind the second tunnel.
         second: bool,
         ttl: u8,
         big: bool,
@@ -25,7 +25,7 @@ enum Arriving {
     Esp {
         v6: bool,
         second: bool,
-        /// The host that it is for; 9 is one whose MAC address is not known.
+        /// The destination host. The MAC address of host 9 is unknown.
         host: u8,
         damage: Damage,
     },
@@ -36,18 +36,18 @@ enum Arriving {
 enum Damage {
     None,
     Forged,
-    Doubled,
+    Duplicated,
     UnknownSpi,
 }
 
 fn arriving() -> impl Strategy<Value = Arriving> {
-    let mostly = |value| prop::bool::weighted(value);
+    let weighted = |probability| prop::bool::weighted(probability);
     let plain = (
         any::<bool>(),
-        mostly(0.9),
-        mostly(0.2),
+        weighted(0.9),
+        weighted(0.2),
         prop_oneof![9 => Just(64u8), 1 => Just(1)],
-        mostly(0.1),
+        weighted(0.1),
         any::<bool>(),
     )
         .prop_map(
@@ -63,31 +63,32 @@ fn arriving() -> impl Strategy<Value = Arriving> {
     let damage = prop_oneof![
         6 => Just(Damage::None),
         1 => Just(Damage::Forged),
-        1 => Just(Damage::Doubled),
+        1 => Just(Damage::Duplicated),
         1 => Just(Damage::UnknownSpi),
     ];
     let host = prop::sample::select(vec![2u8, 3, 9]);
-    let esp = (any::<bool>(), mostly(0.2), host, damage).prop_map(|(v6, second, host, damage)| {
-        Arriving::Esp {
-            v6,
-            second,
-            host,
-            damage,
-        }
-    });
+    let esp =
+        (any::<bool>(), weighted(0.2), host, damage).prop_map(|(v6, second, host, damage)| {
+            Arriving::Esp {
+                v6,
+                second,
+                host,
+                damage,
+            }
+        });
     let noise = prop::collection::vec(any::<u8>(), 1..60).prop_map(Arriving::Noise);
     prop_oneof![10 => plain, 10 => esp, 1 => noise]
 }
 
-/// Host 7 of VPC 2 stands behind the second tunnel.
+/// A remote host. Host 7 of VPC 2 is behind the second tunnel.
 fn far_host(v6: bool, second: bool) -> std::net::IpAddr {
     host(v6, 2, if second { 7 } else { 3 })
 }
 
-/// The frames of a packet.
+/// The frames of a packet: two if it is duplicated.
 fn frames(packet: &Arriving, number: u16, sas: &mut [OutboundSa; 2]) -> Vec<Vec<u8>> {
     match packet {
-        Arriving::Noise(octets) => vec![octets.clone()],
+        Arriving::Noise(bytes) => vec![bytes.clone()],
         &Arriving::Plain {
             v6,
             known,
@@ -124,7 +125,7 @@ fn frames(packet: &Arriving, number: u16, sas: &mut [OutboundSa; 2]) -> Vec<Vec<
             let mut frame = ethernet(gateway_mac(1), &out[..length]);
             match damage {
                 Damage::None => {}
-                Damage::Doubled => return vec![frame.clone(), frame],
+                Damage::Duplicated => return vec![frame.clone(), frame],
                 Damage::Forged => *frame.last_mut().expect("an ICV") ^= 1,
                 Damage::UnknownSpi => frame[14 + 28] ^= 0x80,
             }
@@ -133,8 +134,8 @@ fn frames(packet: &Arriving, number: u16, sas: &mut [OutboundSa; 2]) -> Vec<Vec<
     }
 }
 
-/// Gateway 1, working through so many packets at once. The second tunnel's peer is behind the router as the first one's
-/// is, or a neighbour whose MAC address is not known.
+/// Gateway 1 with this burst size. The second tunnel's peer is behind the router, like the first one's, or it is a
+/// neighbour whose MAC address is unknown.
 fn side(burst: usize, router_known: bool, second_known: bool) -> Side {
     let setup = Setup {
         burst,
@@ -156,30 +157,30 @@ fn side(burst: usize, router_known: bool, second_known: bool) -> Side {
     Side::with(config, &setup)
 }
 
-/// So many events are told at once. Which, where there are more, depends on their order.
-const AUDITS_AT_ONCE: usize = 10;
+/// The burst limit of audit events. With more events than this, the reported ones depend on their order.
+const AUDIT_BURST: usize = 10;
 
-/// What has an order in what went out: the packets of one SA, sealed or opened, and so those of a flow.
-fn ordered(frame: &[u8]) -> Vec<u8> {
+/// The key under which sent packets have an order: that of one SA, sealed or opened, and thus of a flow.
+fn order_key(frame: &[u8]) -> Vec<u8> {
     let packet = &frame[14..];
     let (ipv6, is_udp) = (packet[0] >> 4 == 6, packet[9] == 17);
     if !ipv6 && is_udp && packet[22..24] == NAT_T_PORT.to_be_bytes() {
         return packet[28..32].to_vec();
     }
-    // A host of the tunnel that brought it, or the gateway itself.
+    // A remote host, which identifies the tunnel, or the gateway itself.
     vec![packet[if ipv6 { 23 } else { 15 }]]
 }
 
-/// What came of the frames: what went out at once and when all neighbours are known, the audit
-/// events, and the counts. What has no order among each other is sorted.
+/// The results of processing the frames: the packets sent at once, those sent after all neighbours are known, the audit
+/// events, and the counters. Items without a defined order are sorted.
 fn outcome(mut side: Side, frames: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Event>, Totals) {
     let mut out = side.exchange(frames);
     side.control
         .send(Command::Routes(routes(1, &[1, 2, 3, 9])))
         .expect("a worker");
-    out.sort_by_key(|frame| ordered(frame));
+    out.sort_by_key(|frame| order_key(frame));
     let mut later = side.work();
-    later.sort_by_key(|frame| ordered(frame));
+    later.sort_by_key(|frame| order_key(frame));
     out.extend(later);
     let audits = side.control.events.try_iter();
     let audits = audits.filter(|event| matches!(event, Event::Audit(_)));
@@ -188,7 +189,7 @@ fn outcome(mut side: Side, frames: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Event>, Tot
         Event::Audit(audit) => audit.spi,
         _ => 0,
     });
-    if audits.len() == AUDITS_AT_ONCE {
+    if audits.len() == AUDIT_BURST {
         audits.clear();
     }
     let totals = Totals {
@@ -202,9 +203,9 @@ fn outcome(mut side: Side, frames: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Event>, Tot
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// To the octet, those of an SA in the same order, counted and audited alike.
+    /// The packets are equal byte by byte, in the same order for each SA, with equal counters and audit events.
     #[test]
-    fn a_burst_is_its_packets_one_by_one(
+    fn a_burst_gives_the_same_result_as_single_packets(
         packets in prop::collection::vec(arriving(), 1..160),
         burst in 2usize..70,
         router_known in prop::bool::weighted(0.6),

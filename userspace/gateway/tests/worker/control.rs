@@ -1,17 +1,17 @@
-//! Commands, events, back pressure, and the life of a worker in its own thread.
+//! Commands, events, back pressure, and a worker in its own thread.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use causeway_device::{Device, Intake, Occupancy, memory};
+use causeway_device::{Device, Diagnostics, Occupancy, RxCursor, memory};
 use causeway_gateway::{Audit, Command, Event, Gone, Worker, WorkerConfig, WorkerError, histogram};
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 
 use crate::packet::{Packet, word};
 use crate::side::{Setup, Side, both, carry, config, gateway_mac, routes, spi};
 
-/// What even a machine busy with other things does in time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A timeout that is long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn packet(number: u8) -> Packet {
     Packet::udp([10, 1, 0, 2], [10, 2, 0, 2], &[number; 100])
@@ -23,7 +23,7 @@ fn frames(count: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What the worker asked of control; which neighbours, `neighbours` looks at.
+/// The events for control, except neighbour lookups, which the module `neighbours` tests.
 fn events(side: &Side) -> Vec<Event> {
     let events = side.control.events.try_iter();
     events
@@ -32,12 +32,12 @@ fn events(side: &Side) -> Vec<Event> {
 }
 
 #[test]
-fn numbers_are_asked_for_before_they_run_out() {
+fn sequence_numbers_are_requested_before_they_run_out() {
     let more = Event::ReserveMore {
         tunnel: 0,
         spi: spi(1, 0),
     };
-    // Numbers 1 to 100 at first: a quarter is 25.
+    // Numbers 1 to 100 are reserved. The worker requests more when a quarter, that is 25, is left.
     let mut a = Side::new(
         1,
         &Setup {
@@ -50,12 +50,12 @@ fn numbers_are_asked_for_before_they_run_out() {
     a.exchange(&frames(1));
     assert_eq!(events(&a), [more]);
     a.exchange(&frames(20));
-    assert_eq!(events(&a), [], "not again at once");
+    assert_eq!(events(&a), [], "no repeated request at once");
     a.pass(Duration::from_millis(100));
     a.exchange(&frames(5));
-    assert_eq!(events(&a), [more], "again after a while");
+    assert_eq!(events(&a), [more], "repeated after a while");
     assert_eq!(a.exchange(&frames(1)).len(), 0);
-    assert_eq!(a.totals().drops[Drop::SequenceNotReserved], 1);
+    assert_eq!(a.totals().drops[DropReason::SequenceNotReserved], 1);
 
     a.control
         .send(Command::ReserveUntil {
@@ -73,7 +73,7 @@ fn numbers_are_asked_for_before_they_run_out() {
 }
 
 #[test]
-fn the_histogram_is_swapped_and_holds_every_packet_sent() {
+fn the_latency_histogram_is_swapped_without_losing_a_packet() {
     let mut a = Side::new(1, &Setup::default());
     a.exchange(&frames(30));
     let send = |a: &Side| {
@@ -84,7 +84,7 @@ fn the_histogram_is_swapped_and_holds_every_packet_sent() {
     send(&a);
     a.work();
     assert_eq!(a.control.latency.try_recv().map(|h| h.len()), Ok(30));
-    // Two in a row without fetching: the second is refused and nothing is lost.
+    // Control swaps twice without fetching: the second swap is refused, and no packet is lost.
     a.exchange(&frames(5));
     send(&a);
     a.exchange(&frames(2));
@@ -98,7 +98,7 @@ fn the_histogram_is_swapped_and_holds_every_packet_sent() {
 
 /// Standard: unknown-spi, bad-icv, audit-log
 #[test]
-fn auditable_events_are_told_at_a_limited_rate() {
+fn auditable_events_are_rate_limited() {
     let (mut a, mut b) = both(&Setup::default());
     let sealed = carry(a.exchange(&frames(1)), 1);
     let mut forged = sealed[0].clone();
@@ -123,25 +123,29 @@ fn auditable_events_are_told_at_a_limited_rate() {
     assert_eq!(
         events(&b),
         [
-            // Known before the burst is opened.
-            audit(Drop::UnknownSpi, 0xdead_beef),
-            audit(Drop::AuthenticationFailed, 0x1000),
-            audit(Drop::Replayed, 0x1000),
+            // Detected before the burst is opened.
+            audit(DropReason::UnknownSpi, 0xdead_beef),
+            audit(DropReason::AuthenticationFailed, 0x1000),
+            audit(DropReason::Replayed, 0x1000),
         ]
     );
     b.exchange(&vec![foreign.clone(); 100]);
-    assert_eq!(events(&b).len(), 7, "ten at once, three of them before");
+    assert_eq!(
+        events(&b).len(),
+        7,
+        "a burst of ten events, three of them earlier"
+    );
     b.pass(Duration::from_secs(1));
     b.exchange(&vec![foreign; 100]);
     assert_eq!(events(&b).len(), 10);
     let totals = b.finish();
-    assert_eq!(totals.drops[Drop::UnknownSpi], 201);
+    assert_eq!(totals.drops[DropReason::UnknownSpi], 201);
     assert_eq!(totals.sent, 1);
 }
 
 #[test]
-fn a_full_transmit_ring_holds_back_and_keeps_the_order() {
-    // Four packets come and four frames can leave in each round, but every packet makes two.
+fn a_full_transmit_ring_stops_reception_and_keeps_the_order() {
+    // In each round four packets arrive and four frames can be sent, but each packet becomes two frames.
     let setup = Setup {
         burst: 16,
         ring: 4,
@@ -169,7 +173,7 @@ fn a_full_transmit_ring_holds_back_and_keeps_the_order() {
         assert!(totals.balanced());
         assert!(
             totals.waiting <= 16,
-            "more than a burst and what one round adds"
+            "more than a burst and the packets of one round"
         );
         held_back += usize::from(totals.received < sent);
         sealed.extend(std::iter::from_fn(|| a.wire.take()));
@@ -189,7 +193,7 @@ fn a_full_transmit_ring_holds_back_and_keeps_the_order() {
     a.finish();
 }
 
-/// A device whose transmit ring never takes anything, to see what a worker does then.
+/// A device whose transmit ring is always full.
 pub struct Stuck(pub causeway_device::Memory);
 
 impl Device for Stuck {
@@ -212,8 +216,8 @@ impl Device for Stuck {
     fn transmit(&mut self, _: &mut Vec<Self::Frame>) -> usize {
         0
     }
-    fn forsake(&mut self) {
-        self.0.forsake();
+    fn invalidate_pending(&mut self) {
+        self.0.invalidate_pending();
     }
     fn release(&mut self, frame: Self::Frame) {
         self.0.release(frame);
@@ -227,25 +231,30 @@ impl Device for Stuck {
     fn waker(&self) -> causeway_device::Waker {
         self.0.waker()
     }
-    fn occupancy(&mut self) -> Occupancy {
-        self.0.occupancy()
-    }
-    fn intake(&mut self, ring: usize) -> Option<Intake> {
-        self.0.intake(ring)
-    }
-    fn frames_total(&self) -> usize {
-        self.0.frames_total()
-    }
-    fn frames_home(&self) -> usize {
-        self.0.frames_home()
+    fn rx_cursor(&mut self, ring: usize) -> Option<RxCursor> {
+        self.0.rx_cursor(ring)
     }
     fn drain(&mut self, timeout: Duration) -> bool {
         self.0.drain(timeout)
     }
 }
 
+impl Diagnostics for Stuck {
+    fn occupancy(&mut self) -> Occupancy {
+        self.0.occupancy()
+    }
+
+    fn frames_total(&self) -> usize {
+        self.0.frames_total()
+    }
+
+    fn frames_home(&self) -> usize {
+        self.0.frames_home()
+    }
+}
+
 #[test]
-fn a_stuck_transmit_ring_stops_receiving_and_ends_by_name() {
+fn a_stuck_transmit_ring_stops_reception_and_a_drain_counts_its_packets() {
     let (nic, mut wire) = memory::pair(256, 2048, 128);
     let setup = Setup::default();
     let (mut worker, control) = Worker::new(config(1, &setup), Stuck(nic)).expect("a worker");
@@ -255,21 +264,21 @@ fn a_stuck_transmit_ring_stops_receiving_and_ends_by_name() {
     let now = Instant::now();
     while worker.round(now) > 0 {}
     let totals = control.counters.totals();
-    assert_eq!(totals.received, 16, "two bursts of 8, then no more");
+    assert_eq!(totals.received, 16, "two bursts of 8, then reception stops");
     assert_eq!(totals.waiting, 16);
     assert!(totals.balanced());
     let within = Duration::from_millis(30);
     control.send(Command::Drain { within }).expect("a worker");
     let finished = worker.run();
-    assert!(now.elapsed() < PATIENCE, "bounded");
+    assert!(now.elapsed() < TIMEOUT, "the drain is bounded");
     assert!(finished.drained);
-    assert_eq!(finished.totals.drops[Drop::TransmitRingFull], 16);
+    assert_eq!(finished.totals.drops[DropReason::TransmitRingFull], 16);
     assert!(finished.totals.balanced());
 }
 
 #[test]
-fn no_frame_is_named() {
-    // 16 frames, 8 of them to receive into: a burst of 8 with an ICMP error for each at most.
+fn packets_without_a_free_frame_are_counted() {
+    // 16 frames, 8 of them for receiving: at most a burst of 8 packets and one ICMP error for each.
     let setup = Setup {
         burst: 32,
         ring: 64,
@@ -285,7 +294,7 @@ fn no_frame_is_named() {
         worker.round(Instant::now());
         assert!(control.counters.totals().balanced());
     }
-    assert!(control.counters.totals().drops[Drop::NoFrame] > 0);
+    assert!(control.counters.totals().drops[DropReason::NoFrame] > 0);
     control
         .send(Command::Drain {
             within: Duration::ZERO,
@@ -312,13 +321,13 @@ fn a_worker_in_its_thread_sleeps_wakes_and_drains() {
         let thread = thread::spawn(move || worker.run());
         thread::sleep(Duration::from_millis(20));
         let start = Instant::now();
-        let late = || control.counters.totals().drops[Drop::StoodStill];
+        let late = || control.counters.totals().drops[DropReason::WorkerStalled];
         let mut dropped = 0;
         for frame in frames(100) {
             assert!(wire.inject(&frame));
             while wire.take().is_none() {
-                assert!(start.elapsed() < PATIENCE, "no answer");
-                // On a machine so busy that the worker got no turn in a quarter of a second.
+                assert!(start.elapsed() < TIMEOUT, "the packet was not sent");
+                // On a busy machine the worker may not be scheduled for a quarter of a second.
                 if late() > dropped {
                     dropped = late();
                     assert!(wire.inject(&frame));
@@ -326,24 +335,25 @@ fn a_worker_in_its_thread_sleeps_wakes_and_drains() {
                 thread::yield_now();
             }
         }
-        // To a router that is not known any more: they wait, and the drain waits for them.
+        // The router becomes unknown: packets wait for it, and the drain waits for them.
         let send = |command| control.send(command).expect("a worker");
         send(Command::Routes(routes(1, &[2])));
         while control.counters.totals().waiting == 0 {
             wire.inject(&packet(1).frame(gateway_mac(1)));
             thread::sleep(Duration::from_millis(1));
-            assert!(start.elapsed() < PATIENCE, "nothing waits");
+            assert!(start.elapsed() < TIMEOUT, "no packet waits");
         }
-        send(Command::Drain { within: PATIENCE });
+        send(Command::Drain { within: TIMEOUT });
         send(Command::Routes(routes(1, &[1])));
         let start = Instant::now();
         let finished = thread.join().expect("no panic");
-        assert!(start.elapsed() < PATIENCE / 2, "well before its deadline");
+        assert!(start.elapsed() < TIMEOUT / 2, "well before its deadline");
         assert!(finished.drained);
-        // On a machine so busy that a second passes between two lines, some were given up.
+        // On a busy machine a second may pass between two lines, and then some packets are dropped.
         let totals = finished.totals;
-        let given_up = totals.drops[Drop::NeighbourUnresolved] + totals.drops[Drop::StoodStill];
-        assert_eq!(totals.received, totals.sent + given_up);
+        let dropped =
+            totals.drops[DropReason::NeighbourUnresolved] + totals.drops[DropReason::WorkerStalled];
+        assert_eq!(totals.received, totals.sent + dropped);
         assert!(totals.received > 100);
         assert_eq!(finished.totals.wakeups > 0, !spin);
         assert_eq!(finished.latency.len(), finished.totals.sent);
@@ -352,7 +362,7 @@ fn a_worker_in_its_thread_sleeps_wakes_and_drains() {
 }
 
 #[test]
-fn an_orphan_ends() {
+fn a_worker_ends_when_control_is_dropped() {
     let Side {
         worker, control, ..
     } = Side::new(1, &Setup::default());
@@ -361,7 +371,7 @@ fn an_orphan_ends() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused() {
+fn invalid_configurations_are_refused() {
     let refused = |change: &dyn Fn(&mut WorkerConfig), frame_size| {
         let mut config = config(1, &Setup::default());
         change(&mut config);

@@ -1,10 +1,10 @@
-//! IPv6 inside and outside of tunnels, mixed with IPv4.
+//! IPv6 as inner and outer protocol, mixed with IPv4.
 
 use std::net::IpAddr;
 
 use causeway_device::memory;
 use causeway_gateway::{Command, Event, Worker, WorkerError};
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 
 use crate::packet::{MORE, Packet, ethernet, ones_sum_ipv6, word};
 use crate::side::{
@@ -23,14 +23,14 @@ fn data(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i * 7 + 3) as u8).collect()
 }
 
-/// From host 2 of VPC 1 to host 3 of VPC 2.
+/// A packet from host 2 of VPC 1 to host 3 of VPC 2.
 fn packet(v6: bool, length: usize) -> Packet {
     Packet::udp(host(v6, 1, 2), host(v6, 2, 3), &data(length))
 }
 
-/// The ICMPv6 error in `frame`, checked as a host would check it: (type, code, MTU, quote).
+/// Checks the ICMPv6 error in `frame` as a host does. Returns (type, code, MTU, quote).
 fn icmpv6(frame: &[u8], cause: &Packet, from: IpAddr) -> (u8, u8, u32, Vec<u8>) {
-    assert_eq!(frame[..6], host_mac(1, 2), "straight to the sender");
+    assert_eq!(frame[..6], host_mac(1, 2), "addressed to the sender");
     assert_eq!(frame[12..14], [0x86, 0xdd]);
     let ip = &frame[14..];
     assert_eq!(ip[0], 0x60);
@@ -38,7 +38,7 @@ fn icmpv6(frame: &[u8], cause: &Packet, from: IpAddr) -> (u8, u8, u32, Vec<u8>) 
     assert_eq!(ip[6], 58);
     let octets = |address: IpAddr| match address {
         IpAddr::V6(address) => address.octets(),
-        IpAddr::V4(address) => panic!("{address} in IPv6"),
+        IpAddr::V4(address) => panic!("{address} in an IPv6 packet"),
     };
     assert_eq!(ip[8..24], octets(from));
     assert_eq!(ip[24..40], octets(cause.source));
@@ -49,7 +49,7 @@ fn icmpv6(frame: &[u8], cause: &Packet, from: IpAddr) -> (u8, u8, u32, Vec<u8>) 
 
 /// Standard: inner-ipv4, inner-ipv6, mixed-families, ttl-once
 #[test]
-fn either_family_goes_through_either() {
+fn each_inner_family_is_carried_over_each_outer_family() {
     for outer_v6 in FAMILIES {
         for inner_v6 in FAMILIES {
             let (mut a, mut b) = both(&over(outer_v6));
@@ -63,7 +63,7 @@ fn either_family_goes_through_either() {
                 assert_eq!(
                     (outer[6], outer[7]),
                     (17, 64),
-                    "UDP, the SA's own hop limit"
+                    "UDP with the SA's hop limit"
                 );
                 assert_eq!(usize::from(word(outer, 4)) + 40, outer.len());
             } else {
@@ -98,11 +98,11 @@ fn hop_limit_1_is_answered_with_time_exceeded() {
             };
             let out = a.exchange(&[packet.frame(gateway_mac(1))]);
             assert_eq!(out.len(), 1);
-            // The tunnel's own address, or the NIC's where the tunnel speaks IPv4.
+            // The source is the tunnel's address, or the NIC's address if the tunnel uses IPv4.
             let answer = icmpv6(&out[0], &packet, address(true, 1));
             assert_eq!(answer, (3, 0, 0, packet.ip()));
             let totals = a.finish();
-            assert_eq!(totals.drops[Drop::TtlExceeded], 1);
+            assert_eq!(totals.drops[DropReason::TtlExceeded], 1);
             assert_eq!((totals.sent, totals.originated), (0, 1));
         }
     }
@@ -110,7 +110,7 @@ fn hop_limit_1_is_answered_with_time_exceeded() {
 
 /// Standard: pmtu-inner, inner-mtu
 #[test]
-fn a_big_ipv6_packet_is_never_fragmented_and_its_sender_told() {
+fn a_too_big_ipv6_packet_is_answered_and_not_fragmented() {
     for outer_v6 in FAMILIES {
         let (mut a, mut b) = both(&over(outer_v6));
         let fits = max_inner(outer_v6);
@@ -125,20 +125,20 @@ fn a_big_ipv6_packet_is_never_fragmented_and_its_sender_told() {
         assert_eq!(
             quote,
             big.ip()[..1280 - 48],
-            "as much as fits into 1280 octets"
+            "as much as fits into 1280 bytes"
         );
-        assert_eq!(out[1].len(), 14 + 1500, "one of the MTU fits");
+        assert_eq!(out[1].len(), 14 + 1500, "a packet of exactly the MTU fits");
         assert_eq!(b.exchange(&carry(out[1..].to_vec(), 1)).len(), 1);
         let totals = a.finish();
-        assert_eq!(totals.drops[Drop::TooBig], 1);
+        assert_eq!(totals.drops[DropReason::TooBig], 1);
         assert_eq!((totals.sent, totals.originated), (1, 1));
     }
 }
 
 #[test]
-fn without_an_address_of_the_senders_family_nothing_is_said() {
+fn no_error_is_sent_without_an_address_of_the_senders_family() {
     for v6 in FAMILIES {
-        // The gateway speaks the other family, and so does its NIC.
+        // Gateway and NIC have addresses of the other family only.
         let setup = over(!v6);
         let mut config = config(1, &setup);
         config
@@ -151,13 +151,13 @@ fn without_an_address_of_the_senders_family_nothing_is_said() {
         };
         assert_eq!(a.exchange(&[packet.frame(gateway_mac(1))]).len(), 0);
         let totals = a.finish();
-        assert_eq!(totals.drops[Drop::TtlExceeded], 1);
+        assert_eq!(totals.drops[DropReason::TtlExceeded], 1);
         assert_eq!(totals.originated, 0);
     }
 }
 
 #[test]
-fn a_tunnel_for_ipv6_carries_1280_octets() {
+fn a_tunnel_for_ipv6_must_carry_1280_bytes() {
     for (outer_v6, least) in [(false, 1344), (true, 1364)] {
         let refused = |mtu, v4_only| {
             let setup = over(outer_v6);
@@ -186,7 +186,7 @@ fn a_tunnel_for_ipv6_carries_1280_octets() {
 
 /// Standard: selectors
 #[test]
-fn selectors_hold_for_both_families() {
+fn selectors_apply_to_both_families() {
     let fate = |source: IpAddr, destination: IpAddr| {
         let mut sa = outbound(1, 2, &over(false));
         let mut room = Packet::udp(source, destination, &[]).ip();
@@ -205,30 +205,38 @@ fn selectors_hold_for_both_families() {
     let (host_1, host_2) = (host(true, 1, 2), host(true, 2, 3));
     let stranger = host(true, 7, 2);
     assert_eq!(fate(host_1, host_2), (1, None));
-    assert_eq!(fate(stranger, host_2), (0, Some(Drop::SelectorSource)));
-    assert_eq!(fate(host_2, host_2), (0, Some(Drop::SelectorSource)));
-    assert_eq!(fate(host_1, stranger), (0, Some(Drop::SelectorDestination)));
-    assert_eq!(fate(host_1, host_1), (0, Some(Drop::SelectorDestination)));
+    assert_eq!(
+        fate(stranger, host_2),
+        (0, Some(DropReason::SelectorSource))
+    );
+    assert_eq!(fate(host_2, host_2), (0, Some(DropReason::SelectorSource)));
+    assert_eq!(
+        fate(host_1, stranger),
+        (0, Some(DropReason::SelectorDestination))
+    );
+    assert_eq!(
+        fate(host_1, host_1),
+        (0, Some(DropReason::SelectorDestination))
+    );
 
     let mut a = Side::new(1, &over(true));
     let from_stranger = Packet::udp(stranger, host_2, &[]);
     let to_stranger = Packet::udp(host_1, stranger, &[]);
     a.exchange(&[from_stranger, to_stranger].map(|p| p.frame(gateway_mac(1))));
     let totals = a.finish();
-    assert_eq!(totals.drops[Drop::SelectorSource], 1);
-    assert_eq!(totals.drops[Drop::NoTunnel], 1);
+    assert_eq!(totals.drops[DropReason::SelectorSource], 1);
+    assert_eq!(totals.drops[DropReason::NoTunnel], 1);
 }
 
-/// RFC 6040 section 4.2: a router on the way marks the outer header, whose ECN field lies elsewhere
-/// in each family.
+/// RFC 6040 section 4.2: a router on the path marks the outer header. The position of the ECN field depends on the family.
 /// Standard: ecn-out, ecn-ce, mixed-families
 #[test]
-fn a_mark_crosses_from_either_family_into_either() {
+fn an_ecn_mark_is_copied_from_each_family_to_each() {
     for outer_v6 in FAMILIES {
         for inner_v6 in FAMILIES {
             let (mut a, mut b) = both(&over(outer_v6));
             let mut frame = packet(inner_v6, 20).frame(gateway_mac(1));
-            // ECT(0), and a DSCP whose bits lie on both sides of IPv6's byte boundary.
+            // ECT(0), and a DSCP with bits in both bytes of the IPv6 traffic class.
             set_tos(&mut frame[14..], 0xaa);
             let mut sealed = carry(a.exchange(&[frame]), 1);
             assert_eq!(tos(&sealed[0][14..]), 0xaa);
@@ -248,7 +256,7 @@ fn tos(ip: &[u8]) -> u8 {
     }
 }
 
-/// Without regard to the checksum, which nobody looks at.
+/// Does not update the header checksum, since it is not checked.
 fn set_tos(ip: &mut [u8], tos: u8) {
     if ip[0] >> 4 == 6 {
         let word = word(ip, 0) & 0xf00f | u16::from(tos) << 4;
@@ -260,13 +268,10 @@ fn set_tos(ip: &mut [u8], tos: u8) {
 
 /// Standard: esp-fragment, udp-keepalive
 #[test]
-fn what_is_not_esp_over_ipv6_ends_by_its_name() {
+fn packets_over_ipv6_that_are_not_esp_are_dropped_with_a_reason() {
     let esp = [0, 0, 0x10, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
-    let udp = |port: u16, data: &[u8]| {
-        let mut packet = Packet::udp(address(true, 1), address(true, 2), data);
-        packet.payload[2..4].copy_from_slice(&port.to_be_bytes());
-        packet
-    };
+    let udp =
+        |port, data: &[u8]| Packet::udp(address(true, 1), address(true, 2), data).with_port(port);
     let raw = |protocol, payload: &[u8]| Packet {
         protocol,
         payload: payload.to_vec(),
@@ -286,24 +291,24 @@ fn what_is_not_esp_over_ipv6_ends_by_its_name() {
         reason
     };
     for (packet, reason) in [
-        (udp(4500, &[0xff]), Drop::Keepalive),
-        (udp(4500, &[0; 32]), Drop::NoTunnel),
-        (udp(53, &esp), Drop::NoTunnel),
-        (udp(4500, &esp), Drop::EspTruncated),
-        (raw(50, &esp), Drop::EspTruncated),
-        (fragment, Drop::EspFragment),
-        (raw(58, &[128, 0, 0, 0]), Drop::NoTunnel),
+        (udp(4500, &[0xff]), DropReason::Keepalive),
+        (udp(4500, &[0; 32]), DropReason::NoTunnel),
+        (udp(53, &esp), DropReason::NoTunnel),
+        (udp(4500, &esp), DropReason::EspTruncated),
+        (raw(50, &esp), DropReason::EspTruncated),
+        (fragment, DropReason::EspFragment),
+        (raw(58, &[128, 0, 0, 0]), DropReason::NoTunnel),
     ] {
         let frame = packet.frame(gateway_mac(2));
         assert_eq!(fate(frame), Some(reason), "{packet:?}");
     }
-    // EtherType and version do not agree.
+    // EtherType and IP version differ.
     let mut frame = raw(50, &esp).frame(gateway_mac(2));
     frame[12..14].copy_from_slice(&[0x08, 0x00]);
-    assert_eq!(fate(frame), Some(Drop::Ipv4Malformed));
+    assert_eq!(fate(frame), Some(DropReason::Ipv4Malformed));
     let mut frame = packet(false, 20).frame(gateway_mac(2));
     frame[12..14].copy_from_slice(&[0x86, 0xdd]);
-    assert_eq!(fate(frame), Some(Drop::Ipv6Malformed));
+    assert_eq!(fate(frame), Some(DropReason::Ipv6Malformed));
 }
 
 fn syn(mss: u16) -> Packet {
@@ -340,15 +345,15 @@ fn the_mss_of_ipv6_is_60_less_than_the_tunnel_carries() {
 }
 
 #[test]
-fn packets_wait_for_neighbours_of_both_families_apart() {
+fn neighbours_are_resolved_separately_for_each_family() {
     let (mut a, mut b) = both(&over(true));
     let to = |v6, number| Packet::udp(host(v6, 1, 2), host(v6, 2, 9), &[number]);
     let sealed =
         a.exchange(&[to(true, 1), to(false, 2), to(true, 3)].map(|p| p.frame(gateway_mac(1))));
     assert_eq!(b.exchange(&carry(sealed, 1)).len(), 0);
-    let asked: Vec<_> = b.control.events.try_iter().collect();
+    let lookups: Vec<_> = b.control.events.try_iter().collect();
     assert_eq!(
-        asked,
+        lookups,
         [true, false].map(|v6| Event::Resolve(host(v6, 2, 9)))
     );
     b.control
@@ -361,15 +366,15 @@ fn packets_wait_for_neighbours_of_both_families_apart() {
     b.finish();
 }
 
-/// The router of the outer family is asked for, and the host of the inner one.
+/// The lookups are for the router of the outer family and for the host of the inner family.
 #[test]
-fn a_neighbour_in_use_over_ipv6_is_asked_for_now_and_then() {
+fn a_neighbour_in_use_over_ipv6_is_confirmed_periodically() {
     let (mut a, mut b) = both(&over(true));
     a.pass(std::time::Duration::from_millis(100));
     b.pass(std::time::Duration::from_millis(100));
     let sealed = a.exchange(&[packet(true, 1).frame(gateway_mac(1))]);
     b.exchange(&carry(sealed, 1));
-    let asked = |side: &Side| side.control.events.try_iter().collect::<Vec<_>>();
-    assert_eq!(asked(&a), [Event::Resolve(host(true, 1, 1))]);
-    assert_eq!(asked(&b), [Event::Resolve(host(true, 2, 3))]);
+    let lookups = |side: &Side| side.control.events.try_iter().collect::<Vec<_>>();
+    assert_eq!(lookups(&a), [Event::Resolve(host(true, 1, 1))]);
+    assert_eq!(lookups(&b), [Event::Resolve(host(true, 2, 3))]);
 }

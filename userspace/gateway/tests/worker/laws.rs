@@ -1,26 +1,25 @@
-//! The laws: every packet ends in one named place, every frame comes home, flows keep their order,
-//! payload arrives as it was. Two gateways against a model that says what must become of each
-//! packet.
+//! The laws: every packet is sent or dropped under one reason, every frame comes home, flows keep their order, and
+//! payload arrives unchanged. The tests compare two gateways with a model that predicts the fate of each packet.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use causeway_gateway::{Command, Hold, Totals};
-use causeway_rescale::message::{AtLimit, PORT};
-use causeway_steering::{BUCKETS, Drop};
+use causeway_rescale::message::{HoldTimeoutAction, PORT};
+use causeway_steering::{BUCKETS, DropReason};
 use proptest::prelude::*;
 
-use crate::held::{HASH, bucket};
+use crate::holds::{HASH, bucket};
 use crate::model::{Abuse, HOLD_PACKETS, Model, Sent, Step, step};
 use crate::packet::{DONT_FRAGMENT, MORE, Packet, ethernet, identification, reassemble, word};
 use crate::side::{
     Setup, Side, address, both, carried, gateway_mac, header, host, host_mac, routes,
 };
 
-/// UDP, ESP header and IV, behind the outer IP header.
+/// The bytes of UDP header, ESP header and IV behind the outer IP header.
 const BEFORE_CIPHERTEXT: usize = 8 + 8 + 8;
 
-/// The copy that the network makes, and whether it comes before the packet itself.
+/// The manipulated copy, and whether it arrives before the packet itself.
 fn abused(frame: &[u8], abuse: &Abuse) -> Option<(Vec<u8>, bool)> {
     let mut copy = frame.to_vec();
     let udp = 14 + header(frame);
@@ -38,13 +37,13 @@ fn abused(frame: &[u8], abuse: &Abuse) -> Option<(Vec<u8>, bool)> {
     Some((copy, true))
 }
 
-/// What is not for the router answers the sender.
+/// The frames for the router. All others are ICMP errors to the sender.
 fn to_router(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let router = host_mac(1, 1);
     frames.into_iter().filter(|f| f[..6] == router).collect()
 }
 
-/// An ESP packet, and what the network makes of it, reach gateway 2: what that sends.
+/// Delivers an ESP packet and its manipulated copy to gateway 2, and returns the frames that gateway 2 sends.
 fn arrive(
     far: &mut Side,
     model: &mut Model,
@@ -69,7 +68,7 @@ fn hold(id: u64, remainder: u32, now: Instant) -> Hold {
         buckets: (remainder..BUCKETS).step_by(3).collect(),
         hash: HASH,
         until: now + Duration::from_secs(1),
-        at_limit: AtLimit::Drop,
+        hold_timeout_action: HoldTimeoutAction::Drop,
     }
 }
 
@@ -103,10 +102,10 @@ fn packet(sent: &Sent, number: u16) -> Packet {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Two gateways do to every packet what the model says, in the order that it says.
+    /// Two gateways process every packet as the model predicts, in the predicted order.
     /// Standard: duplicate, bad-icv, inner-ipv4, inner-ipv6, mixed-families
     #[test]
-    fn every_packet_ends_where_it_must(
+    fn every_packet_ends_as_the_model_predicts(
         outer_v6: bool,
         steps in prop::collection::vec(step(), 1..50),
     ) {
@@ -133,14 +132,14 @@ proptest! {
                     if model.hold(*remainder) {
                         holds += 1;
                         let hold = hold(holds, *remainder, a.now);
-                        let _ = a.tell(|reply| Command::Hold { hold, reply });
+                        let _ = a.request(|reply| Command::Hold { hold, reply });
                         prop_assert_eq!(a.work().len(), 0);
                     }
                 }
                 Step::Release => {
                     let Some(held) = model.release() else { continue };
                     let id = holds;
-                    let released = a.tell(|reply| Command::Release { id, reply });
+                    let released = a.request(|reply| Command::Release { id, reply });
                     let mut sealed = to_router(a.work()).into_iter();
                     prop_assert!(released.try_recv().is_ok());
                     for (sent, number) in held {
@@ -153,14 +152,13 @@ proptest! {
                 }
                 Step::Mark => {
                     let number = packets.len() as u16;
-                    let mut marker = Packet {
+                    let marker = Packet {
                         ttl: 65,
                         identification: number,
-                        ..Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[0; 40])
+                        ..Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[0; 40]).with_port(PORT)
                     };
-                    marker.payload[2..4].copy_from_slice(&PORT.to_be_bytes());
                     let packet = marker.forwarded();
-                    let sealed = a.tell(|reply| Command::Mark {
+                    let sealed = a.request(|reply| Command::Mark {
                         tunnel: 0,
                         packet,
                         behind: true,
@@ -176,7 +174,7 @@ proptest! {
                 Step::Fence(fenced) => {
                     model.fence(*fenced);
                     let fenced = *fenced;
-                    let done = b.tell(|reply| Command::Fence { tunnel: 0, fenced, reply });
+                    let done = b.request(|reply| Command::Fence { tunnel: 0, fenced, reply });
                     prop_assert_eq!(b.work().len(), 0);
                     prop_assert_eq!(done.try_recv(), Ok(Ok(())));
                 }
@@ -223,7 +221,7 @@ proptest! {
         prop_assert_eq!(a.originated, model.icmp + model.fragments + model.marks);
         let left = [(&mut model.a, model.held.len()), (&mut model.b, waiting)];
         for (counts, left) in left.into_iter().filter(|&(_, left)| left > 0) {
-            counts.insert(Drop::Shutdown.name(), left as u64);
+            counts.insert(DropReason::Shutdown.name(), left as u64);
         }
         prop_assert_eq!(drops(&a), model.a);
         prop_assert_eq!(drops(&b), model.b);
@@ -231,7 +229,7 @@ proptest! {
     }
 }
 
-/// Octets that get past the first checks: towards a peer, towards the gateway itself, or noise.
+/// Frames that pass the first checks, to a peer or to the gateway itself, and random bytes.
 fn plausible() -> impl Strategy<Value = Vec<u8>> {
     let tail = prop::collection::vec(any::<u8>(), 0..120);
     (tail, 0u8..6, any::<[u8; 10]>(), any::<bool>()).prop_map(|(tail, kind, noise, v6)| {
@@ -240,7 +238,7 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
             1 | 2 => address(v6, 1),
             _ => host(v6, 2, noise[0]),
         };
-        // IPv6's extension headers among them.
+        // The list for IPv6 includes extension headers.
         let protocols: &[u8] = if v6 {
             &[58, 6, 17, 50, 0, 43, 44, 60]
         } else {
@@ -256,7 +254,7 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
             ..Packet::udp(host(v6, 1, 2), destination, &[])
         }
         .ip();
-        // Now and then a length or a header's length that lies.
+        // Sometimes a wrong packet length or header length.
         if noise[1] == 0 {
             let at = if v6 { 5 } else { 3 };
             ip[at] = ip[at].wrapping_add(noise[2]);
@@ -267,7 +265,7 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
         let mut frame = ethernet(gateway_mac(1), &ip);
         let udp = 14 + header(&frame);
         if kind == 1 && tail.len() > 12 && frame.len() == udp + tail.len() {
-            // ESP in UDP for the SA that exists, or a keepalive, or IKE.
+            // ESP in UDP for the existing SA, a keepalive, or IKE.
             frame[14 + if v6 { 6 } else { 9 }] = 17;
             frame[udp + 2..udp + 4].copy_from_slice(&4500u16.to_be_bytes());
             frame[udp + 8..udp + 12].copy_from_slice(&0x2000u32.to_be_bytes());
@@ -279,10 +277,9 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever octets come, nothing panics, every packet is accounted for and every frame comes
-    /// home.
+    /// With arbitrary frames nothing panics, every packet is counted and every frame comes home.
     #[test]
-    fn any_octets(
+    fn arbitrary_frames_are_counted_and_come_home(
         frames in prop::collection::vec(plausible(), 1..80),
         outer_v6: bool,
         clamp_mss: bool,

@@ -1,11 +1,11 @@
-//! SAs that grow old.
+//! Lifetime limits of SAs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use causeway_esp::{Lifetime, Limits, Stage};
+use causeway_esp::{Lifetime, LifetimeState, Limits};
 use causeway_gateway::{Bound, Command, Direction, Event, Limit, Reply};
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 
 use crate::packet::Packet;
 use crate::side::{
@@ -18,7 +18,7 @@ fn frames(count: usize) -> Vec<Vec<u8>> {
     vec![packet.frame(gateway_mac(1)); count]
 }
 
-/// Both gateways; what VPC 1 sends is sealed and opened under SAs of these lifetimes.
+/// Both gateways. The SAs from VPC 1 to VPC 2 have these lifetimes.
 fn both(sealing: Lifetime, opening: Lifetime) -> (Side, Side) {
     let setup = Setup::default();
     let (mut near, mut far) = (config(1, &setup), config(2, &setup));
@@ -37,12 +37,12 @@ fn limits(side: &Side) -> Vec<Limit> {
         .collect()
 }
 
-fn limit(direction: Direction, stage: Stage) -> Limit {
+fn limit(direction: Direction, state: LifetimeState) -> Limit {
     Limit {
         tunnel: 0,
         direction,
         spi: spi(1, 0),
-        stage,
+        state,
         bound: Bound::Lifetime,
     }
 }
@@ -69,39 +69,45 @@ fn seconds(soft: u64, hard: u64) -> Lifetime {
     }
 }
 
-/// RFC 4301 section 4.4.2.1: a soft limit warns, a hard one stops the SA, in each direction.
+/// RFC 4301 section 4.4.2.1: a soft limit warns, and a hard limit stops the SA, in each direction.
 /// Standard: lifetime
 #[test]
-fn packets_count_to_the_last_one() {
+fn packet_limits_apply_exactly() {
     let none = Lifetime::default();
     let (mut a, mut b) = both(packets(5, 8), none);
     assert_eq!(a.exchange(&frames(4)).len(), 4);
     assert_eq!(limits(&a), []);
     let sealed = a.exchange(&frames(10));
     assert_eq!(sealed.len(), 4, "8 in all");
-    assert_eq!(a.totals().drops[Drop::SaExpired], 6);
+    assert_eq!(a.totals().drops[DropReason::SaExpired], 6);
     a.work();
-    // Both limits fell within one batch: the later stage is told.
-    assert_eq!(limits(&a), [limit(Direction::Outbound, Stage::Expired)]);
+    // Both limits were reached in one burst: only the later stage is reported.
+    assert_eq!(
+        limits(&a),
+        [limit(Direction::Outbound, LifetimeState::Expired)]
+    );
     assert_eq!(b.exchange(&carry(sealed, 1)).len(), 4);
     assert_eq!(limits(&b), []);
 
     let (mut a, mut b) = both(none, packets(5, 8));
     let sealed = carry(a.exchange(&frames(20)), 1);
     assert_eq!(b.exchange(&sealed[..6]).len(), 6);
-    assert_eq!(limits(&b), [limit(Direction::Inbound, Stage::Due)]);
+    assert_eq!(limits(&b), [limit(Direction::Inbound, LifetimeState::Due)]);
     assert_eq!(b.exchange(&sealed[6..]).len(), 2);
-    assert_eq!(limits(&b), [limit(Direction::Inbound, Stage::Expired)]);
+    assert_eq!(
+        limits(&b),
+        [limit(Direction::Inbound, LifetimeState::Expired)]
+    );
     b.exchange(&sealed[19..]);
-    assert_eq!(limits(&b), [], "told once");
+    assert_eq!(limits(&b), [], "reported once");
     let totals = b.finish();
-    assert_eq!(totals.drops[Drop::SaExpired], 13);
+    assert_eq!(totals.drops[DropReason::SaExpired], 13);
     assert_eq!((totals.sas.due, totals.sas.expired), (1, 1));
 }
 
 /// Standard: lifetime
 #[test]
-fn time_is_looked_at_every_ten_milliseconds() {
+fn time_limits_are_checked_every_ten_milliseconds() {
     let (mut a, mut b) = both(seconds(10, 20), seconds(15, 25));
     let cross = |a: &mut Side, b: &mut Side| {
         let sealed = carry(a.exchange(&frames(1)), 1);
@@ -115,22 +121,25 @@ fn time_is_looked_at_every_ten_milliseconds() {
     };
     assert_eq!(cross(&mut a, &mut b), 1);
     pass(&mut a, &mut b, 10);
-    assert_eq!(limits(&a), [limit(Direction::Outbound, Stage::Due)]);
-    assert_eq!(cross(&mut a, &mut b), 1, "it goes on");
-    assert_eq!(limits(&a), [], "told once");
+    assert_eq!(limits(&a), [limit(Direction::Outbound, LifetimeState::Due)]);
+    assert_eq!(cross(&mut a, &mut b), 1, "a due SA still works");
+    assert_eq!(limits(&a), [], "reported once");
     pass(&mut a, &mut b, 9);
     assert_eq!(cross(&mut a, &mut b), 1);
-    assert_eq!(limits(&b), [limit(Direction::Inbound, Stage::Due)]);
+    assert_eq!(limits(&b), [limit(Direction::Inbound, LifetimeState::Due)]);
     let last = carry(a.exchange(&frames(1)), 1);
     pass(&mut a, &mut b, 1);
-    assert_eq!(limits(&a), [limit(Direction::Outbound, Stage::Expired)]);
+    assert_eq!(
+        limits(&a),
+        [limit(Direction::Outbound, LifetimeState::Expired)]
+    );
     assert_eq!(cross(&mut a, &mut b), 0);
-    assert_eq!(a.totals().drops[Drop::SaExpired], 1);
+    assert_eq!(a.totals().drops[DropReason::SaExpired], 1);
     pass(&mut a, &mut b, 5);
     assert_eq!(b.exchange(&last).len(), 0, "too late");
-    assert_eq!(b.totals().drops[Drop::SaExpired], 1);
+    assert_eq!(b.totals().drops[DropReason::SaExpired], 1);
 
-    // A new key, and it carries again.
+    // After a rekey the tunnel works again.
     let (tunnel, sa) = (0, inbound_of(1, 1).into());
     let reply = Reply::channel().0;
     let send = |side: &Side, command| side.control.send(command).expect("a worker");
@@ -141,7 +150,7 @@ fn time_is_looked_at_every_ten_milliseconds() {
     a.work();
     b.work();
     assert_eq!(cross(&mut a, &mut b), 1);
-    // Its time counts from the switch.
+    // The time of the new SA starts with the switch.
     pass(&mut a, &mut b, 9);
     assert_eq!(limits(&a), []);
     let totals = a.finish();
@@ -149,9 +158,9 @@ fn time_is_looked_at_every_ten_milliseconds() {
     assert_eq!(b.finish().sas.installed, 1);
 }
 
-/// What an SA has carried and where it stands can be read from outside, and after its end.
+/// The usage and the stage of an SA can be read from outside, even after the worker ended.
 #[test]
-fn the_meter_tells_how_far_an_sa_is() {
+fn the_meter_shows_usage_and_stage_of_an_sa() {
     let setup = Setup {
         reserved: 1000,
         ..Setup::default()
@@ -160,62 +169,68 @@ fn the_meter_tells_how_far_an_sa_is() {
     near.tunnels[0].outbound = outbound_lasting(1, 2, 0, &setup, packets(3, 5)).into();
     let meter = near.tunnels[0].outbound.meter();
     let mut a = Side::with(near, &setup);
-    assert_eq!(meter.stage(), Stage::Young);
+    assert_eq!(meter.lifetime_state(), LifetimeState::Active);
     a.exchange(&frames(3));
     a.work();
-    assert_eq!((meter.usage().packets, meter.stage()), (3, Stage::Due));
-    // An inner packet of 68 octets, its pad length and its next header, in whole words.
+    assert_eq!(
+        (meter.usage().packets, meter.lifetime_state()),
+        (3, LifetimeState::Due)
+    );
+    // An inner packet of 68 bytes, pad length and next header, padded to a multiple of 4.
     assert_eq!(meter.usage().bytes, 3 * 72);
     assert_eq!(meter.sequences_remaining(), u64::MAX - 4);
     a.exchange(&frames(3));
     a.finish();
-    assert_eq!((meter.usage().packets, meter.stage()), (5, Stage::Expired));
+    assert_eq!(
+        (meter.usage().packets, meter.lifetime_state()),
+        (5, LifetimeState::Expired)
+    );
 }
 
-/// RFC 4303 section 3.3.3: the end of the counter is told, once, and before it comes.
+/// RFC 4303 section 3.3.3: the end of the counter is reported once, and once in advance.
 /// Standard: counter-audit
 #[test]
-fn the_end_of_the_numbers_is_told_before_and_when_it_comes() {
-    let told = |stage| Limit {
+fn the_end_of_the_sequence_numbers_is_reported_in_advance_and_at_the_end() {
+    let limit_at = |stage| Limit {
         bound: Bound::SequenceNumbers,
         ..limit(Direction::Outbound, stage)
     };
-    let left = |left| {
-        let first = u64::MAX - left;
+    let with_remaining = |remaining| {
+        let first = u64::MAX - remaining;
         let setup = Setup {
             first,
             ..Setup::default()
         };
         Side::new(1, &setup)
     };
-    let mut a = left((1 << 28) + 2);
+    let mut a = with_remaining((1 << 28) + 2);
     a.exchange(&frames(1));
     a.work();
     assert_eq!(limits(&a), []);
     a.exchange(&frames(1));
     a.work();
-    assert_eq!(limits(&a), [told(Stage::Due)]);
+    assert_eq!(limits(&a), [limit_at(LifetimeState::Due)]);
     a.exchange(&frames(3));
     a.work();
-    assert_eq!(limits(&a), [], "told once");
+    assert_eq!(limits(&a), [], "reported once");
 
-    let mut a = left(3);
+    let mut a = with_remaining(3);
     a.work();
-    assert_eq!(limits(&a), [told(Stage::Due)]);
+    assert_eq!(limits(&a), [limit_at(LifetimeState::Due)]);
     assert_eq!(a.exchange(&frames(5)).len(), 3);
     a.work();
-    assert_eq!(limits(&a), [told(Stage::Expired)]);
+    assert_eq!(limits(&a), [limit_at(LifetimeState::Expired)]);
     a.exchange(&frames(5));
     a.work();
-    assert_eq!(limits(&a), [], "told once");
+    assert_eq!(limits(&a), [], "reported once");
     let totals = a.finish();
-    assert_eq!(totals.drops[Drop::SequenceExhausted], 7);
+    assert_eq!(totals.drops[DropReason::SequenceExhausted], 7);
     assert_eq!((totals.sas.due, totals.sas.expired), (1, 1));
 }
 
-/// Only some of many idle SAs are looked at each time, and in the end all of them.
+/// A review covers only some of many idle SAs, and successive reviews cover all of them.
 #[test]
-fn each_of_many_idle_sas_grows_old() {
+fn each_of_many_idle_sas_expires() {
     const TUNNELS: usize = 300;
     let setup = Setup::default();
     let mut config = config(1, &setup);
@@ -232,31 +247,31 @@ fn each_of_many_idle_sas_grows_old() {
     for n in 0..200 {
         let sa = inbound_lasting(3, n, seconds(5, 60)).into();
         let tunnel = 0;
-        let answer = side.tell(|reply| Command::Install { tunnel, sa, reply });
+        let answer = side.request(|reply| Command::Install { tunnel, sa, reply });
         side.work();
         assert_eq!(answer.try_recv(), Ok(Ok(())));
     }
     let mut sweep = |wait| {
         side.pass(Duration::from_secs(wait));
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for _ in 0..10 {
             side.pass(Duration::from_millis(10));
             side.work();
-            told.extend(limits(&side));
+            reported.extend(limits(&side));
         }
-        told
+        reported
     };
-    // They live from when they are looked at first.
+    // The time of an SA starts with its first review.
     assert_eq!(sweep(0), []);
-    for (wait, stage) in [(6, Stage::Due), (60, Stage::Expired)] {
-        let told = sweep(wait);
+    for (wait, stage) in [(6, LifetimeState::Due), (60, LifetimeState::Expired)] {
+        let reported = sweep(wait);
         let of = |direction| {
-            let told = told.iter().filter(|limit| limit.direction == direction);
-            assert!(told.clone().all(|limit| limit.stage == stage));
-            told.map(|limit| limit.spi).collect::<BTreeSet<_>>().len()
+            let limits = reported.iter().filter(|limit| limit.direction == direction);
+            assert!(limits.clone().all(|limit| limit.state == stage));
+            limits.map(|limit| limit.spi).collect::<BTreeSet<_>>().len()
         };
         assert_eq!(of(Direction::Outbound), TUNNELS);
         assert_eq!(of(Direction::Inbound), TUNNELS + 200);
-        assert_eq!(told.len(), 2 * TUNNELS + 200, "each once");
+        assert_eq!(reported.len(), 2 * TUNNELS + 200, "each once");
     }
 }

@@ -1,22 +1,21 @@
-//! The worker whole, over NICs in memory: two gateways back to back, and the network around them
-//! played by the tests.
+//! Tests of whole workers over NICs in memory: two gateways back to back, with the tests as the network between them.
 
 mod bursts;
 mod control;
 mod families;
-mod held;
-mod inward;
+mod holds;
+mod inbound;
 mod laws;
 mod lifetime;
-mod marks;
+mod markers;
 mod model;
 mod neighbours;
-mod out;
+mod outbound;
 mod packet;
-mod path;
+mod path_mtu;
 mod profile;
 mod rekey;
 mod settings;
 mod side;
-mod standstill;
-mod tags;
+mod stall;
+mod vlan;

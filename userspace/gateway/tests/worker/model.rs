@@ -1,37 +1,37 @@
-//! What must become of each packet between two gateways, said without any of their code.
+//! A model that predicts the fate of each packet between two gateways, independently of their code.
 
 use std::collections::BTreeMap;
 
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 use proptest::prelude::*;
 
 use crate::side::max_inner;
 
-/// What happens next.
+/// One step of a test.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A host of VPC 1 sends.
+    /// A host of VPC 1 sends a packet.
     Send(Sent),
-    /// Time passes, in milliseconds.
+    /// Time advances, in milliseconds.
     Pass(u64),
-    /// VPC 2 learns these hosts' MAC addresses, beside those it always knows.
+    /// VPC 2 learns the MAC addresses of these hosts, in addition to those known from the start.
     Learn(Vec<u8>),
-    /// Gateway 1 holds the buckets that are this modulo 3, unless it holds any.
+    /// Gateway 1 holds the buckets with this remainder modulo 3, unless a hold is active.
     Hold(u32),
-    /// Gateway 1 releases what it holds.
+    /// Gateway 1 releases its hold.
     Release,
-    /// A marker goes from demux to demux.
+    /// A demux sends a marker to the peer demux.
     Mark,
-    /// Gateway 2 is fenced, or no more.
+    /// Gateway 2 is fenced, or its fence is lifted.
     Fence(bool),
 }
 
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub v6: bool,
-    /// Network and host of both ends. There is a network 7 that is nobody's, and a network 3
-    /// without a tunnel.
+    /// Network and host of the source. Network 7 belongs to no VPC.
     pub source: (u8, u8),
+    /// Network and host of the destination. Network 3 has no tunnel.
     pub destination: (u8, u8),
     pub ttl: u8,
     pub length: usize,
@@ -40,20 +40,21 @@ pub struct Sent {
     pub abuse: Abuse,
 }
 
-/// What the network between the gateways does to a sealed packet.
+/// The manipulation of a sealed packet by the network between the gateways.
 #[derive(Clone, Debug)]
 pub enum Abuse {
     None,
-    /// A copy with one bit of ciphertext or ICV turned arrives first.
+    /// A copy with one flipped bit of ciphertext or ICV arrives first.
     Forge(prop::sample::Index),
-    /// It arrives twice.
+    /// The packet arrives twice.
     Replay,
     /// A copy with another SPI arrives first.
     ForeignSpi,
-    /// A copy that was cut off arrives first.
+    /// A truncated copy arrives first.
     Truncate(prop::sample::Index),
 }
 
+/// The hosts of VPC 2 whose MAC addresses are unknown at the start.
 pub const UNKNOWN_AT_FIRST: [u8; 2] = [8, 9];
 fn sent() -> impl Strategy<Value = Sent> {
     let source = prop_oneof![9 => (2u8..4).prop_map(|h| (1, h)), 1 => Just((7, 2))];
@@ -108,49 +109,52 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A packet that waits at gateway 2: when its time is over, its host, its number.
+/// A packet that waits at gateway 2 for a next hop.
 struct Waiter {
     deadline: u64,
-    /// Known by two addresses, one of each family, which are asked for apart.
+    /// Family and host. The two families of a host are resolved separately.
     hop: (bool, u8),
     number: u16,
 }
 
-/// A marker that is behind packets which wait at gateway 2.
-struct Behind {
+/// A marker at gateway 2 that waits for earlier packets.
+struct WaitingMarker {
     since: u64,
-    /// Their numbers.
-    older: Vec<u16>,
+    /// The numbers of the earlier packets that still wait.
+    earlier: Vec<u16>,
     number: u16,
 }
 
-/// What must have happened so far.
+/// The expected state of both gateways.
 #[derive(Default)]
 pub struct Model {
     outer_v6: bool,
     now: u64,
     known: Vec<u8>,
     waiting: Vec<Waiter>,
-    behind: Vec<Behind>,
+    waiting_markers: Vec<WaitingMarker>,
     fenced: bool,
-    /// What gateway 1 holds: a remainder modulo 3, and the packets.
+    /// The remainder modulo 3 of the buckets that gateway 1 holds.
     holds: Option<u32>,
+    /// The packets that gateway 1 holds.
     pub held: Vec<(Sent, u16)>,
-    /// Numbers in the order in which gateway 2 must send them; a fragmented packet appears twice.
+    /// The numbers of the packets in the order in which gateway 2 must send them. A fragmented packet appears twice.
     pub delivered: Vec<u16>,
+    /// Drops of gateway 1, by reason.
     pub a: BTreeMap<&'static str, u64>,
+    /// Drops of gateway 2, by reason.
     pub b: BTreeMap<&'static str, u64>,
     pub icmp: u64,
     pub fragments: u64,
     pub marks: u64,
 }
 
-/// What gateway 1 may hold.
+/// The most packets that gateway 1 may hold.
 pub const HOLD_PACKETS: usize = 6;
-/// How long a marker waits at gateway 2.
-const PATIENCE: u64 = 50;
+/// The longest wait of a marker at gateway 2, in milliseconds.
+const MARKER_TIMEOUT: u64 = 50;
 
-fn count(counts: &mut BTreeMap<&'static str, u64>, reason: Drop, packets: usize) {
+fn count(counts: &mut BTreeMap<&'static str, u64>, reason: DropReason, packets: usize) {
     if packets > 0 {
         *counts.entry(reason.name()).or_default() += packets as u64;
     }
@@ -164,28 +168,28 @@ impl Model {
         }
     }
 
-    /// Packets that wait at gateway 2.
+    /// The number of packets that wait at gateway 2.
     pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.behind.len()
+        self.waiting.len() + self.waiting_markers.len()
     }
 
-    /// A hold begins; not if there is one.
+    /// Begins a hold and returns true, unless a hold is active.
     pub fn hold(&mut self, remainder: u32) -> bool {
         let begins = self.holds.is_none();
         self.holds = self.holds.or(Some(remainder));
         begins
     }
 
-    /// The hold's packets go on as if they came now.
+    /// Ends the hold and returns its packets, which are then processed as new arrivals.
     pub fn release(&mut self) -> Option<Vec<(Sent, u16)>> {
         self.holds.take().map(|_| std::mem::take(&mut self.held))
     }
 
-    /// Whether gateway 1 holds a packet that comes now, or drops it for lack of room.
+    /// Whether the hold of gateway 1 takes an arriving packet, or drops it because the hold is full.
     pub fn keep(&mut self, sent: &Sent, number: u16, bucket: u32) -> bool {
         let kept = sent.destination.0 == 2 && self.holds == Some(bucket % 3);
         if kept && self.held.len() == HOLD_PACKETS {
-            count(&mut self.a, Drop::HoldFull, 1);
+            count(&mut self.a, DropReason::HoldFull, 1);
         } else if kept {
             self.held.push((sent.clone(), number));
         }
@@ -196,30 +200,30 @@ impl Model {
     pub fn mark(&mut self, number: u16) {
         self.marks += 1;
         if self.fenced {
-            count(&mut self.b, Drop::SaFenced, 1);
+            count(&mut self.b, DropReason::SaFenced, 1);
             return;
         }
-        self.behind.push(Behind {
+        self.waiting_markers.push(WaitingMarker {
             since: self.now,
-            older: self.waiting.iter().map(|waiter| waiter.number).collect(),
+            earlier: self.waiting.iter().map(|waiter| waiter.number).collect(),
             number,
         });
         self.advance();
     }
 
-    /// Markers go that have nothing before them, or whose patience is over.
+    /// Delivers the markers without earlier packets, and those whose timeout is over.
     fn advance(&mut self) {
-        for mut marker in std::mem::take(&mut self.behind) {
+        for mut marker in std::mem::take(&mut self.waiting_markers) {
             let waiting = self.waiting.iter().map(|waiter| waiter.number);
-            let before: Vec<u16> = waiting.filter(|n| marker.older.contains(n)).collect();
-            if !before.is_empty() && self.now < marker.since + PATIENCE {
-                marker.older = before;
-                self.behind.push(marker);
+            let before: Vec<u16> = waiting.filter(|n| marker.earlier.contains(n)).collect();
+            if !before.is_empty() && self.now < marker.since + MARKER_TIMEOUT {
+                marker.earlier = before;
+                self.waiting_markers.push(marker);
                 continue;
             }
             self.waiting
                 .retain(|waiter| !before.contains(&waiter.number));
-            count(&mut self.b, Drop::NeighbourUnresolved, before.len());
+            count(&mut self.b, DropReason::NeighbourUnresolved, before.len());
             self.delivered.push(marker.number);
         }
     }
@@ -228,56 +232,56 @@ impl Model {
         self.fenced = fenced;
         if fenced {
             let waiting = self.waiting();
-            count(&mut self.b, Drop::SaFenced, waiting);
+            count(&mut self.b, DropReason::SaFenced, waiting);
             self.waiting.clear();
-            self.behind.clear();
+            self.waiting_markers.clear();
         }
     }
 
-    /// How many ESP packets gateway 1 makes of this one.
+    /// The number of ESP packets that gateway 1 makes of this packet.
     pub fn seal(&mut self, sent: &Sent, total: usize) -> usize {
-        let drop = |counts: &mut BTreeMap<_, _>, reason: Drop| {
+        let drop = |counts: &mut BTreeMap<_, _>, reason: DropReason| {
             *counts.entry(reason.name()).or_default() += 1;
             0
         };
         if sent.destination.0 == 3 {
-            return drop(&mut self.a, Drop::NoTunnel);
+            return drop(&mut self.a, DropReason::NoTunnel);
         }
         if sent.source.0 == 7 {
-            return drop(&mut self.a, Drop::SelectorSource);
+            return drop(&mut self.a, DropReason::SelectorSource);
         }
         if sent.ttl <= 1 {
             self.icmp += 1;
-            return drop(&mut self.a, Drop::TtlExceeded);
+            return drop(&mut self.a, DropReason::TtlExceeded);
         }
         if total <= max_inner(self.outer_v6) {
             return 1;
         }
         if sent.v6 || sent.dont_fragment {
             self.icmp += 1;
-            return drop(&mut self.a, Drop::TooBig);
+            return drop(&mut self.a, DropReason::TooBig);
         }
         if sent.options {
-            return drop(&mut self.a, Drop::TooBigOptions);
+            return drop(&mut self.a, DropReason::TooBigOptions);
         }
         self.fragments += 1;
         2
     }
 
-    /// One ESP packet and its abused copy reach gateway 2.
+    /// One ESP packet and its manipulated copy reach gateway 2.
     pub fn open(&mut self, sent: &Sent, number: u16) {
-        let mut drop = |reason: Drop| *self.b.entry(reason.name()).or_default() += 1;
+        let mut drop = |reason: DropReason| *self.b.entry(reason.name()).or_default() += 1;
         match sent.abuse {
             Abuse::None => {}
-            Abuse::Forge(_) | Abuse::Replay if self.fenced => drop(Drop::SaFenced),
-            Abuse::Forge(_) => drop(Drop::AuthenticationFailed),
-            Abuse::Replay => drop(Drop::Replayed),
-            Abuse::ForeignSpi => drop(Drop::UnknownSpi),
-            Abuse::Truncate(_) if self.outer_v6 => drop(Drop::Ipv6Malformed),
-            Abuse::Truncate(_) => drop(Drop::Ipv4Malformed),
+            Abuse::Forge(_) | Abuse::Replay if self.fenced => drop(DropReason::SaFenced),
+            Abuse::Forge(_) => drop(DropReason::AuthenticationFailed),
+            Abuse::Replay => drop(DropReason::Replayed),
+            Abuse::ForeignSpi => drop(DropReason::UnknownSpi),
+            Abuse::Truncate(_) if self.outer_v6 => drop(DropReason::Ipv6Malformed),
+            Abuse::Truncate(_) => drop(DropReason::Ipv4Malformed),
         }
         if self.fenced {
-            return drop(Drop::SaFenced);
+            return drop(DropReason::SaFenced);
         }
         let host = sent.destination.1;
         let hop = (sent.v6, host);
@@ -291,7 +295,7 @@ impl Model {
                 number,
             });
         } else {
-            drop(Drop::NeighbourQueueFull);
+            drop(DropReason::NeighbourQueueFull);
         }
     }
 
@@ -300,18 +304,18 @@ impl Model {
         let before = self.waiting.len();
         self.waiting.retain(|w| w.deadline > self.now);
         let expired = before - self.waiting.len();
-        count(&mut self.b, Drop::NeighbourUnresolved, expired);
+        count(&mut self.b, DropReason::NeighbourUnresolved, expired);
         self.advance();
     }
 
     pub fn learn(&mut self, hosts: &[u8]) {
         self.known = hosts.to_vec();
-        let (go, stay) = std::mem::take(&mut self.waiting)
+        let (resolved, unresolved) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|w| hosts.contains(&w.hop.1));
-        self.waiting = stay;
-        let go: Vec<Waiter> = go;
-        self.delivered.extend(go.iter().map(|w| w.number));
+        self.waiting = unresolved;
+        let resolved: Vec<Waiter> = resolved;
+        self.delivered.extend(resolved.iter().map(|w| w.number));
         self.advance();
     }
 }

@@ -1,11 +1,11 @@
-//! Packets as hosts make them, and the checks that hosts do.
+//! Packets as hosts send them, and the checks that hosts make.
 
 use std::net::IpAddr;
 
 pub const DONT_FRAGMENT: u16 = 0x4000;
 pub const MORE: u16 = 0x2000;
 
-/// What makes up a test packet of either family: the source's.
+/// A test packet. The family of its addresses selects IPv4 or IPv6.
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub source: IpAddr,
@@ -13,13 +13,12 @@ pub struct Packet {
     pub protocol: u8,
     /// TTL or hop limit.
     pub ttl: u8,
-    /// Flags and fragment offset of IPv4. Of IPv6 too, in a fragment header, where they say that
-    /// it is a fragment.
+    /// Flags and fragment offset of IPv4. An IPv6 packet gets a fragment header if they describe a fragment.
     pub flags: u16,
-    /// IPv4's identification; the low half of IPv6's flow label.
+    /// The identification of IPv4, or the low half of the flow label of IPv6.
     pub identification: u16,
-    /// IPv4 options, in whole words; of IPv6 a destination options header, in whole lines of 8
-    /// octets less its first 2.
+    /// IPv4 options, whose length is a multiple of 4. For IPv6, the content of a destination options header, whose length
+    /// with the 2 bytes of the header is a multiple of 8.
     pub options: Vec<u8>,
     pub payload: Vec<u8>,
 }
@@ -43,7 +42,13 @@ impl Packet {
         }
     }
 
-    /// From the IP header on, header checksum right.
+    /// The UDP packet with this destination port.
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.payload[2..4].copy_from_slice(&port.to_be_bytes());
+        self
+    }
+
+    /// The packet from its IP header on, with a correct header checksum.
     pub fn ip(&self) -> Vec<u8> {
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -52,7 +57,7 @@ impl Packet {
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 self.ipv6(source.octets(), destination.octets())
             }
-            mixed => panic!("{mixed:?} are of two families"),
+            mixed => panic!("{mixed:?} are of different families"),
         }
     }
 
@@ -102,7 +107,7 @@ impl Packet {
         bytes
     }
 
-    /// From the Ethernet header on, padded to the shortest frame of 60 octets.
+    /// The frame for this destination, padded to the minimum of 60 bytes.
     pub fn frame(&self, mac: [u8; 6]) -> Vec<u8> {
         let mut frame = ethernet(mac, &self.ip());
         let length = frame.len().max(60);
@@ -110,7 +115,7 @@ impl Packet {
         frame
     }
 
-    /// As it leaves the far side of the tunnel: one hop later.
+    /// The packet after the tunnel: with its TTL decremented once.
     pub fn forwarded(&self) -> Vec<u8> {
         let ttl = self.ttl - 1;
         Self {
@@ -121,7 +126,19 @@ impl Packet {
     }
 }
 
-/// The frame that carries this IP packet to `mac`.
+/// The IPv4 packet of an ICMP error, with a correct checksum. The checksum in `message` is zero.
+pub fn icmp_error(mut message: Vec<u8>) -> Vec<u8> {
+    let sum = !ones_sum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    Packet {
+        protocol: 1,
+        payload: message,
+        ..Packet::udp([192, 0, 2, 1], [10, 1, 0, 101], &[])
+    }
+    .ip()
+}
+
+/// An IP packet in a frame for the destination `mac`.
 pub fn ethernet(mac: [u8; 6], ip: &[u8]) -> Vec<u8> {
     let ethertype: u16 = if ip[0] >> 4 == 6 { 0x86dd } else { 0x0800 };
     let mut frame = mac.to_vec();
@@ -131,12 +148,12 @@ pub fn ethernet(mac: [u8; 6], ip: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What [`Packet::identification`] was, of a packet from its IP header on.
+/// Reads [`Packet::identification`] from a packet that starts with its IP header.
 pub fn identification(ip: &[u8]) -> u16 {
     word(ip, if ip[0] >> 4 == 6 { 2 } else { 4 })
 }
 
-/// The one's complement sum of 16-bit words, the slow way: independent of the crate's.
+/// The ones' complement sum of 16-bit words, computed independently of the tested code.
 pub fn ones_sum(bytes: &[u8]) -> u16 {
     let mut sum = 0u16;
     for pair in bytes.chunks(2) {
@@ -147,8 +164,8 @@ pub fn ones_sum(bytes: &[u8]) -> u16 {
     sum
 }
 
-/// The sum over the IPv6 pseudo-header and what stands behind the header, which has no extension
-/// headers: 0xffff where the checksum in it is right.
+/// The ones' complement sum of IPv6 pseudo-header and payload of a packet without extension headers. It is 0xffff if the
+/// packet's checksum is right.
 pub fn ones_sum_ipv6(ip: &[u8]) -> u16 {
     let length = (ip.len() as u32 - 40).to_be_bytes();
     ones_sum(&[&ip[8..40], &length, &[0, 0, 0, ip[6]], &ip[40..]].concat())
@@ -158,13 +175,17 @@ pub fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// Puts fragments together, in order of their offsets: the payload. The whole must be there.
+/// Reassembles the payload of a complete set of fragments.
 pub fn reassemble(fragments: &[Vec<u8>]) -> Vec<u8> {
     let mut fragments: Vec<&Vec<u8>> = fragments.iter().collect();
     fragments.sort_by_key(|f| word(f, 6) & 0x1fff);
     let mut payload = Vec::new();
     for (index, fragment) in fragments.iter().enumerate() {
-        assert_eq!(ones_sum(&fragment[..20]), 0xffff, "a fragment's checksum");
+        assert_eq!(
+            ones_sum(&fragment[..20]),
+            0xffff,
+            "the fragment's header checksum"
+        );
         assert_eq!(usize::from(word(fragment, 2)), fragment.len());
         let flags = word(fragment, 6);
         assert_eq!(

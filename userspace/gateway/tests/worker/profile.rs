@@ -1,4 +1,4 @@
-//! What a worker tells of where its time goes.
+//! A worker's profile: packets and time by stage, burst sizes and ring occupancy.
 
 use causeway_gateway::{Bursts, Profile, Rings, Room, Share, Stage};
 use proptest::prelude::*;
@@ -6,49 +6,49 @@ use proptest::prelude::*;
 use crate::packet::Packet;
 use crate::side::{Setup, Side, both, carry, gateway_mac};
 
-/// One round of so many is timed, of those that received packets.
+/// The sampling interval, in rounds that received packets.
 const EVERY: u64 = 31;
-/// The most packets that a round takes.
+/// The burst size.
 const BURST: usize = 8;
 
-/// What the worker should tell after so many packets arrived at a time, but for the time.
+/// The expected profile, without times, after these numbers of packets arrived one after the other.
 fn model(arrivals: &[usize], sealed: bool) -> Profile {
     let setup = Setup::default();
     let mut profile = Profile::default();
     let mut rounds = 0;
     for &arrived in arrivals {
-        let mut standing = arrived;
-        while standing > 0 {
-            let burst = standing.min(BURST);
+        let mut unread = arrived;
+        while unread > 0 {
+            let burst = unread.min(BURST);
             let class = Bursts::BOUNDS.iter().position(|&most| burst as u64 <= most);
-            profile.bursts.0[class.expect("the last class has all")] += 1;
+            profile.bursts.0[class.expect("the last class is unbounded")] += 1;
             rounds += 1;
             if rounds % EVERY == 0 {
                 for stage in Stage::ALL {
-                    let met = match stage {
+                    let covered = match stage {
                         Stage::Seal => sealed,
                         Stage::Open => !sealed,
                         _ => true,
                     };
-                    profile.stages[stage].packets += if met { burst as u64 } else { 0 };
+                    profile.stages[stage].packets += if covered { burst as u64 } else { 0 };
                 }
-                profile.rings.looks += 1;
-                profile.rings.receive += standing as u64;
-                profile.rings.fill += (setup.frames / 2 - standing) as u64;
+                profile.rings.samples += 1;
+                profile.rings.receive += unread as u64;
+                profile.rings.fill += (setup.frames / 2 - unread) as u64;
                 profile.rings.room = Room {
                     receive: setup.ring as u64,
                     fill: setup.frames as u64 / 2,
                     transmit: setup.ring as u64,
                 };
             }
-            standing -= burst;
+            unread -= burst;
         }
     }
     profile
 }
 
-/// What it tells, but for the time.
-fn told(side: &Side) -> Profile {
+/// The worker's profile, without times.
+fn measured(side: &Side) -> Profile {
     let mut profile = side.control.counters.profile();
     for stage in Stage::ALL {
         let Share { packets, .. } = profile.stages[stage];
@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn bursts_stages_and_rings_are_those_that_were(
+    fn the_profile_matches_the_model(
         arrivals in prop::collection::vec(0usize..30, 1..150),
     ) {
         let (mut a, mut b) = both(&Setup::default());
@@ -81,20 +81,20 @@ proptest! {
             let opened = b.exchange(&carry(sealed, 1));
             prop_assert_eq!(opened.len(), count);
         }
-        prop_assert_eq!(told(&a), model(&arrivals, true));
-        prop_assert_eq!(told(&b), model(&arrivals, false));
+        prop_assert_eq!(measured(&a), model(&arrivals, true));
+        prop_assert_eq!(measured(&b), model(&arrivals, false));
     }
 }
 
 #[test]
-fn rounds_without_packets_tell_nothing() {
+fn rounds_without_packets_are_not_sampled() {
     let mut side = Side::new(1, &Setup::default());
     for _ in 0..EVERY {
         side.exchange(&frames(1));
     }
     let before = side.control.counters.profile();
-    assert_eq!(before.rings.looks, 1);
-    // The next round that is timed is empty for long.
+    assert_eq!(before.rings.samples, 1);
+    // Many empty rounds precede the next sampled round.
     for _ in 1..EVERY {
         side.exchange(&frames(1));
     }
@@ -105,14 +105,14 @@ fn rounds_without_packets_tell_nothing() {
     assert_eq!(
         (idle.stages, idle.rings),
         (before.stages, before.rings),
-        "nothing came"
+        "no packet arrived"
     );
     side.exchange(&frames(1));
     let after = side.control.counters.profile();
     assert_eq!(
         after.rings,
         Rings {
-            looks: 2,
+            samples: 2,
             receive: 2,
             ..after.rings
         }

@@ -1,10 +1,10 @@
-//! SAs that come and go while packets flow.
+//! Installing, switching and retiring SAs while packets flow.
 
 use std::collections::VecDeque;
 
 use causeway_esp::Spi;
 use causeway_gateway::{Command, Refused, Reply};
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 use proptest::prelude::*;
 
 use crate::packet::{Packet, word};
@@ -26,18 +26,18 @@ fn number(frame: &[u8]) -> u16 {
 
 /// The SPI of a sealed frame.
 fn spi_of(frame: &[u8]) -> u32 {
-    u32::from_be_bytes(frame[42..46].try_into().expect("four octets"))
+    u32::from_be_bytes(frame[42..46].try_into().expect("four bytes"))
 }
 
-/// Gives a command and returns its answer, if there is one yet.
-fn ask(side: &mut Side, command: impl FnOnce(Reply) -> Command) -> Option<Result<(), Refused>> {
+/// Sends a command and returns its answer, if there is one yet.
+fn request(side: &mut Side, command: impl FnOnce(Reply) -> Command) -> Option<Result<(), Refused>> {
     let (reply, answer) = Reply::channel();
     side.control.send(command(reply)).expect("a worker");
-    side.worker.obey();
+    side.worker.process_commands();
     answer.try_recv().ok()
 }
 
-/// Gateway 2 receives on the SA of this epoch of gateway 1.
+/// Installs gateway 1's SA of this key epoch at gateway 2.
 fn install(b: &mut Side, epoch: u8) -> Result<(), Refused> {
     let sa = inbound_of(1, epoch).into();
     let command = |reply| Command::Install {
@@ -45,7 +45,7 @@ fn install(b: &mut Side, epoch: u8) -> Result<(), Refused> {
         sa,
         reply,
     };
-    ask(b, command).expect("an answer at once")
+    request(b, command).expect("an answer at once")
 }
 
 fn switch(a: &mut Side, epoch: u8, reserved: u64) -> Result<(), Refused> {
@@ -64,49 +64,49 @@ fn switch(a: &mut Side, epoch: u8, reserved: u64) -> Result<(), Refused> {
         sa,
         reply,
     };
-    ask(a, command).expect("an answer at once")
+    request(a, command).expect("an answer at once")
 }
 
 fn retire(b: &mut Side, spi: Spi) -> Option<Result<(), Refused>> {
-    ask(b, |reply| Command::Retire { spi, reply })
+    request(b, |reply| Command::Retire { spi, reply })
 }
 
 #[test]
-fn a_new_key_takes_over_and_the_old_one_ends() {
+fn a_new_sa_replaces_the_old_one() {
     let (mut a, mut b) = both(&Setup::default());
     let late = carry(a.exchange(&[frame(0), frame(1)]), 1);
     assert_eq!(install(&mut b, 1), Ok(()));
     assert_eq!(switch(&mut a, 1, u64::MAX), Ok(()));
     let new = carry(a.exchange(&[frame(2)]), 1);
     assert_eq!(spi_of(&new[0]), spi(1, 1).get());
-    // The first number of an SA is 1 again (RFC 4303 section 2.2).
+    // The sequence numbers of a new SA start with 1 (RFC 4303 section 2.2).
     assert_eq!(new[0][46..50], [0, 0, 0, 1]);
 
     assert_eq!(b.exchange(&[late[0].clone(), new[0].clone()]).len(), 2);
     assert_eq!(
         retire(&mut b, spi(1, 0)),
         None,
-        "not before a look at the ring"
+        "not before the ring is checked"
     );
     assert_eq!(b.work().len(), 0);
     assert_eq!(b.exchange(&[late[1].clone()]).len(), 0);
     let totals = b.finish();
-    assert_eq!(totals.drops[Drop::UnknownSpi], 1);
+    assert_eq!(totals.drops[DropReason::UnknownSpi], 1);
     assert_eq!(totals.drops.sum(), 1);
     a.finish();
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_and_changes_nothing() {
+fn invalid_commands_are_refused_without_effect() {
     let (mut a, mut b) = both(&Setup::default());
     let none = Err(Refused::NoSuchTunnel { tunnel: 7 });
     let sa = inbound_of(1, 1).into();
     let tunnel = 7;
     let command = |reply| Command::Install { tunnel, sa, reply };
-    assert_eq!(ask(&mut b, command), Some(none));
+    assert_eq!(request(&mut b, command), Some(none));
     let sa = outbound_of(1, 2, 1, &Setup::default()).into();
     let command = |reply| Command::Switch { tunnel, sa, reply };
-    assert_eq!(ask(&mut a, command), Some(none));
+    assert_eq!(request(&mut a, command), Some(none));
 
     let spi_0 = spi(1, 0);
     assert_eq!(install(&mut b, 0), Err(Refused::SpiInUse { spi: spi_0 }));
@@ -119,9 +119,9 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
     assert_eq!(b.exchange(&sealed).len(), 1);
 }
 
-/// What stood in the receive ring before the retirement is opened, however full the ring stays.
+/// Packets that were in the receive ring before the command are opened, even if the ring never becomes empty.
 #[test]
-fn an_sa_is_retired_behind_its_last_packet() {
+fn an_sa_is_retired_after_its_last_packet() {
     let setup = Setup {
         burst: 4,
         frames: 64,
@@ -138,8 +138,8 @@ fn an_sa_is_retired_behind_its_last_packet() {
     let spi = spi(1, 0);
     let command = Command::Retire { spi, reply };
     b.control.send(command).expect("a worker");
-    assert_eq!(b.worker.obey(), None);
-    // A ring that is never empty: one in, one out.
+    assert_eq!(b.worker.process_commands(), None);
+    // One packet arrives for each packet read, so the ring is never empty.
     let mut rounds = 0;
     while answer.try_recv().is_err() {
         let new = carry(a.exchange(&[frame(100 + rounds)]), 1);
@@ -148,7 +148,7 @@ fn an_sa_is_retired_behind_its_last_packet() {
         }
         b.worker.round(b.now);
         rounds += 1;
-        assert!(rounds < 100, "the SA never goes");
+        assert!(rounds < 100, "the SA is never retired");
     }
     b.work();
     let totals = b.finish();
@@ -156,9 +156,9 @@ fn an_sa_is_retired_behind_its_last_packet() {
     assert_eq!(totals.sent, u64::from(20 + rounds));
 }
 
-/// Numbers that were reserved for one key say nothing about another.
+/// Sequence numbers that are reserved for one key do not apply to another key.
 #[test]
-fn a_reservation_stays_with_its_sa() {
+fn a_reservation_applies_to_its_sa_only() {
     let mut a = Side::new(1, &Setup::default());
     assert_eq!(switch(&mut a, 1, 11), Ok(()));
     let reserve = |a: &Side, spi, until| {
@@ -169,24 +169,24 @@ fn a_reservation_stays_with_its_sa() {
     reserve(&a, spi(1, 0), 1 << 40);
     let sent: usize = (0..20).map(|n| a.exchange(&[frame(n)]).len()).sum();
     assert_eq!(sent, 10, "numbers 1 to 10");
-    assert_eq!(a.totals().drops[Drop::SequenceNotReserved], 10);
+    assert_eq!(a.totals().drops[DropReason::SequenceNotReserved], 10);
     reserve(&a, spi(1, 1), 16);
     let sent: usize = (0..20).map(|n| a.exchange(&[frame(n)]).len()).sum();
     assert_eq!(sent, 5, "numbers 11 to 15");
 }
 
-/// What happens next.
+/// One step of a test.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A host of VPC 1 sends so many packets.
+    /// A host of VPC 1 sends this number of packets.
     Send(u8),
-    /// The network delivers so many of those on their way.
+    /// The network delivers this number of packets in flight.
     Deliver(u8),
-    /// Gateway 2 receives on the next epoch's SA as well.
+    /// Gateway 2 installs the SA of the next key epoch.
     Install,
-    /// Gateway 1 sends on the newest SA that gateway 2 has.
+    /// Gateway 1 switches to the newest SA of gateway 2.
     Switch,
-    /// Gateway 2 retires its oldest SA, if no packet under it is on its way and it is not in use.
+    /// Gateway 2 retires its oldest SA, if the SA is not in use and none of its packets is in flight.
     Retire,
 }
 
@@ -203,8 +203,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Install, switch, wait out what is on its way, retire: no packet is lost, none changes place,
-    /// in whatever steps that goes.
+    /// Install, switch, wait for packets in flight, retire: no order of these steps loses or reorders a packet.
     #[test]
     fn a_rekey_loses_and_reorders_nothing(steps in prop::collection::vec(step(), 1..80)) {
         let (mut a, mut b) = both(&Setup::default());
@@ -237,7 +236,7 @@ proptest! {
                     if wire.iter().all(|frame: &Vec<u8>| spi_of(frame) != spi.get()) {
                         prop_assert_eq!(retire(&mut b, spi), None);
                         arrived.extend(b.work());
-                        // Gone: its SPI is free again, and is not used again here.
+                        // The SA is gone, and its SPI is unknown.
                         prop_assert_eq!(
                             retire(&mut b, spi),
                             Some(Err(Refused::NoSuchSpi { spi }))
@@ -256,11 +255,11 @@ proptest! {
     }
 }
 
-/// RFC 9611: two workers here, one there. The SPI tells the SA whoever sent; the side with fewer
-/// workers answers on the one that it has.
+/// RFC 9611: one gateway has two workers, the other has one. The SPI alone selects the inbound SA. The gateway with one
+/// worker answers on its only outbound SA.
 /// Standard: unequal-sas
 #[test]
-fn the_sides_may_have_different_numbers_of_sas() {
+fn gateways_may_have_different_numbers_of_sas() {
     let setup = Setup::default();
     let (mut first, mut b) = both(&setup);
     let mut two = config(1, &setup);
@@ -269,16 +268,16 @@ fn the_sides_may_have_different_numbers_of_sas() {
     let mut second = Side::with(two, &setup);
     assert_eq!(install(&mut b, 1), Ok(()));
 
-    let mut there = Vec::new();
+    let mut received = Vec::new();
     for number in 0..10 {
         let side = if number % 2 == 0 {
             &mut first
         } else {
             &mut second
         };
-        there.extend(carry(side.exchange(&[frame(number)]), 1));
+        received.extend(carry(side.exchange(&[frame(number)]), 1));
     }
-    let opened: Vec<_> = b.exchange(&there).iter().map(|f| number(f)).collect();
+    let opened: Vec<_> = b.exchange(&received).iter().map(|f| number(f)).collect();
     assert_eq!(opened, Vec::from_iter(0..10));
     let answer = Packet::udp([10, 2, 0, 2], [10, 1, 0, 2], &[0; 40]).frame(gateway_mac(2));
     let back = carry(b.exchange(&[answer]), 2);

@@ -1,11 +1,11 @@
-//! What an SA's settings make of packets on their way through a worker.
+//! The effect of SA settings: traffic flow confidentiality (TFC), DSCP, DF and dummy packets.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_esp::{DontFragment, Dscp, Tfc};
 use causeway_gateway::WorkerConfig;
-use causeway_steering::Drop;
+use causeway_steering::DropReason;
 use proptest::prelude::*;
 
 use crate::packet::{DONT_FRAGMENT, Packet, reassemble, word};
@@ -14,32 +14,32 @@ use crate::side::{MAX_INNER, Setup, Side, both, carry, config, gateway_mac};
 const HOST_1: [u8; 4] = [10, 1, 0, 2];
 const HOST_2: [u8; 4] = [10, 2, 0, 3];
 
-fn padding_to(octets: usize) -> Setup {
+fn padding_to(bytes: usize) -> Setup {
     Setup {
-        tfc: Tfc::PadTo(octets),
+        tfc: Tfc::PadTo(bytes),
         ..Setup::default()
     }
 }
 
 /// Standard: tfc-made
 #[test]
-fn all_lengths_are_one_and_never_more_than_the_path_takes() {
+fn padding_makes_all_lengths_equal_within_the_path_mtu() {
     let mut a = Side::new(1, &padding_to(usize::MAX));
     let frames: Vec<_> = [0, 1, 500, MAX_INNER - 28, 1472, 1800]
         .into_iter()
         .map(|length| Packet::udp(HOST_1, HOST_2, &vec![7; length]).frame(gateway_mac(1)))
         .collect();
     let sealed = a.exchange(&frames);
-    assert_eq!(sealed.len(), 4 + 2 + 2, "two go in two pieces each");
+    assert_eq!(sealed.len(), 4 + 2 + 2, "two packets are fragmented");
     for frame in sealed {
         assert_eq!(frame.len(), 14 + 1500);
     }
 }
 
 proptest! {
-    /// Whatever is padded to, a packet arrives as it was, whole or in pieces that join.
+    /// With every padding a packet arrives unchanged, whole or in fragments.
     #[test]
-    fn padding_changes_nothing_inside(
+    fn padding_does_not_change_the_inner_packet(
         pad_to in 1usize..2000,
         length in 0usize..1900,
         mtu in 1400usize..=1500,
@@ -59,7 +59,7 @@ proptest! {
     }
 }
 
-/// The outer TOS and flags of a packet with these of its own.
+/// The outer TOS and flags of a packet with this inner DSCP and these inner flags.
 fn outer(setup: &Setup, dscp: u8, flags: u16) -> (u8, u16) {
     let mut a = Side::new(1, setup);
     let mut frame = Packet {
@@ -105,11 +105,11 @@ fn the_outer_df_is_copied_set_or_cleared() {
     }
 }
 
-/// A dummy goes out whenever the tunnel was quiet for the interval, is as long as TFC wants, and
-/// is dropped at the far end without a word.
+/// An idle tunnel sends a dummy in each interval. It has the length that TFC demands, and the peer drops it without an
+/// event.
 /// Standard: dummy-made, dummy-dropped
 #[test]
-fn a_quiet_tunnel_sends_dummies() {
+fn an_idle_tunnel_sends_dummies() {
     let interval = Duration::from_millis(20);
     let setup = Setup {
         dummy_interval: Some(interval),
@@ -126,7 +126,7 @@ fn a_quiet_tunnel_sends_dummies() {
     }
     assert_eq!(dummies.len(), 5);
     assert!(dummies.iter().all(|dummy| dummy.len() == real[0].len()));
-    // A packet is as good.
+    // A real packet replaces a dummy.
     a.pass(interval / 2);
     a.exchange(&[packet]);
     a.pass(interval / 2);
@@ -136,12 +136,12 @@ fn a_quiet_tunnel_sends_dummies() {
     assert!(b.control.events.try_iter().next().is_none(), "no event");
     let (a, b) = (a.finish(), b.finish());
     assert_eq!((a.received, a.sent, a.originated), (2, 2, 5));
-    assert_eq!(b.drops[Drop::Dummy], 5);
+    assert_eq!(b.drops[DropReason::Dummy], 5);
 }
 
-/// Without a way, a dummy is none.
+/// Dummies do not wait for a next hop, so they cannot displace waiting packets.
 #[test]
-fn dummies_do_not_crowd_out_packets() {
+fn no_dummy_is_sent_without_a_next_hop() {
     let setup = Setup {
         dummy_interval: Some(Duration::from_millis(1)),
         ..Setup::default()

@@ -1,4 +1,4 @@
-//! One gateway with its NIC in memory; the test holds the other end of the wire.
+//! One gateway with a NIC in memory. The test holds the other end of the wire.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -20,17 +20,17 @@ pub const MTU: usize = 1500;
 /// The longest inner packet in UDP over IPv4 at an MTU of 1500.
 pub const MAX_INNER: usize = 1438;
 
-/// The same over either family.
+/// The longest inner packet for an outer header of this family.
 pub fn max_inner(outer_v6: bool) -> usize {
     if outer_v6 { MAX_INNER - 20 } else { MAX_INNER }
 }
-/// How long a learned path MTU is believed: what RFC 1191 section 6.3 has.
+/// The lifetime of a learned path MTU, as in RFC 1191 section 6.3.
 pub const PATH_MTU_AGE: Duration = Duration::from_secs(600);
 
-/// How one test differs from the next.
+/// The settings that differ between tests.
 #[derive(Clone)]
 pub struct Setup {
-    /// Whether the gateways speak IPv6 to each other; what they carry is of both families.
+    /// Whether the outer packets are IPv6. Inner packets are of both families.
     pub outer_v6: bool,
     pub tfc: Tfc,
     pub dscp: Dscp,
@@ -66,8 +66,8 @@ impl Default for Setup {
     }
 }
 
-/// A gateway of VPC 1 (10.1.0.0/24 and fd00:1::/64) or VPC 2 (10.2.0.0/24 and fd00:2::/64). Its
-/// addresses end in .101 and ::65, its router's in .1 and ::1.
+/// A gateway of VPC 1 (10.1.0.0/24 and fd00:1::/64) or VPC 2 (10.2.0.0/24 and fd00:2::/64). The gateway's addresses end
+/// in .101 and ::65, those of its router in .1 and ::1.
 pub struct Side {
     pub worker: Worker<Memory>,
     pub control: Control,
@@ -83,7 +83,7 @@ pub fn host_mac(vpc: u8, host: u8) -> [u8; 6] {
     [2, 0, 0, 0, vpc, host]
 }
 
-/// A host of a VPC.
+/// The address of a host of a VPC.
 pub fn host(v6: bool, vpc: u8, host: u8) -> IpAddr {
     if v6 {
         Ipv6Addr::new(0xfd00, vpc.into(), 0, 0, 0, 0, 0, host.into()).into()
@@ -92,22 +92,22 @@ pub fn host(v6: bool, vpc: u8, host: u8) -> IpAddr {
     }
 }
 
-/// The prefix of a VPC, or a shorter one that holds it.
+/// The prefix of a VPC, with this length.
 fn prefix(v6: bool, vpc: u8, length: u8) -> IpNet {
     IpNet::new_assert(host(v6, vpc, 0), length).trunc()
 }
 
-/// Not IPv6, and IPv6.
+/// IPv4 and IPv6, as values of `v6` parameters.
 pub const FAMILIES: [bool; 2] = [false, true];
 const ROUTER: u8 = 1;
 const GATEWAY: u8 = 101;
 
-/// Octets of the IP header in a frame.
+/// The bytes of the IP header in a frame.
 pub fn header(frame: &[u8]) -> usize {
     if frame[14] >> 4 == 6 { 40 } else { 20 }
 }
 
-/// The routes of a VPC with the MAC addresses of these hosts. The router is host 1.
+/// The routes of a VPC, with the MAC addresses of `hosts`. The router is host 1.
 pub fn routes(vpc: u8, hosts: &[u8]) -> Arc<Snapshot> {
     let routes = FAMILIES.into_iter().flat_map(|v6| {
         let length = if v6 { 64 } else { 24 };
@@ -128,7 +128,7 @@ pub fn routes(vpc: u8, hosts: &[u8]) -> Arc<Snapshot> {
     Arc::new(Snapshot::new(routes, neighbours))
 }
 
-/// The SA of an epoch that VPC `from` sends on; a worker starts in epoch 0.
+/// The SPI of VPC `from`'s outbound SA of a key epoch. A worker starts with epoch 0.
 pub fn spi(from: u8, epoch: u8) -> Spi {
     Spi::new(0x1000 * u32::from(from) + u32::from(epoch)).expect("an SPI above 255")
 }
@@ -136,25 +136,25 @@ pub fn spi(from: u8, epoch: u8) -> Spi {
 fn key(from: u8, epoch: u8) -> Key {
     let mut material = [from; 20];
     material[1] ^= epoch;
-    Key::new(Cipher::Aes128Gcm, &material).expect("16 octets of key and 4 of salt")
+    Key::new(Cipher::Aes128Gcm, &material).expect("16 bytes of key and 4 bytes of salt")
 }
 
-/// The gateway's addresses.
+/// The address of a VPC's gateway.
 pub fn address(v6: bool, vpc: u8) -> IpAddr {
     host(v6, vpc, GATEWAY)
 }
 
-/// The SA on which VPC `from` sends to VPC `to` at first.
+/// The outbound SA with which VPC `from` starts to send to VPC `to`.
 pub fn outbound(from: u8, to: u8, setup: &Setup) -> OutboundSa {
     outbound_of(from, to, 0, setup)
 }
 
-/// The SA of an epoch on which VPC `from` sends to VPC `to`.
+/// The outbound SA of a key epoch from VPC `from` to VPC `to`.
 pub fn outbound_of(from: u8, to: u8, epoch: u8, setup: &Setup) -> OutboundSa {
     outbound_lasting(from, to, epoch, setup, Lifetime::default())
 }
 
-/// The same with limits.
+/// The outbound SA of a key epoch, with lifetime limits.
 pub fn outbound_lasting(
     from: u8,
     to: u8,
@@ -179,18 +179,18 @@ pub fn outbound_lasting(
     })
 }
 
-/// The SA of an epoch on which VPC `from` sends, as its peer has it.
+/// The peer's inbound SA for a key epoch of VPC `from`.
 pub fn inbound_of(from: u8, epoch: u8) -> InboundSa {
     inbound_lasting(from, epoch, Lifetime::default())
 }
 
-/// The same with limits.
+/// The peer's inbound SA for a key epoch, with lifetime limits.
 pub fn inbound_lasting(from: u8, epoch: u8, lifetime: Lifetime) -> InboundSa {
     let config = InboundConfig::new(spi(from, epoch), key(from, epoch), 1024);
     InboundSa::new(InboundConfig { lifetime, ..config }).expect("a window")
 }
 
-/// The tunnel of VPC `from` to VPC `to`, for these prefixes there.
+/// The tunnel from VPC `from` to VPC `to` for these peer prefixes.
 pub fn tunnel(from: u8, to: u8, prefixes: Vec<IpNet>, setup: &Setup) -> Tunnel {
     Tunnel {
         peer: address(setup.outer_v6, to),
@@ -232,13 +232,12 @@ impl Side {
             worker,
             control,
             wire,
-            // Ahead of the machine's clock, so that only the test makes time pass.
+            // Ahead of the system clock, so that time advances only by `pass`.
             now: Instant::now() + Duration::from_secs(3600),
         }
     }
 
-    /// Lets frames arrive, works them off and returns what went out. After each batch the counters
-    /// balance.
+    /// Injects frames, runs the worker until it is idle, and returns the frames that it sent.
     pub fn exchange(&mut self, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
         for frame in frames {
             assert!(
@@ -249,11 +248,16 @@ impl Side {
         self.work()
     }
 
-    /// Works until there is nothing left to do, and returns what went out.
+    /// Runs the worker until it is idle, and returns the frames that it sent. Checks after each round that the counters
+    /// balance.
     pub fn work(&mut self) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         loop {
-            assert_eq!(self.worker.obey(), None, "no drain was asked for");
+            assert_eq!(
+                self.worker.process_commands(),
+                None,
+                "no drain was requested"
+            );
             let moved = self.worker.round(self.now);
             assert!(self.totals().balanced(), "{:?}", self.totals());
             out.extend(std::iter::from_fn(|| self.wire.take()));
@@ -263,6 +267,7 @@ impl Side {
         }
     }
 
+    /// Advances the gateway's clock.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
     }
@@ -271,8 +276,8 @@ impl Side {
         self.control.counters.totals()
     }
 
-    /// Gives the worker a command, and returns where its answer comes.
-    pub fn tell<T>(
+    /// Sends the worker a command, and returns the channel for its answer.
+    pub fn request<T>(
         &self,
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Receiver<Result<T, Refused>> {
@@ -281,7 +286,7 @@ impl Side {
         answer
     }
 
-    /// Drains at once and checks what must hold then.
+    /// Drains the worker without delay. Checks that all frames are home and that the counters balance.
     pub fn finish(self) -> Totals {
         let within = Duration::ZERO;
         self.control
@@ -296,25 +301,26 @@ impl Side {
         assert_eq!(
             self.control.counters.totals(),
             totals,
-            "the last word is published"
+            "the final counters are published"
         );
         totals
     }
 }
 
-/// Both gateways.
+/// The gateways of both VPCs.
 pub fn both(setup: &Setup) -> (Side, Side) {
     (Side::new(1, setup), Side::new(2, setup))
 }
 
-/// A frame that VPC `from`'s router carried to the other gateway.
+/// The frame as VPC `from`'s router forwards it to the other gateway.
 pub fn carried(mut frame: Vec<u8>, from: u8) -> Vec<u8> {
-    assert_eq!(frame[..6], host_mac(from, 1), "sent to the router");
+    assert_eq!(frame[..6], host_mac(from, 1), "addressed to the router");
     assert_eq!(frame[6..12], gateway_mac(from), "sent by the gateway");
     frame[..6].copy_from_slice(&gateway_mac(3 - from));
     frame
 }
 
+/// The frames as VPC `from`'s router forwards them to the other gateway.
 pub fn carry(frames: Vec<Vec<u8>>, from: u8) -> Vec<Vec<u8>> {
     frames
         .into_iter()

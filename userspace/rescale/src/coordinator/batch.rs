@@ -1,65 +1,66 @@
-//! Buckets that go to another pair behind a barrier.
+//! Moves buckets to another pair behind a barrier.
 
 use std::time::Duration;
 
-use super::Event;
-use super::desk::{Ask, Desk, REPEAT};
-use super::guard::Guard;
+use super::context::{Context, PendingRequest, RESEND_AFTER};
+use super::io::Event;
 use super::pairs::Pairs;
+use super::path_check::PathCheck;
+use crate::buckets::BucketSet;
+use crate::change::Ordinal;
 use crate::message::{Reply, Request, TableId};
-use crate::{BucketSet, Ordinal};
 
-/// How much later than by its own limit a hold counts as gone.
+/// A hold counts as over this long after its time limit, because the gateway's own timer starts later.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// One hold, what it is for, and how far it is.
+/// Buckets that move to one pair under one hold.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub buckets: BucketSet,
     pub to: Ordinal,
-    /// From where packets of the buckets may still be on their way.
-    pub guards: Vec<Guard>,
-    /// Both pairs are alive: it can wait, and others with it.
+    /// One check for each pair from which earlier packets may still arrive.
+    pub checks: Vec<PathCheck>,
+    /// The old pair is alive, so the batch is not urgent.
     pub planned: bool,
     pub stage: Stage,
-    hold: Ask,
+    hold: PendingRequest,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
-    /// The new gateway is asked to hold.
+    /// The hold is requested from the new gateway.
     Holding,
-    /// It holds, the buckets are its own; the old pairs' guards are under way.
+    /// The new gateway holds and the buckets are assigned to it. The checks of the old pairs run.
     Proving {
-        /// When the hold is over by itself.
+        /// When the hold ends by its own limit.
         until: Duration,
     },
-    /// It is asked to let go.
+    /// The release is requested from the new gateway.
     Releasing {
         /// Whether the buckets moved.
         moved: bool,
-        /// When the hold is over by itself.
+        /// When the hold ends by its own limit.
         until: Duration,
-        ask: Ask,
+        pending: PendingRequest,
     },
-    /// The new gateway died, and the guards are not through.
+    /// The new gateway died before the checks were complete.
     Orphaned {
-        /// When they have become meaningless.
+        /// When the checks are no longer needed.
         until: Duration,
     },
-    /// There is no hold any more.
+    /// The hold is over.
     Over {
         /// Whether the buckets moved.
         moved: bool,
     },
 }
 
-/// What a gateway's answer means to a batch.
+/// The effect of a gateway's reply on a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// It holds: the buckets may move now.
-    Holds,
-    /// It let packets go.
+pub(super) enum BatchReply {
+    /// The gateway holds, so the buckets may move now.
+    Held,
+    /// The gateway has released the held packets.
     Released { packets: u64, dropped: u64 },
 }
 
@@ -67,60 +68,63 @@ impl Batch {
     pub fn new(
         to: Ordinal,
         buckets: BucketSet,
-        guards: Vec<Guard>,
+        checks: Vec<PathCheck>,
         planned: bool,
-        desk: &mut Desk,
+        context: &mut Context,
     ) -> Self {
         Self {
             buckets,
             to,
-            guards,
+            checks,
             planned,
             stage: Stage::Holding,
-            hold: desk.ask(),
+            hold: context.request(),
         }
     }
 
-    /// A gateway's answer, if it is one to this batch.
-    pub fn answered(
+    /// Processes a gateway's reply, if it belongs to this batch.
+    pub fn receive_reply(
         &mut self,
         from: Ordinal,
         id: u64,
         reply: &Reply,
-        desk: &mut Desk,
-    ) -> Option<Heard> {
+        context: &mut Context,
+    ) -> Option<BatchReply> {
         if from != self.to {
             return None;
         }
         match (self.stage, reply) {
             (Stage::Holding, Reply::Held) if id == self.hold.id => {
-                let since = desk.now.saturating_sub(self.hold.since);
-                // The hold runs from when it was heard, which may be a while ago.
-                if since > desk.settings.hold_time / 2 {
-                    self.release(false, desk);
+                let since = context.now.saturating_sub(self.hold.since);
+                // The gateway's timer may have started with the first request. Too little of the
+                // hold time may be left.
+                if since > context.settings.hold_time / 2 {
+                    self.release(false, context);
                     return None;
                 }
-                Some(Heard::Holds)
+                Some(BatchReply::Held)
             }
             (Stage::Holding, Reply::Refused { .. }) if id == self.hold.id => {
-                self.release(false, desk);
+                self.release(false, context);
                 None
             }
-            (Stage::Releasing { moved, ask, .. }, Reply::Released { packets, dropped })
-                if id == ask.id =>
+            (Stage::Releasing { moved, pending, .. }, Reply::Released { packets, dropped })
+                if id == pending.id =>
             {
                 self.stage = Stage::Over { moved };
-                desk.tell(Event::Released {
+                context.notify(Event::Released {
                     pair: self.to,
                     packets: *packets,
                     dropped: *dropped,
                 });
-                Some(Heard::Released {
+                Some(BatchReply::Released {
                     packets: *packets,
                     dropped: *dropped,
                 })
             }
-            (Stage::Releasing { moved, ask, .. }, Reply::Refused { .. }) if id == ask.id => {
+            (Stage::Releasing { moved, pending, .. }, Reply::Refused { .. })
+                if id == pending.id =>
+            {
                 self.stage = Stage::Over { moved };
                 None
             }
@@ -128,18 +132,22 @@ impl Batch {
         }
     }
 
-    /// The buckets are with the new gateway, and these guards stand for where they were.
-    pub fn moved(&mut self, guards: impl IntoIterator<Item = Guard>, desk: &Desk) {
-        self.guards.extend(guards);
-        let until = desk.now + desk.settings.hold_time + SLACK;
+    /// The buckets are assigned to the new gateway; `checks` cover their old pairs.
+    pub fn start_proving(
+        &mut self,
+        checks: impl IntoIterator<Item = PathCheck>,
+        context: &Context,
+    ) {
+        self.checks.extend(checks);
+        let until = context.now + context.settings.hold_time + SLACK;
         self.stage = Stage::Proving { until };
     }
 
-    /// The new gateway died. The hold that it may still have.
-    pub fn bereave(&mut self, desk: &Desk) -> Option<u64> {
+    /// The new gateway died. Returns the id of the hold that the gateway may still have.
+    pub fn target_died(&mut self, context: &Context) -> Option<u64> {
         self.stage = match self.stage {
             Stage::Proving { .. } => Stage::Orphaned {
-                until: desk.now + desk.settings.hold_time + SLACK,
+                until: context.now + context.settings.hold_time + SLACK,
             },
             Stage::Orphaned { .. } | Stage::Over { .. } => return None,
             Stage::Holding => Stage::Over { moved: false },
@@ -148,78 +156,83 @@ impl Batch {
         Some(self.hold.id)
     }
 
-    /// Goes on as far as it can.
-    pub fn step(&mut self, pairs: &Pairs, desk: &mut Desk, table: TableId) {
-        self.guards.retain(|guard| !is_done(guard, pairs, desk));
-        let live = |guard: &&mut Guard| {
+    /// Sends the requests that are due, and advances the stage.
+    pub fn step(&mut self, pairs: &Pairs, context: &mut Context, table: TableId) {
+        self.checks.retain(|check| !is_done(check, pairs, context));
+        let live = |check: &&mut PathCheck| {
             pairs
                 .all
-                .get(&guard.pair)
-                .is_some_and(|pair| pair.death.is_none())
+                .get(&check.pair)
+                .is_some_and(|pair| pair.dead.is_none())
         };
-        self.guards
+        self.checks
             .iter_mut()
             .filter(live)
-            .for_each(|guard| guard.press(desk, table));
+            .for_each(|check| check.resend(context, table));
         match self.stage {
-            Stage::Holding => self.ask_to_hold(pairs, desk),
-            Stage::Proving { .. } if self.guards.is_empty() => self.release(true, desk),
+            Stage::Holding => self.request_hold(pairs, context),
+            Stage::Proving { .. } if self.checks.is_empty() => self.release(true, context),
             Stage::Proving { until } => {
-                if desk.past(until) {
-                    desk.tell(Event::HoldExpired { pair: self.to });
-                    self.release(true, desk);
+                if context.reached(until) {
+                    context.notify(Event::HoldExpired { pair: self.to });
+                    self.release(true, context);
                 }
             }
             Stage::Orphaned { until } => {
-                if self.guards.is_empty() || desk.past(until) {
+                if self.checks.is_empty() || context.reached(until) {
                     self.stage = Stage::Over { moved: true };
                 }
             }
             Stage::Releasing { .. } | Stage::Over { .. } => {}
         }
-        if let Stage::Releasing { moved, until, ask } = &mut self.stage {
-            if desk.past(*until) {
+        if let Stage::Releasing {
+            moved,
+            until,
+            pending,
+        } = &mut self.stage
+        {
+            if context.reached(*until) {
                 self.stage = Stage::Over { moved: *moved };
-            } else if desk.due(ask, REPEAT) {
+            } else if context.due(pending, RESEND_AFTER) {
                 let hold = self.hold.id;
-                desk.say(self.to, ask.id, Request::Release { hold });
+                context.send(self.to, pending.id, Request::Release { hold });
             }
         }
     }
 
-    fn ask_to_hold(&mut self, pairs: &Pairs, desk: &mut Desk) {
-        let limit = desk.settings.hold_time;
-        if desk.past(self.hold.since + limit) {
-            self.release(false, desk);
+    fn request_hold(&mut self, pairs: &Pairs, context: &mut Context) {
+        let limit = context.settings.hold_time;
+        if context.reached(self.hold.since + limit) {
+            self.release(false, context);
         } else if pairs.all.get(&self.to).is_some_and(|pair| pair.is_reset())
-            && desk.due(&mut self.hold, REPEAT)
+            && context.due(&mut self.hold, RESEND_AFTER)
         {
             let request = Request::Hold {
                 buckets: self.buckets.clone(),
                 limit_ms: limit.as_millis() as u32,
-                at_limit: desk.settings.at_limit,
+                hold_timeout_action: context.settings.hold_timeout_action,
             };
-            desk.say(self.to, self.hold.id, request);
+            context.send(self.to, self.hold.id, request);
         }
     }
 
-    fn release(&mut self, moved: bool, desk: &mut Desk) {
-        let until = desk.now + desk.settings.hold_time + SLACK;
+    fn release(&mut self, moved: bool, context: &mut Context) {
+        let until = context.now + context.settings.hold_time + SLACK;
         self.stage = Stage::Releasing {
             moved,
             until,
-            ask: desk.ask(),
+            pending: context.request(),
         };
     }
 }
 
-fn is_done(guard: &Guard, pairs: &Pairs, desk: &mut Desk) -> bool {
-    guard.is_through()
-        || match pairs.all.get(&guard.pair) {
+fn is_done(check: &PathCheck, pairs: &Pairs, context: &mut Context) -> bool {
+    check.is_complete()
+        || match pairs.all.get(&check.pair) {
             None => true,
             Some(pair) => pair
-                .death
+                .dead
                 .as_ref()
-                .is_some_and(|death| death.is_fenced(guard.ask.since, desk)),
+                .is_some_and(|dead| dead.is_fenced(check.pending.since, context)),
         }
 }

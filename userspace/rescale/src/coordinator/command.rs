@@ -1,16 +1,17 @@
-//! A change, from its command to its answer.
+//! Takes a change from its command to its result.
 
 use std::net::IpAddr;
 
-use super::changing::{Changing, Stage};
-use super::{Coordinator, Event, Health, Output, Refusal, State};
+use super::Coordinator;
+use super::io::{Event, Health, Outcome, Output, Refusal, State};
+use super::pending_change::{PendingChange, Stage};
+use crate::change::{Change, Ordinal};
 use crate::table::Table;
-use crate::{Change, Ordinal};
 
 impl Coordinator {
     pub(super) fn command(&mut self, change: &Change, address: Option<IpAddr>) {
         if let Err(refusal) = self.start(change, address) {
-            self.desk.out.push_back(Output::Done(Err(refusal)));
+            self.context.outputs.push_back(Output::Done(Err(refusal)));
         }
     }
 
@@ -20,9 +21,10 @@ impl Coordinator {
             return Err(Refusal::UnderWay { to });
         }
         let planned = self.table.change(change, address)?;
-        self.peer.allows(self.id, planned.table.id(), &self.desk)?;
+        self.peer
+            .check_change(self.id, planned.table.id(), &self.context)?;
         let joins = match change {
-            // Who carried nothing has to prove that it can.
+            // A pair without buckets must first prove that its path works.
             Change::Add { name, .. } | Change::Weight { name, .. } => planned
                 .table
                 .member(name)
@@ -31,16 +33,16 @@ impl Coordinator {
             Change::Drain { .. } | Change::Remove { .. } => None,
         };
         if let Some(pair) = joins {
-            self.pairs.join(pair, true, &mut self.desk);
+            self.pairs.add(pair, true, &mut self.context);
         }
-        self.desk.tell(Event::Began {
+        self.context.notify(Event::Began {
             epoch: planned.table.epoch(),
             buckets: planned.moves.len(),
         });
-        self.change = Some(Changing::new(planned, joins, &mut self.desk));
+        self.change = Some(PendingChange::new(planned, joins, &mut self.context));
         self.store();
         if joins.is_none() {
-            self.aim();
+            self.update_wanted();
         }
         Ok(())
     }
@@ -53,7 +55,7 @@ impl Coordinator {
         }
     }
 
-    /// Buckets move from now on: after a restart the change goes on.
+    /// Stores that buckets may move from now on, so that a restarted demux completes the change.
     pub(super) fn commit(&mut self) {
         if let Some(change) = &mut self.change
             && matches!(change.stage, Stage::Moving)
@@ -64,71 +66,71 @@ impl Coordinator {
         }
     }
 
-    /// Lets the change go on, ends it, or gives it up.
-    pub(super) fn carry_on(&mut self) {
+    /// Advances the pending change, or ends it.
+    pub(super) fn advance_change(&mut self) {
         let settled = self.is_settled();
         let id = self.id;
         let Some(change) = &mut self.change else {
             return;
         };
         match &mut change.stage {
-            Stage::Joining { pair, way } => {
+            Stage::Joining { pair, check } => {
                 let pair = *pair;
-                way.press(&mut self.desk, id);
-                if way.is_through() && self.pairs.health(pair) == Health::Up {
+                check.resend(&mut self.context, id);
+                if check.is_complete() && self.pairs.health(pair) == Health::Up {
                     if let Some(joined) = self.pairs.all.get_mut(&pair) {
-                        joined.belong(&self.desk);
+                        joined.complete_join(&self.context);
                     }
-                    change.advanced(&self.desk);
+                    change.record_progress(&self.context);
                     change.stage = Stage::Moving;
-                    self.aim();
-                    self.advance();
-                } else if change.is_stuck(&mut self.desk) {
-                    let refusal = Refusal::NoWay {
-                        name: name(&change.table, pair),
-                        within_ms: self.desk.settings.join_time.as_millis() as u64,
+                    self.update_wanted();
+                    self.advance_moves();
+                } else if change.is_stuck(&mut self.context) {
+                    let refusal = Refusal::PairUnreachable {
+                        name: change.name(pair),
+                        within_ms: self.context.settings.join_time.as_millis() as u64,
                     };
-                    self.end(Err(refusal));
+                    self.finish_change(Err(refusal));
                 }
             }
             Stage::Moving if settled => {
                 self.table = change.table.clone();
                 self.id = change.id;
-                let outcome = change.outcome(&self.desk);
-                self.end(Ok(outcome));
+                let outcome = change.outcome(&self.context);
+                self.finish_change(Ok(outcome));
             }
             Stage::Moving => {
-                if change.is_stuck(&mut self.desk) {
-                    let within_ms = self.desk.settings.join_time.as_millis() as u64;
+                if change.is_stuck(&mut self.context) {
+                    let within_ms = self.context.settings.join_time.as_millis() as u64;
                     let silent = Refusal::PeerSilent { within_ms };
-                    let why = change.trouble.take().unwrap_or(silent);
-                    change.advanced(&self.desk);
+                    let why = change.last_error.take().unwrap_or(silent);
+                    change.record_progress(&self.context);
                     change.stage = Stage::Reverting(why);
-                    self.aim();
+                    self.update_wanted();
                 }
             }
             Stage::Reverting(why) => {
                 let why = why.clone();
-                if settled || change.is_stuck(&mut self.desk) {
-                    self.end(Err(why));
+                if settled || change.is_stuck(&mut self.context) {
+                    self.finish_change(Err(why));
                 }
             }
         }
     }
 
-    fn end(&mut self, how: Result<super::Outcome, Refusal>) {
+    fn finish_change(&mut self, how: Result<Outcome, Refusal>) {
         self.change = None;
-        self.aim();
-        self.forget();
+        self.update_wanted();
+        self.remove_unused_pairs();
         self.store();
-        self.desk.out.push_back(Output::Done(how));
+        self.context.outputs.push_back(Output::Done(how));
     }
 
-    /// Forgets pairs that are in no table and have nothing left to do.
-    pub(super) fn forget(&mut self) {
+    /// Removes pairs that are in no table and take part in no move.
+    pub(super) fn remove_unused_pairs(&mut self) {
         let known = |table: &Table, pair: &Ordinal| table.pair(*pair).is_some();
         let planned = self.change.as_ref().map(|change| &change.table);
-        let in_use = self.in_use();
+        let in_use = self.pairs_in_use();
         let to: Vec<Ordinal> = self.batches.iter().map(|batch| batch.to).collect();
         self.pairs.all.retain(|pair, _| {
             known(&self.table, pair)
@@ -139,26 +141,9 @@ impl Coordinator {
     }
 
     fn store(&mut self) {
-        self.desk.out.push_back(Output::Store(State {
+        self.context.outputs.push_back(Output::Store(State {
             table: self.table.clone(),
-            under_way: self.change.as_ref().map(Changing::under_way),
+            under_way: self.change.as_ref().map(PendingChange::under_way),
         }));
-    }
-}
-
-impl Changing {
-    /// A gateway did not hold in time.
-    pub(super) fn not_held(&mut self, pair: Ordinal, desk: &super::desk::Desk) {
-        self.trouble = Some(Refusal::NotHeld {
-            name: name(&self.table, pair),
-            within_ms: desk.settings.hold_time.as_millis() as u64,
-        });
-    }
-}
-
-fn name(table: &Table, pair: Ordinal) -> String {
-    match table.pair(pair) {
-        Some(member) => member.name.clone(),
-        None => format!("gateway {}", pair.0),
     }
 }

@@ -1,4 +1,4 @@
-//! What a coordinator is told, and what it wants done.
+//! The coordinator's inputs and outputs, and the state that it stores.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,98 +6,95 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::{FromGateway, PeerWord, TableId, ToGateway};
+use crate::buckets::BucketSet;
+use crate::change::{Change, Ordinal};
+use crate::message::{FromGateway, PeerMessage, TableId, ToGateway};
 use crate::table::{self, Table};
-use crate::{BucketSet, Change, Ordinal};
 
-/// What a coordinator is told. Time comes beside it.
+/// An event that a coordinator must process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// Change the cluster. Answered by [`Output::Done`], at once or when it is done.
+    /// An operator's command. [`Output::Done`] reports its result.
     Command {
-        /// The change.
         change: Change,
-        /// Where the gateway's host is, if it joins and is not in the configuration.
+        /// The address of a joining gateway's host, if the gateway is not in the configuration.
         address: Option<IpAddr>,
     },
-    /// A gateway of this VPC answered. Not more is known of it than that it has the steering key.
+    /// A reply from a gateway of this VPC. The sender has proven only that it has the steering key.
     FromGateway(Ordinal, FromGateway),
-    /// The peer's demux said something.
-    FromPeer(PeerWord),
-    /// Buckets that were to move when idle, and have: the answer to [`Output::PollIdle`].
+    /// A message from the peer's demux.
+    FromPeer(PeerMessage),
+    /// The buckets that have moved while idle: the answer to [`Output::PollIdle`].
     Idle(BucketSet),
 }
 
-/// What a coordinator wants done, in this order.
+/// An action for the coordinator's owner. The owner carries out the outputs in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Say this to a gateway of this VPC. It may be lost.
+    /// Send a message to a gateway of this VPC. The message may be lost.
     ToGateway(Ordinal, ToGateway),
-    /// Write buckets into the program's table. When the next output is taken this has taken
-    /// effect: unless `when_idle`, no packet takes the old way any more. `when_idle`, and to the
-    /// pair that carries them already: they stay.
+    /// Assign buckets to a pair in the program's table. The assignment must be in effect before the
+    /// next output: unless `when_idle`, no further packet goes to the old pair. `when_idle` with the
+    /// current pair cancels a pending move.
     Assign {
-        /// The buckets.
         buckets: BucketSet,
-        /// The pair that carries them from now on.
         to: Ordinal,
-        /// Each only once it has been idle for longer than the skew.
+        /// Each bucket moves only once it has been idle for longer than the skew.
         when_idle: bool,
     },
-    /// Say with [`Input::Idle`], before any other input and also if there are none, which of these
-    /// buckets have moved since they were assigned `when_idle`. Those that are idle by the skew
-    /// move now.
+    /// Move those of these buckets that are idle by the skew. Then report with [`Input::Idle`], before
+    /// any other input, which of these buckets have moved since they were assigned `when_idle`. The
+    /// report is required even if no bucket has moved.
     PollIdle(BucketSet),
-    /// How long a bucket must be idle to move by itself.
+    /// Set how long a bucket must be idle to move by itself.
     Skew(Duration),
-    /// Write this to the disk before any later output is carried out.
+    /// Write the state to disk before any later output.
     Store(State),
-    /// The command is done, or refused.
+    /// Report the result of a command.
     Done(Result<Outcome, Refusal>),
-    /// For log and metrics.
+    /// Log the event and count it in the metrics.
     Event(Event),
 }
 
-/// What outlives the demux.
+/// The state on disk, which outlives the demux.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct State {
     /// The table in force.
     pub table: Table,
-    /// The change under way.
+    /// The pending change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_way: Option<UnderWay>,
 }
 
-/// A change that is not done yet.
+/// A pending change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UnderWay {
-    /// The table that it leads to.
+    /// The table to which the change leads.
     pub table: Table,
     /// Whether buckets may have moved.
     pub begun: bool,
 }
 
-/// What a change did.
+/// The result of a completed change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outcome {
-    /// The table's epoch after it.
+    /// The table's epoch after the change.
     pub epoch: u64,
     /// Buckets that moved while they were idle.
     pub moved_idle: usize,
     /// Buckets that moved behind a barrier.
     pub moved_by_barrier: usize,
-    /// The fewest moves by which the change can be made.
+    /// The fewest moves with which the change is possible.
     pub minimum: usize,
     /// Packets that were held.
     pub held: u64,
-    /// Packets of those that were dropped for lack of room or time.
+    /// Held packets that were dropped, because a hold was full or timed out.
     pub dropped: u64,
-    /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
 }
 
@@ -116,154 +113,112 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "epoch {epoch}: {moved} buckets moved ({moved_idle} idle, {moved_by_barrier} by a barrier; \
-             fewer than {minimum} cannot do), {held} packets held, {dropped} of them dropped, in \
+             the minimum is {minimum}), {held} packets held, {dropped} of them dropped, in \
              {elapsed_ms} ms"
         )
     }
 }
 
-/// Why a change is not made.
+/// Why a change was refused or given up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The table says no.
+    /// The table does not permit the change.
     #[error(transparent)]
     Table(#[from] table::Refusal),
-    /// One at a time.
-    #[error("a change to epoch {to} is under way; wait for it")]
+    /// Only one change can be pending.
+    #[error("a change to epoch {to} is under way; wait until it is done")]
     UnderWay {
-        /// Its epoch.
+        /// The epoch to which the pending change leads.
         to: u64,
     },
-    /// Nobody there.
+    /// The peer's demux does not answer.
     #[error(
-        "the peer's demux has not answered within {within_ms} ms: is it up, and is its address `peering.demux`?"
+        "the peer's demux did not answer within {within_ms} ms; check that it runs and that `peering.demux` is its address"
     )]
-    PeerSilent {
-        /// How long it has had.
-        within_ms: u64,
-    },
-    /// The peer has not made the last change.
-    #[error("the peer is at epoch {peer}, this VPC at {own}: make the same change there first")]
-    PeerBehind {
-        /// The peer's epoch.
-        peer: u64,
-        /// The own.
-        own: u64,
-    },
-    /// The peer has made another change.
+    PeerSilent { within_ms: u64 },
+    /// The peer has not made this VPC's last change.
     #[error(
-        "the peer is at epoch {peer} by another change than this one; make the change here that was made there"
+        "the peer is at epoch {peer}, this VPC at epoch {own}; make the same change in the peer VPC first"
     )]
-    PeerWentElsewhere {
-        /// The peer's epoch.
-        peer: u64,
-    },
-    /// They have nothing in common.
+    PeerBehind { peer: u64, own: u64 },
+    /// The peer has made a different change.
+    #[error("the peer is at epoch {peer} after a different change; apply that change here first")]
+    PeerDiverged { peer: u64 },
+    /// Neither table follows from the other.
     #[error(
-        "the peer steers by another table (epoch {peer}, here {own}): the clusters' order, weights or changes differ. Stop one demux, copy the other's cluster and state, and start it again"
+        "the peer has a different table (epoch {peer}, here epoch {own}): the order, the weights or the changes of the two clusters differ; stop one demux, copy the cluster and the state of the other, and start it again"
     )]
-    TablesDiffer {
-        /// The peer's epoch.
-        peer: u64,
-        /// The own.
-        own: u64,
-    },
-    /// The way is not there.
+    TablesDiffer { peer: u64, own: u64 },
+    /// No marker returned through a new pair.
     #[error(
-        "no marker came through {name:?} and its peer within {within_ms} ms: are both up, and are its SAs installed at both ends?"
+        "no marker returned through gateway {name:?} and its peer within {within_ms} ms; check that both run and that their SAs are installed in both VPCs"
     )]
-    NoWay {
-        /// The gateway.
-        name: String,
-        /// How long it had.
-        within_ms: u64,
-    },
-    /// A gateway did not hold in time.
+    PairUnreachable { name: String, within_ms: u64 },
+    /// A gateway did not confirm a hold in time.
     #[error(
-        "{name:?} did not answer within {within_ms} ms that it holds packets; nothing has moved by a barrier there, and the change was given up"
+        "gateway {name:?} did not confirm within {within_ms} ms that it holds packets; the change was given up, and no bucket moved to this gateway by a barrier"
     )]
-    NotHeld {
-        /// The gateway.
-        name: String,
-        /// How long it had.
-        within_ms: u64,
-    },
+    HoldNotConfirmed { name: String, within_ms: u64 },
 }
 
-/// How a pair is.
+/// The health of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// Nothing has come through yet.
+    /// No marker has returned yet.
     Unknown,
-    /// Markers come through.
+    /// Markers return.
     Up,
-    /// None does, while others' do: its buckets are with others.
+    /// No marker returns, while markers of other pairs do. Other pairs carry the buckets.
     Dead,
 }
 
-/// What log and metrics hear of.
+/// An event for log and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A pair's health is another.
+    /// A pair's health changed.
     Health(Ordinal, Health),
-    /// A marker came through a pair and back.
+    /// A probe returned through a pair.
     RoundTrip(Ordinal, Duration),
-    /// The peer's table is neither ours nor the one before or after it.
-    TablesDiffer {
-        /// The peer's.
-        peer: TableId,
-        /// Ours.
-        own: TableId,
-    },
-    /// Buckets went from pair to pair.
+    /// The peer's table is neither this demux's table nor its predecessor or successor.
+    TablesDiffer { peer: TableId, own: TableId },
+    /// Buckets moved to another pair.
     Moved {
-        /// From where.
         from: Ordinal,
-        /// To where.
         to: Ordinal,
-        /// How many.
         buckets: usize,
-        /// Whether a barrier was needed.
+        /// Whether they moved behind a barrier, not while idle.
         barrier: bool,
     },
-    /// A gateway let held packets go.
+    /// A gateway released held packets.
     Released {
-        /// The gateway's pair.
         pair: Ordinal,
-        /// Packets that it held.
+        /// Packets that the gateway held.
         packets: u64,
-        /// Of those, dropped.
+        /// Held packets that were dropped.
         dropped: u64,
     },
-    /// A hold's time was over before it was proven that nothing was on the old way any more. If the
-    /// setting says `send`, packets may have changed order.
-    HoldExpired {
-        /// The pair whose gateway held.
-        pair: Ordinal,
-    },
-    /// The peer's gateway of a pair opens nothing of ours any more.
+    /// A hold timed out before earlier packets were confirmed delivered by the old gateway. With the
+    /// action `send`, packets may have been reordered.
+    HoldExpired { pair: Ordinal },
+    /// The peer's gateway of a pair delivers no packets any more.
     Fenced {
-        /// The pair.
         pair: Ordinal,
-        /// It did not answer, and counts as stopped.
+        /// The gateway did not answer and counts as stopped.
         silent: bool,
     },
     /// A change began.
     Began {
-        /// The epoch to which it leads.
+        /// The epoch to which the change leads.
         epoch: u64,
-        /// The buckets that move.
+        /// The number of buckets that must move.
         buckets: usize,
     },
-    /// A demux that started found a change under way, and went on to its end.
-    Resumed {
-        /// The epoch.
-        epoch: u64,
-    },
-    /// A demux that started found a change under way that had moved nothing, and dropped it.
+    /// A starting demux completed a pending change.
+    Resumed { epoch: u64 },
+    /// A starting demux dropped a pending change that had moved no bucket.
     RolledBack {
-        /// The epoch that stays.
+        /// The epoch that stays in force.
         epoch: u64,
     },
 }
@@ -273,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_told_in_one_sentence() {
+    fn a_result_is_shown_as_one_sentence() {
         let outcome = Outcome {
             epoch: 4,
             moved_idle: 1000,
@@ -285,7 +240,7 @@ mod tests {
         };
         assert_eq!(
             outcome.to_string(),
-            "epoch 4: 1024 buckets moved (1000 idle, 24 by a barrier; fewer than 1024 cannot do), \
+            "epoch 4: 1024 buckets moved (1000 idle, 24 by a barrier; the minimum is 1024), \
              12 packets held, 0 of them dropped, in 134 ms"
         );
     }

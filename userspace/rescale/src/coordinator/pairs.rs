@@ -1,93 +1,93 @@
-//! The gateway pairs: whether markers come through, and who is dead.
+//! The gateway pairs: sends probes, and decides which pairs are up or dead.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::death::Death;
-use super::desk::{Ask, Desk, REPEAT};
-use super::guard::mark;
-use super::{Event, Health};
-use crate::Ordinal;
+use super::context::{Context, PendingRequest, RESEND_AFTER};
+use super::dead::DeadState;
+use super::io::{Event, Health};
+use super::path_check::send_marker;
+use crate::change::Ordinal;
 use crate::message::{Marker, Reply, Request, TableId};
 
-/// Probes of a pair that may be under way. Older ones count as lost.
+/// The most outstanding probes of a pair. Older probes count as lost.
 const PROBES: usize = 64;
-/// Probes that must come through a dead pair before it counts as up again.
+/// Probes that must return through a dead pair before it counts as up again.
 const TO_RETURN: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Pair {
     pub health: Health,
-    pub death: Option<Death>,
-    /// It has yet to prove its way: nobody misses it.
+    pub dead: Option<DeadState>,
+    /// The pair has not proven its path yet, so it cannot count as dead.
     joining: bool,
     pub round_trip: Option<Duration>,
-    reset: Option<Ask>,
+    reset: Option<PendingRequest>,
     next_probe: Duration,
     probes: VecDeque<(u64, Duration)>,
-    /// When the last marker came back, or when it began to be waited for; later by what was not listened to since.
+    /// When the last marker returned, or when the wait for the first one began. Excludes time during
+    /// which the coordinator did not run.
     silent_since: Duration,
-    heard: Option<Duration>,
+    last_echo: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     pub all: BTreeMap<Ordinal, Pair>,
-    /// When any pair was heard last, as for `silent_since`.
-    heard: Option<Duration>,
+    /// When a marker last returned through any pair. Excludes the same time as `silent_since`.
+    last_echo: Option<Duration>,
     turn: usize,
 }
 
 impl Pair {
-    /// Whether its gateway has let go what a former process of this demux had asked of it. What is
-    /// asked before that would be let go with it.
+    /// Whether the gateway has confirmed the reset. Requests before that would be undone by the reset.
     pub fn is_reset(&self) -> bool {
         self.reset.is_none()
     }
 
-    /// Whether a marker came through so lately that more will.
-    pub fn is_fresh(&self, desk: &Desk) -> bool {
-        let long = desk.settings.dead_after / 2;
-        self.health == Health::Up && self.heard.is_some_and(|at| at + long > desk.now)
+    /// Whether a marker returned recently enough to expect more.
+    pub fn is_fresh(&self, context: &Context) -> bool {
+        let long = context.settings.dead_after / 2;
+        self.health == Health::Up && self.last_echo.is_some_and(|at| at + long > context.now)
     }
 
-    /// It has proven its way, and is missed from now on.
-    pub fn belong(&mut self, desk: &Desk) {
+    /// The pair has proven its path. From now on it can count as dead.
+    pub fn complete_join(&mut self, context: &Context) {
         self.joining = false;
-        self.silent_since = desk.now;
+        self.silent_since = context.now;
     }
 
-    fn tend(&mut self, ordinal: Ordinal, desk: &mut Desk, table: TableId) {
-        if let Some(ask) = &mut self.reset
-            && desk.due(ask, REPEAT)
+    fn tick(&mut self, ordinal: Ordinal, context: &mut Context, table: TableId) {
+        if let Some(pending) = &mut self.reset
+            && context.due(pending, RESEND_AFTER)
         {
-            desk.say(ordinal, ask.id, Request::Reset);
+            context.send(ordinal, pending.id, Request::Reset);
         }
-        if desk.past(self.next_probe) {
-            self.next_probe = desk.now + desk.settings.probe_interval;
-            desk.past(self.next_probe);
-            let id = desk.number();
+        if context.reached(self.next_probe) {
+            self.next_probe = context.now + context.settings.probe_interval;
+            context.reached(self.next_probe);
+            let id = context.next_id();
             if self.probes.len() == PROBES {
                 self.probes.pop_front();
             }
-            self.probes.push_back((id, desk.now));
-            mark(desk, ordinal, id, table);
+            self.probes.push_back((id, context.now));
+            send_marker(context, ordinal, id, table);
         }
     }
 }
 
 impl Pairs {
-    pub fn join(&mut self, ordinal: Ordinal, joining: bool, desk: &mut Desk) {
+    pub fn add(&mut self, ordinal: Ordinal, joining: bool, context: &mut Context) {
         let pair = Pair {
             health: Health::Unknown,
-            death: None,
+            dead: None,
             joining,
             round_trip: None,
-            reset: Some(desk.ask()),
-            next_probe: desk.now,
+            reset: Some(context.request()),
+            next_probe: context.now,
             probes: VecDeque::new(),
-            silent_since: desk.now,
-            heard: None,
+            silent_since: context.now,
+            last_echo: None,
         };
         self.all.entry(ordinal).or_insert(pair);
     }
@@ -104,13 +104,13 @@ impl Pairs {
         self.all.iter().filter_map(dead).collect()
     }
 
-    /// A pair to speak to the peer's demux through, each time another one: those that work first,
-    /// then those that may, then any: with nobody left, a word that gets through is the way back.
-    pub fn carrier(&mut self, not: Option<Ordinal>) -> Option<Ordinal> {
+    /// A pair for messages to the peer's demux, round-robin: pairs that are up, or else unknown ones,
+    /// or else dead ones. If all are dead, such a message is the only way to recover.
+    pub fn relay(&mut self, except: Option<Ordinal>) -> Option<Ordinal> {
         self.turn = self.turn.wrapping_add(1);
         let with = |health| {
             let fits = |(ordinal, pair): &(&Ordinal, &Pair)| {
-                pair.health == health && Some(**ordinal) != not
+                pair.health == health && Some(**ordinal) != except
             };
             let fitting: Vec<Ordinal> = self.all.iter().filter(fits).map(|(&o, _)| o).collect();
             let at = self.turn.checked_rem(fitting.len())?;
@@ -122,115 +122,150 @@ impl Pairs {
     }
 
     /// Sends resets and probes that are due.
-    pub fn tend(&mut self, desk: &mut Desk, table: TableId) {
+    pub fn tick(&mut self, context: &mut Context, table: TableId) {
         for (&ordinal, pair) in &mut self.all {
-            pair.tend(ordinal, desk, table);
+            pair.tick(ordinal, context, table);
         }
     }
 
-    /// A gateway's answer, if it is one to a reset, to a probe, or to what a dead one is asked.
-    pub fn answered(&mut self, ordinal: Ordinal, id: u64, reply: &Reply, now: Duration) {
+    /// Processes a gateway's reply, if it answers a reset, a probe or a request to a dead pair.
+    pub fn receive_reply(&mut self, ordinal: Ordinal, id: u64, reply: &Reply, now: Duration) {
         let Some(pair) = self.all.get_mut(&ordinal) else {
             return;
         };
         match reply {
-            Reply::ResetDone if pair.reset.is_some_and(|ask| ask.id == id) => pair.reset = None,
+            Reply::ResetDone if pair.reset.is_some_and(|pending| pending.id == id) => {
+                pair.reset = None
+            }
             Reply::Sealed => {
                 let probe = pair.probes.iter().find(|&&(probe, _)| probe == id);
-                if let (Some(death), Some(&(_, sent))) = (&mut pair.death, probe) {
-                    death.sealed(sent, now);
+                if let (Some(dead), Some(&(_, sent))) = (&mut pair.dead, probe) {
+                    dead.marker_sealed(sent, now);
                 }
             }
             Reply::Released { .. } | Reply::Refused { .. } => {
-                if let Some(death) = &mut pair.death {
-                    death.answered(id, now);
+                if let Some(dead) = &mut pair.dead {
+                    dead.receive_reply(id, now);
                 }
             }
             _ => {}
         }
     }
 
-    /// A marker came back. When it was sent, if it was a probe of which none had come back yet.
-    pub fn echoed(&mut self, marker: &Marker, desk: &mut Desk) -> Option<Duration> {
+    /// Processes an echo. Returns when the probe was sent, if the echo is the first one of a probe.
+    pub fn receive_echo(&mut self, marker: &Marker, context: &mut Context) -> Option<Duration> {
         let pair = self.all.get_mut(&marker.pair)?;
         let at = pair.probes.iter().position(|&(id, _)| id == marker.id)?;
         let (_, sent) = pair.probes.remove(at)?;
-        let took = desk.now.saturating_sub(sent);
+        let took = context.now.saturating_sub(sent);
         pair.round_trip = Some(took);
-        if let Some(death) = &mut pair.death {
-            death.echoes += 1;
+        if let Some(dead) = &mut pair.dead {
+            dead.echoes += 1;
         }
-        desk.tell(Event::RoundTrip(marker.pair, took));
-        self.alive(marker.pair, desk);
+        context.notify(Event::RoundTrip(marker.pair, took));
+        self.record_alive(marker.pair, context);
         Some(sent)
     }
 
-    /// Something of ours has come back through a pair.
-    pub fn alive(&mut self, ordinal: Ordinal, desk: &mut Desk) {
+    /// Records that a marker of this demux has returned through a pair.
+    pub fn record_alive(&mut self, ordinal: Ordinal, context: &mut Context) {
         let Some(pair) = self.all.get_mut(&ordinal) else {
             return;
         };
         if pair.health == Health::Dead {
-            // It is no witness against others: nothing can go to it yet.
+            // A fenced pair shows nothing about the others, because it cannot carry packets yet.
             return;
         }
         if pair.health == Health::Unknown {
             pair.health = Health::Up;
-            desk.tell(Event::Health(ordinal, Health::Up));
+            context.notify(Event::Health(ordinal, Health::Up));
         }
         if pair.joining {
-            pair.heard = Some(desk.now);
+            pair.last_echo = Some(context.now);
             return;
         }
-        let long = desk.settings.dead_after / 2;
-        if self.heard.is_none_or(|heard| heard + long < desk.now) {
-            // All were silent, so the peer's demux was away, or this one: nobody's silence counts.
+        let long = context.settings.dead_after / 2;
+        if self.last_echo.is_none_or(|last| last + long < context.now) {
+            // All pairs were silent, so one of the two demuxes was down. This silence does not count
+            // towards any pair's timeout.
             for pair in self.all.values_mut() {
-                pair.silent_since = desk.now;
+                pair.silent_since = context.now;
             }
         }
-        self.heard = Some(desk.now);
+        self.last_echo = Some(context.now);
         if let Some(pair) = self.all.get_mut(&ordinal) {
-            (pair.silent_since, pair.heard) = (desk.now, Some(desk.now));
+            (pair.silent_since, pair.last_echo) = (context.now, Some(context.now));
         }
     }
 
-    /// For so long nobody could be heard, since the coordinator did not run: that is no silence of a pair, and no sign
-    /// that all were silent.
-    pub fn heard_nothing(&mut self, late: Duration) {
+    /// Time during which the coordinator was not scheduled does not count towards peer timeouts.
+    pub fn exclude_pause(&mut self, late: Duration) {
         for since in self.all.values_mut().map(|pair| &mut pair.silent_since) {
             *since += late;
         }
-        if let Some(heard) = &mut self.heard {
-            *heard += late;
+        if let Some(last) = &mut self.last_echo {
+            *last += late;
         }
     }
 
-    /// Judges who died and who is back. Whether the dead are others than before.
-    pub fn judge(&mut self, desk: &mut Desk) -> bool {
-        let (dead_after, heard) = (desk.settings.dead_after, self.heard);
+    /// Decides which pairs died and which are back. Returns whether the set of dead pairs changed.
+    pub fn update_health(&mut self, context: &mut Context) -> bool {
+        let (dead_after, last_echo) = (context.settings.dead_after, self.last_echo);
         let mut changed = false;
         for (&ordinal, pair) in &mut self.all {
             let returned = pair
-                .death
+                .dead
                 .as_ref()
-                .is_some_and(|death| death.echoes >= TO_RETURN && death.is_over());
+                .is_some_and(|dead| dead.echoes >= TO_RETURN && dead.is_lifting());
             if returned {
-                (pair.health, pair.death) = (Health::Up, None);
-                (pair.silent_since, pair.heard) = (desk.now, Some(desk.now));
+                (pair.health, pair.dead) = (Health::Up, None);
+                (pair.silent_since, pair.last_echo) = (context.now, Some(context.now));
             } else if pair.health != Health::Dead
                 && !pair.joining
-                // Others are heard long after it, so it is the pair and not the peer's demux.
-                && heard.is_some_and(|heard| heard > pair.silent_since + dead_after / 2)
-                && desk.past(pair.silent_since + dead_after)
+                // Other pairs returned markers long after this one, so the pair failed and not the
+                // peer's demux.
+                && last_echo.is_some_and(|last| last > pair.silent_since + dead_after / 2)
+                && context.reached(pair.silent_since + dead_after)
             {
-                (pair.health, pair.death) = (Health::Dead, Some(Death::new(desk)));
+                (pair.health, pair.dead) = (Health::Dead, Some(DeadState::new(context)));
             } else {
                 continue;
             }
             changed = true;
-            desk.tell(Event::Health(ordinal, pair.health));
+            context.notify(Event::Health(ordinal, pair.health));
         }
         changed
+    }
+
+    /// Advances the fences of dead pairs. `in_use`: packets may still go to the pair, or be on their
+    /// way through it.
+    pub fn fence_dead(&mut self, context: &mut Context, in_use: impl Fn(Ordinal) -> bool) {
+        let dead: Vec<Ordinal> = self.dead().into_iter().collect();
+        for ordinal in dead {
+            let relay = self.relay(Some(ordinal));
+            if let Some(dead) = self.dead_state(ordinal) {
+                dead.step(ordinal, relay, in_use(ordinal), context);
+            }
+        }
+    }
+
+    /// The peer reported that it has fenced its gateway of a pair, or that the gateway is `silent`.
+    pub fn receive_fenced(&mut self, id: u64, pair: Ordinal, silent: bool, context: &mut Context) {
+        if let Some(dead) = self.dead_state(pair)
+            && dead.receive_fenced(id, silent, context)
+        {
+            context.notify(Event::Fenced { pair, silent });
+        }
+    }
+
+    /// The peer reported that it has lifted the fence.
+    pub fn receive_lifted(&mut self, id: u64, pair: Ordinal) {
+        if let Some(dead) = self.dead_state(pair) {
+            dead.receive_lifted(id);
+        }
+    }
+
+    fn dead_state(&mut self, pair: Ordinal) -> Option<&mut DeadState> {
+        self.all.get_mut(&pair)?.dead.as_mut()
     }
 }

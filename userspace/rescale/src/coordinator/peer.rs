@@ -1,50 +1,50 @@
-//! The peer's demux: its table, and what it asks.
+//! The peer's demux: the table that it reports, and the fences that it requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::desk::{Ask, Desk, REPEAT};
+use super::context::{Context, PendingRequest, RESEND_AFTER};
+use super::io::{Event, Refusal};
 use super::pairs::Pairs;
-use super::{Event, Refusal};
-use crate::Ordinal;
-use crate::message::{Marker, PeerWord, Reply, Request, TableId};
+use crate::change::Ordinal;
+use crate::message::{Marker, PeerMessage, Reply, Request, TableId};
 
 #[derive(Debug, Default)]
 pub(super) struct Peer {
-    table: Option<Heard>,
-    told: Option<(TableId, TableId)>,
-    wants: BTreeMap<Ordinal, Want>,
+    table: Option<ReportedTable>,
+    reported: Option<(TableId, TableId)>,
+    fence_requests: BTreeMap<Ordinal, FenceRequest>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Heard {
+struct ReportedTable {
     table: TableId,
-    /// When the marker was sent that it answers: what is older is no news.
+    /// When the marker of this echo was sent. Echoes of older markers are ignored.
     sent: Duration,
     at: Duration,
 }
 
-/// What the peer asks of the own gateway of a pair: a fence, or that it is lifted.
+/// The peer's request to fence this VPC's gateway of a pair, or to lift the fence.
 #[derive(Debug)]
-struct Want {
+struct FenceRequest {
     id: u64,
-    /// The one before, which may still come late by another way.
-    before: Option<u64>,
+    /// The id of the request before, which may still arrive late through another pair.
+    previous: Option<u64>,
     fence: bool,
-    ask: Option<Ask>,
+    pending: Option<PendingRequest>,
     silent: bool,
 }
 
 impl Peer {
-    /// The peer's table, as last heard.
+    /// The peer's table, as last reported.
     pub fn table(&self) -> Option<TableId> {
-        self.table.map(|heard| heard.table)
+        self.table.map(|reported| reported.table)
     }
 
-    /// The peer's table came with the echo of a marker that was sent at `sent`.
-    pub fn heard(&mut self, table: TableId, sent: Duration, now: Duration) {
-        if self.table.is_none_or(|heard| heard.sent <= sent) {
-            self.table = Some(Heard {
+    /// Records the table in the echo of a marker that was sent at `sent`.
+    pub fn record_table(&mut self, table: TableId, sent: Duration, now: Duration) {
+        if self.table.is_none_or(|reported| reported.sent <= sent) {
+            self.table = Some(ReportedTable {
                 table,
                 sent,
                 at: now,
@@ -52,31 +52,43 @@ impl Peer {
         }
     }
 
-    /// Whether the peer's table is none that follows from ours or leads to it.
+    /// Whether the peer's table is neither `own` nor `planned`, nor the predecessor or successor of `own`.
     pub fn differs(&self, own: TableId, planned: Option<TableId>) -> bool {
         self.table().is_some_and(|peer| {
             peer != own && Some(peer) != planned && !follows(peer, own) && !follows(own, peer)
         })
     }
 
-    /// Tells of tables that differ, once.
-    pub fn compare(&mut self, own: TableId, planned: Option<TableId>, desk: &mut Desk) {
+    /// Reports tables that differ, once per difference.
+    pub fn report_difference(
+        &mut self,
+        own: TableId,
+        planned: Option<TableId>,
+        context: &mut Context,
+    ) {
         match self.table() {
             Some(peer) if self.differs(own, planned) => {
-                if self.told != Some((peer, own)) {
-                    self.told = Some((peer, own));
-                    desk.tell(Event::TablesDiffer { peer, own });
+                if self.reported != Some((peer, own)) {
+                    self.reported = Some((peer, own));
+                    context.notify(Event::TablesDiffer { peer, own });
                 }
             }
-            _ => self.told = None,
+            _ => self.reported = None,
         }
     }
 
     /// Whether a change from `own` to `planned` may begin.
-    pub fn allows(&self, own: TableId, planned: TableId, desk: &Desk) -> Result<(), Refusal> {
-        let within = desk.settings.dead_after;
-        let heard = self.table.filter(|heard| heard.at + within >= desk.now);
-        let Some(Heard { table: peer, .. }) = heard else {
+    pub fn check_change(
+        &self,
+        own: TableId,
+        planned: TableId,
+        context: &Context,
+    ) -> Result<(), Refusal> {
+        let within = context.settings.dead_after;
+        let recent = self
+            .table
+            .filter(|reported| reported.at + within >= context.now);
+        let Some(ReportedTable { table: peer, .. }) = recent else {
             let within_ms = within.as_millis() as u64;
             return Err(Refusal::PeerSilent { within_ms });
         };
@@ -84,7 +96,7 @@ impl Peer {
         if peer == own || peer == planned {
             Ok(())
         } else if follows(peer, own) {
-            Err(Refusal::PeerWentElsewhere { peer: peer_epoch })
+            Err(Refusal::PeerDiverged { peer: peer_epoch })
         } else if follows(own, peer) {
             Err(Refusal::PeerBehind {
                 peer: peer_epoch,
@@ -98,121 +110,127 @@ impl Peer {
         }
     }
 
-    /// Answers a marker of the peer's through its own pair, so that it is the pair's two ways that
-    /// it measures; through another one only if this demux has no such pair yet.
-    pub fn echo(marker: Marker, table: TableId, pairs: &mut Pairs, desk: &mut Desk) {
+    /// Answers a marker of the peer through the marker's own pair, so that the round trip measures both
+    /// directions of that pair. Another pair is used only if this demux does not have the pair yet.
+    pub fn send_echo(marker: Marker, table: TableId, pairs: &mut Pairs, context: &mut Context) {
         let through = match pairs.all.contains_key(&marker.pair) {
             true => Some(marker.pair),
-            false => pairs.carrier(None),
+            false => pairs.relay(None),
         };
         if let Some(through) = through {
-            desk.carry(through, PeerWord::Echo { marker, table });
+            context.send_to_peer(through, PeerMessage::Echo { marker, table });
         }
     }
 
-    /// The peer wants a fence set or lifted.
-    pub fn wants(
+    /// The peer requests to set a fence or to lift it.
+    pub fn receive_fence_request(
         &mut self,
         id: u64,
         pair: Ordinal,
         fence: bool,
         pairs: &mut Pairs,
-        desk: &mut Desk,
+        context: &mut Context,
     ) {
         if !pairs.all.contains_key(&pair) {
-            // Nobody there to ask, and nobody who would say that it is fenced.
-            self.wants.remove(&pair);
-            let word = word(id, pair, fence, true);
-            if let Some(carrier) = pairs.carrier(Some(pair)) {
-                desk.carry(carrier, word);
+            // This VPC has no gateway of the pair, so none can confirm the fence.
+            self.fence_requests.remove(&pair);
+            let answer = fence_answer(id, pair, fence, true);
+            if let Some(relay) = pairs.relay(Some(pair)) {
+                context.send_to_peer(relay, answer);
             }
             return;
         }
-        if let Some(want) = self.wants.get(&pair) {
-            if want.id == id && (want.ask.is_none() || want.silent) {
-                want.answer(pair, pairs, desk);
+        if let Some(request) = self.fence_requests.get(&pair) {
+            if request.id == id && (request.pending.is_none() || request.silent) {
+                request.answer(pair, pairs, context);
             }
-            if want.id == id || want.before == Some(id) {
+            if request.id == id || request.previous == Some(id) {
                 return;
             }
         }
-        let want = Want {
+        let request = FenceRequest {
             id,
-            before: self.wants.get(&pair).map(|want| want.id),
+            previous: self.fence_requests.get(&pair).map(|request| request.id),
             fence,
-            ask: Some(desk.ask()),
+            pending: Some(context.request()),
             silent: false,
         };
-        self.wants.insert(pair, want);
+        self.fence_requests.insert(pair, request);
     }
 
-    /// Asks gateways for what the peer wants.
-    pub fn tend(&mut self, pairs: &mut Pairs, desk: &mut Desk) {
-        self.wants.retain(|pair, _| pairs.all.contains_key(pair));
-        for (&pair, want) in &mut self.wants {
-            // What is asked of it before would be undone by the reset.
+    /// Sends the peer's requests to the gateways when they are due.
+    pub fn tick(&mut self, pairs: &mut Pairs, context: &mut Context) {
+        self.fence_requests
+            .retain(|pair, _| pairs.all.contains_key(pair));
+        for (&pair, request) in &mut self.fence_requests {
+            // The reset would undo an earlier request.
             let is_reset = pairs.all.get(&pair).is_some_and(|pair| pair.is_reset());
-            let Some(mut ask) = want.ask else { continue };
-            if want.fence && !want.silent && desk.past(ask.since + desk.settings.fence_time) {
-                want.silent = true;
-                want.answer(pair, pairs, desk);
-            }
-            // A gateway that only stood still is to find the fence when it goes on.
-            let every = match want.silent {
-                true => desk.settings.probe_interval,
-                false => REPEAT,
+            let Some(mut pending) = request.pending else {
+                continue;
             };
-            if is_reset && desk.due(&mut ask, every) {
-                let request = match want.fence {
+            if request.fence
+                && !request.silent
+                && context.reached(pending.since + context.settings.fence_time)
+            {
+                request.silent = true;
+                request.answer(pair, pairs, context);
+            }
+            // A gateway that was only stopped must receive the fence when it resumes.
+            let every = match request.silent {
+                true => context.settings.probe_interval,
+                false => RESEND_AFTER,
+            };
+            if is_reset && context.due(&mut pending, every) {
+                let command = match request.fence {
                     true => Request::Fence,
                     false => Request::Lift,
                 };
-                desk.say(pair, ask.id, request);
+                context.send(pair, pending.id, command);
             }
-            want.ask = Some(ask);
+            request.pending = Some(pending);
         }
     }
 
-    /// A gateway's answer, if it is one to this.
-    pub fn answered(
+    /// Processes a gateway's reply, if it answers a fence request.
+    pub fn receive_reply(
         &mut self,
         pair: Ordinal,
         id: u64,
         reply: &Reply,
         pairs: &mut Pairs,
-        desk: &mut Desk,
+        context: &mut Context,
     ) {
-        let Some(want) = self.wants.get_mut(&pair) else {
+        let Some(request) = self.fence_requests.get_mut(&pair) else {
             return;
         };
         let done = match reply {
-            Reply::Fenced => want.fence,
-            Reply::Lifted => !want.fence,
+            Reply::Fenced => request.fence,
+            Reply::Lifted => !request.fence,
             _ => false,
         };
-        if done && want.ask.is_some_and(|ask| ask.id == id) {
-            (want.ask, want.silent) = (None, false);
-            want.answer(pair, pairs, desk);
+        if done && request.pending.is_some_and(|pending| pending.id == id) {
+            (request.pending, request.silent) = (None, false);
+            request.answer(pair, pairs, context);
         }
     }
 }
 
-impl Want {
-    fn answer(&self, pair: Ordinal, pairs: &mut Pairs, desk: &mut Desk) {
-        if let Some(carrier) = pairs.carrier(Some(pair)) {
-            desk.carry(carrier, word(self.id, pair, self.fence, self.silent));
+impl FenceRequest {
+    fn answer(&self, pair: Ordinal, pairs: &mut Pairs, context: &mut Context) {
+        if let Some(relay) = pairs.relay(Some(pair)) {
+            context.send_to_peer(relay, fence_answer(self.id, pair, self.fence, self.silent));
         }
     }
 }
 
-fn word(id: u64, pair: Ordinal, fence: bool, silent: bool) -> PeerWord {
+fn fence_answer(id: u64, pair: Ordinal, fence: bool, silent: bool) -> PeerMessage {
     match fence {
-        true => PeerWord::Fenced { id, pair, silent },
-        false => PeerWord::Lifted { id, pair },
+        true => PeerMessage::Fenced { id, pair, silent },
+        false => PeerMessage::Lifted { id, pair },
     }
 }
 
-/// Whether `after` is a table of the epoch after `before`'s.
+/// Whether `after` is a direct successor of `before`.
 fn follows(after: TableId, before: TableId) -> bool {
     Some(after.epoch) == before.epoch.checked_add(1) && after.before == before.digest
 }

@@ -1,35 +1,36 @@
-//! Times and bounds.
+//! The coordinator's settings.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::message::AtLimit;
+use crate::message::HoldTimeoutAction;
 
-/// What a coordinator goes by.
+/// Addresses, timeouts and limits of a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The peering's name in this VPC.
     pub peering: String,
-    /// This demux's address, from which its markers come.
+    /// This demux's address, which is the source address of its markers.
     pub own: IpAddr,
-    /// The peer's demux.
+    /// The address of the peer's demux.
     pub peer: IpAddr,
-    /// How often a marker goes through each pair.
+    /// The interval of the probes through each pair.
     pub probe_interval: Duration,
-    /// A pair through which nothing came for so long is dead.
+    /// A pair counts as dead after this time without a returned marker.
     pub dead_after: Duration,
-    /// How long a change waits for buckets to fall idle before it uses barriers.
+    /// How long a change waits for buckets to become idle before it uses barriers.
     pub idle_time: Duration,
-    /// How long packets are held at most.
+    /// The most time for which packets are held.
     pub hold_time: Duration,
-    /// What happens to them then.
-    pub at_limit: AtLimit,
-    /// Buckets that one barrier moves at most.
+    /// The action on packets that were held for that time.
+    pub hold_timeout_action: HoldTimeoutAction,
+    /// The most buckets that one barrier moves.
     pub batch: usize,
-    /// How long a new pair has until a marker comes through it.
+    /// The timeout for the first markers through a new pair, and for progress of a change.
     pub join_time: Duration,
-    /// How long a gateway has to be fenced before it counts as stopped.
+    /// The timeout for a gateway's confirmation of a fence. A gateway that does not answer counts as
+    /// stopped.
     pub fence_time: Duration,
-    /// A worker that stood still for so long discards what it finds.
-    pub standstill: Duration,
+    /// A worker that did not run for this long discards the packets that it finds.
+    pub stall_after: Duration,
 }

@@ -1,12 +1,21 @@
-//! Which buckets change hands.
+//! The buckets that a change moves.
 
-use super::{Member, Move, shares};
-use crate::Ordinal;
+use super::member::Member;
+use super::shares;
+use crate::change::Ordinal;
 
-/// The fewest moves from `buckets` to what the members' weights are worth.
+/// A bucket that moves to another pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub bucket: u32,
+    pub from: Ordinal,
+    pub to: Ordinal,
+}
+
+/// The fewest moves from `buckets` to shares that match the members' weights.
 ///
-/// A member that has too many gives those that it has too many of, spread over its buckets; they
-/// are dealt to those that have too few, to whoever lacks most of what it lacked.
+/// A member with too many buckets gives away the surplus, spread evenly over its buckets. Each of these
+/// goes to the member with the largest remaining fraction of its initial deficit.
 pub(super) fn between(buckets: &[Ordinal], members: &[Member]) -> Vec<Move> {
     let place = |ordinal: Ordinal| members.iter().position(|m| m.ordinal == ordinal);
     let mut held = vec![0_usize; members.len()];
@@ -22,8 +31,8 @@ pub(super) fn between(buckets: &[Ordinal], members: &[Member]) -> Vec<Move> {
         .map(|(target, held)| target.saturating_sub(*held))
         .collect();
     let wanted = lack.clone();
-    // Of a giver's buckets every one is passed with a debt that grows by what it gives of all; it
-    // gives when the debt is a whole bucket.
+    // Error diffusion: each bucket of a giver adds the giver's surplus to a debt. When the debt reaches
+    // the number of the giver's buckets, the current bucket moves.
     let mut debt = vec![0_usize; members.len()];
     let mut moves = Vec::new();
     for (bucket, &from) in (0..).zip(buckets) {
@@ -47,10 +56,10 @@ pub(super) fn between(buckets: &[Ordinal], members: &[Member]) -> Vec<Move> {
     moves
 }
 
-/// The place with the largest part of its want left; the first of equals.
+/// The member with the largest remaining fraction of its initial deficit; the first of equals.
 fn neediest(lack: &[usize], wanted: &[usize]) -> Option<usize> {
     let places = (0..lack.len()).filter(|&at| lack[at] > 0);
-    // Fractions compared crosswise.
+    // Compares the fractions by cross-multiplication.
     places.reduce(
         |best, at| match lack[at] * wanted[best] > lack[best] * wanted[at] {
             true => at,

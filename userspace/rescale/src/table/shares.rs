@@ -1,18 +1,18 @@
-//! How many buckets a weight is worth.
+//! The number of buckets that each weight gets.
 
 use causeway_steering::BUCKETS;
 
-use super::Member;
-use crate::Ordinal;
+use super::member::Member;
+use crate::change::Ordinal;
 
-/// Buckets of each member, by largest remainder: `held` says how many it has now. Whoever has more
-/// gets a remainder first, so that no bucket moves for a rounding's sake; then whoever joined
-/// first.
+/// The number of buckets of each member, by the largest-remainder method. `held` is the current number.
+/// Of equal remainders, a member with a larger surplus is rounded up first, so that rounding moves no
+/// bucket; then the member that joined first.
 pub(super) fn targets(members: &[Member], held: &[usize]) -> Vec<usize> {
     let weight = |member: &Member| member.weight.map_or(0, |weight| usize::from(weight.get()));
     let sum: usize = members.iter().map(weight).sum();
     let buckets = BUCKETS as usize;
-    // Nobody can carry: the caller has refused that before.
+    // No member has a weight. The caller has already refused such a change.
     if sum == 0 {
         return vec![0; members.len()];
     }
@@ -21,7 +21,7 @@ pub(super) fn targets(members: &[Member], held: &[usize]) -> Vec<usize> {
     let mut targets: Vec<usize> = members.iter().map(whole).collect();
     let left = buckets - targets.iter().sum::<usize>();
     let mut order: Vec<usize> = (0..members.len()).collect();
-    // Stable, so equals stay in the order in which they joined.
+    // The sort is stable, so equals stay in the order in which they joined.
     order.sort_by_key(|&at| {
         let surplus = held[at].saturating_sub(targets[at]);
         (
@@ -35,14 +35,14 @@ pub(super) fn targets(members: &[Member], held: &[usize]) -> Vec<usize> {
     targets
 }
 
-/// The first table: each bucket to the member that lags most behind its weight, so that equal
-/// weights take turns.
+/// The first table: each bucket goes to the member that lags most behind its share, so that equal weights
+/// alternate.
 pub(super) fn deal(members: &[Member]) -> Vec<Ordinal> {
     let mut left = targets(members, &vec![0; members.len()]);
     let whole = left.clone();
     (0..BUCKETS as u64)
         .map(|dealt| {
-            // What a member should have had by now against what it has, in 1/BUCKETS of a bucket.
+            // The share due by now minus the buckets dealt so far, in 1/BUCKETS of a bucket.
             let lag = |at: usize| {
                 let due = (dealt + 1) * whole[at] as u64;
                 due as i64 - ((whole[at] - left[at]) as i64 * i64::from(BUCKETS))

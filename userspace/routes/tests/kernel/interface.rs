@@ -1,13 +1,13 @@
-//! What the kernel says about NICs, against what `ip` was told to make.
+//! Compares the reported state of NICs with the arguments of `ip` that created them.
 
 use std::collections::BTreeSet;
 
-use crate::namespaces::{NEAR_MAC, NIC, Pair};
+use crate::namespaces::{NEAR_MAC, NIC, VethPair};
 use causeway_routes::{Hardware, RoutesError, hardware, interface, is_link_local, tx_dropped};
 
 #[test]
-fn a_nic_is_described_as_it_was_made() {
-    let pair = Pair::new();
+fn a_nic_is_described_as_it_was_created() {
+    let pair = VethPair::new();
     pair.near(&format!("link set {NIC} mtu 3498"));
     pair.near(&format!("addr add 10.3.0.1/16 dev {NIC}"));
     pair.near(&format!("addr add 10.4.0.1 peer 10.4.0.2/32 dev {NIC}"));
@@ -24,7 +24,7 @@ fn a_nic_is_described_as_it_was_made() {
             let some = some.filter(|address| is_link_local(address.addr()) == link_local);
             some.map(ToString::to_string).collect::<BTreeSet<_>>()
         };
-        // RFC 4291 appendix A: the MAC address, its universal bit turned over, behind fe80::/64.
+        // RFC 4291 appendix A: fe80::/64 and the MAC address with its universal bit inverted.
         assert_eq!(that(true), BTreeSet::from(["fe80::ff:fe00:101/64".into()]));
         let made = [
             "10.1.0.1/24",
@@ -47,16 +47,16 @@ fn a_nic_is_described_as_it_was_made() {
 
 #[test]
 fn queues_are_those_in_use_not_those_allocated() {
-    let pair = Pair::new();
+    let pair = VethPair::new();
     pair.near("link add many numrxqueues 3 numtxqueues 2 type veth peer name few");
     pair.near("link add plain numrxqueues 4 numtxqueues 5 type bridge");
     pair.run(async || {
-        // Made without a word on queues: the kernel allocates one per CPU and uses one.
-        let unspoken = interface(NIC).await.unwrap();
-        assert_eq!((unspoken.rx_queues, unspoken.tx_queues), (1, 1));
+        // Without a setting the kernel allocates one queue per CPU and uses one.
+        let default = interface(NIC).await.unwrap();
+        assert_eq!((default.rx_queues, default.tx_queues), (1, 1));
         let many = interface("many").await.unwrap();
         assert_eq!((many.rx_queues, many.tx_queues), (3, 2));
-        // A bridge knows no channels, so the counts come from its link message.
+        // A bridge reports no channels, so the counts come from its link message.
         let plain = interface("plain").await.unwrap();
         assert_eq!((plain.rx_queues, plain.tx_queues), (4, 5));
     });
@@ -64,7 +64,7 @@ fn queues_are_those_in_use_not_those_allocated() {
 
 #[test]
 fn a_missing_nic_is_an_error_that_lists_the_others() {
-    let pair = Pair::new();
+    let pair = VethPair::new();
     pair.run(async || {
         let error = interface("eth7").await.unwrap_err();
         assert!(matches!(error, RoutesError::NoSuchInterface { .. }));
@@ -82,7 +82,7 @@ fn a_missing_nic_is_an_error_that_lists_the_others() {
 
 #[test]
 fn a_nic_without_a_mac_address_is_refused() {
-    let pair = Pair::new();
+    let pair = VethPair::new();
     pair.near("tuntap add tunnel mode tun");
     pair.run(async || {
         let error = interface("tunnel").await.unwrap_err();
@@ -92,7 +92,7 @@ fn a_nic_without_a_mac_address_is_refused() {
 
 #[test]
 fn frames_the_nic_refused_are_counted() {
-    let pair = Pair::new();
+    let pair = VethPair::new();
     pair.near(&format!(
         "neigh add 10.1.0.2 lladdr 02:00:00:00:01:02 dev {NIC}"
     ));
@@ -102,7 +102,7 @@ fn frames_the_nic_refused_are_counted() {
         let before = tx_dropped(index).await.unwrap();
         let socket = std::net::UdpSocket::bind("10.1.0.1:0").unwrap();
         for _ in 0..5 {
-            socket.send_to(b"nobody listens", "10.1.0.2:9").unwrap();
+            socket.send_to(b"no listener", "10.1.0.2:9").unwrap();
         }
         let after = tx_dropped(index).await.unwrap();
         assert!(after >= before + 5, "{before} before, {after} after");
@@ -110,8 +110,8 @@ fn frames_the_nic_refused_are_counted() {
 }
 
 #[test]
-fn a_driver_tells_its_queues_and_offloads() {
-    let pair = Pair::new();
+fn a_driver_reports_its_queues_and_offloads() {
+    let pair = VethPair::new();
     pair.near("link add many numrxqueues 3 numtxqueues 2 type veth peer name few");
     pair.ethtool("-K many rx-vlan-hw-parse off");
     pair.run(async || {
@@ -119,7 +119,7 @@ fn a_driver_tells_its_queues_and_offloads() {
         let many = hardware("many", index).await;
         let channels = many.channels.unwrap();
         assert_eq!(channels.in_use(), (3, 2));
-        assert_eq!((channels.rx.most, channels.tx.most), (3, 2));
+        assert_eq!((channels.rx.max, channels.tx.max), (3, 2));
         let off = many.offload("rx-vlan-hw-parse").unwrap();
         assert!(!off.on && !off.fixed, "{off:?}");
         let on = hardware("few", index).await;
@@ -129,7 +129,7 @@ fn a_driver_tells_its_queues_and_offloads() {
         // A veth has no rings.
         assert_eq!(many.rings, None);
         assert_eq!(hardware("eth7", 4711).await, Hardware::default());
-        // It runs XDP programs and redirects; nobody transmits to it while its peer has no NAPI.
+        // A veth runs XDP programs and redirects, but cannot transmit redirected packets while its peer has no NAPI.
         let xdp = many.xdp.unwrap();
         assert!(xdp.native && xdp.redirect && !xdp.transmit, "{xdp:?}");
     });

@@ -1,8 +1,8 @@
-//! The crate against a real kernel. These tests need root: each makes network namespaces of its
-//! own and removes them, and touches nothing else on the machine.
+//! Tests of the crate with a real kernel. They need root. Each test creates its own network namespaces, removes
+//! them at its end, and changes nothing else on the host.
 
 mod interface;
 mod ipv6;
 mod namespaces;
-mod silence;
+mod retries;
 mod watcher;

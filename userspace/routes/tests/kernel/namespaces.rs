@@ -1,14 +1,15 @@
-//! Two network namespaces joined by a veth pair, and threads that live in one of them.
+//! Two network namespaces joined by a veth pair, and threads that run in one of them.
 
 use std::fs::File;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use causeway_routes::{RoutesError, Snapshot, Watcher, interface};
+use causeway_routes::{Lookup, RoutesError, Snapshot, Watcher, interface};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::watch;
 
@@ -16,21 +17,22 @@ use tokio::sync::watch;
 pub const NIC: &str = "nic";
 pub const NEAR_MAC: [u8; 6] = [2, 0, 0, 0, 1, 1];
 pub const FAR_MAC: [u8; 6] = [2, 0, 0, 0, 1, 2];
+pub const SECOND: Duration = Duration::from_secs(1);
 
-/// `near` holds 10.1.0.1/24, `far` holds 10.1.0.2/24. Both go with this value.
-pub struct Pair {
+/// The namespace `near` has 10.1.0.1/24, `far` has 10.1.0.2/24. Dropping the value removes both namespaces.
+pub struct VethPair {
     pub near: String,
     pub far: String,
 }
 
-impl Pair {
+impl VethPair {
     pub fn new() -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
-            "this test makes network namespaces of its own: run it as root"
+            "this test creates network namespaces: run it as root"
         );
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
         let name = |side| format!("cwroutes{}-{number}{side}", std::process::id());
         let pair = Self {
             near: name("near"),
@@ -38,7 +40,7 @@ impl Pair {
         };
         for side in [&pair.near, &pair.far] {
             run(&["netns", "add", side]);
-            // No second of duplicate address detection before an address counts.
+            // Without duplicate address detection an address is usable at once.
             let setting = "net.ipv6.conf.default.accept_dad=0";
             run(&["netns", "exec", side, "sysctl", "-qw", setting]);
         }
@@ -61,7 +63,7 @@ impl Pair {
         ip(&self.near, arguments)
     }
 
-    /// Runs one `ip` in the near namespace that carries out all these lines.
+    /// Runs these lines in one batch of `ip` in the near namespace.
     pub fn near_batch(&self, lines: &str) {
         let mut command = Command::new("ip");
         command.args(["-n", &self.near, "-batch", "-"]);
@@ -90,7 +92,7 @@ impl Pair {
         self.sysctl(&format!("net.ipv4.neigh.{NIC}.{parameter}={value}"));
     }
 
-    /// Sets one of the near NIC's NDP parameters, which are named as ARP's.
+    /// Sets one of the near NIC's NDP parameters, which have the same names as ARP's.
     pub fn ndp(&self, parameter: &str, value: &str) {
         self.sysctl(&format!("net.ipv6.neigh.{NIC}.{parameter}={value}"));
     }
@@ -116,7 +118,7 @@ impl Pair {
     }
 }
 
-impl Drop for Pair {
+impl Drop for VethPair {
     fn drop(&mut self) {
         for name in [&self.near, &self.far] {
             let _ = Command::new("ip").args(["netns", "del", name]).status();
@@ -138,17 +140,17 @@ fn run(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A watch of the near NIC, running on the current runtime.
-pub struct Watch {
+/// A watcher of the near NIC, running on the current runtime.
+pub struct RunningWatcher {
     pub watcher: Watcher,
     pub index: u32,
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// How many snapshots were published.
+    /// The number of published snapshots.
     pub published: Arc<AtomicU32>,
     pub task: tokio::task::JoinHandle<Result<(), RoutesError>>,
 }
 
-impl Watch {
+impl RunningWatcher {
     pub async fn start() -> Self {
         let index = interface(NIC).await.unwrap().index;
         let (sender, snapshots) = watch::channel(Arc::default());
@@ -162,7 +164,7 @@ impl Watch {
         assert_eq!(
             published.load(Ordering::Relaxed),
             1,
-            "the first snapshot comes before start returns"
+            "the first snapshot is published before start returns"
         );
         Self {
             watcher,
@@ -173,21 +175,38 @@ impl Watch {
         }
     }
 
-    /// Waits for a snapshot that fulfils the condition; the latest one counts.
-    pub async fn until(
+    /// Checks next hops of the latest snapshot.
+    pub fn check_next_hops(&self, expectations: &[(&str, Option<&str>)]) {
+        let snapshot = self.snapshots.borrow();
+        for &(destination, expected) in expectations {
+            let next = snapshot.next_hop(destination.parse().unwrap());
+            let next = next.map(|address| address.to_string());
+            assert_eq!(next.as_deref(), expected, "{destination}");
+        }
+    }
+
+    /// Waits at most a second until the latest snapshot has `expected` for `destination`. `event` describes it in panics.
+    pub async fn wait_for(&mut self, event: &str, destination: IpAddr, expected: Lookup) {
+        self.wait_within(SECOND, event, destination, expected).await;
+    }
+
+    /// As [`RunningWatcher::wait_for`], with another limit. Returns the snapshot.
+    pub async fn wait_within(
         &mut self,
-        what: &str,
         limit: Duration,
-        condition: impl Fn(&Snapshot) -> bool,
+        event: &str,
+        destination: IpAddr,
+        expected: Lookup,
     ) -> Arc<Snapshot> {
-        let waited = tokio::time::timeout(limit, self.snapshots.wait_for(|s| condition(s)));
+        let found = |snapshot: &Arc<Snapshot>| snapshot.lookup(destination) == expected;
+        let waited = tokio::time::timeout(limit, self.snapshots.wait_for(found));
         let outcome = waited.await.map(|found| found.map(|s| Arc::clone(&s)));
         match outcome {
             Ok(Ok(snapshot)) => snapshot,
-            Ok(Err(_)) => panic!("the watch ended before {what}"),
+            Ok(Err(_)) => panic!("the watcher ended before {event}"),
             Err(_) => {
                 let last = self.snapshots.borrow().clone();
-                panic!("not within {limit:?}: {what}; last snapshot {last:?}")
+                panic!("timed out after {limit:?} waiting for {event}; last snapshot: {last:?}")
             }
         }
     }

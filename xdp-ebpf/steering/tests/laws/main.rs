@@ -1,4 +1,4 @@
-//! Law 5, the part that needs no kernel: a flow and its answer meet one bucket, in either family.
+//! Law 5, the part that needs no kernel: a flow and its replies hash to one bucket, in both families.
 
 mod packet;
 
@@ -15,7 +15,7 @@ use siphasher::sip::SipHasher13;
 
 proptest! {
     #[test]
-    fn a_flow_and_its_answer_have_one_hash(
+    fn a_flow_and_its_replies_have_one_hash(
         hash in any::<[u8; 16]>(), [a, b, _] in ends(), pa in any::<u16>(), pb in any::<u16>(),
         proto in prop::sample::select(vec![6, 17, 33, 132, 136, 47]),
     ) {
@@ -62,7 +62,7 @@ proptest! {
         prop_assert_eq!(head, key(&frame(b, a, proto, Part::Last, &rest)));
     }
 
-    /// Before and behind the fragment header: what precedes it stands in every fragment.
+    /// Every fragment repeats the extension headers in front of the fragment header.
     #[test]
     fn fragments_behind_extension_headers_have_the_key_of_fragments(
         [a, b, _] in ends().prop_filter("IPv6", |[a, ..]| !a.is_ipv4()), chain in extensions(),
@@ -97,7 +97,7 @@ proptest! {
         prop_assert_eq!(key(&behind(a, b, &chain, protocol::TCP, &ports(pa, pb))), key(&plain));
     }
 
-    /// A tag tells which network a frame is in, not what flow its packet belongs to.
+    /// A tag identifies the frame's network, not the packet's flow.
     #[test]
     fn vlan_tags_change_no_key(
         [a, b, _] in ends(), pa in any::<u16>(), pb in any::<u16>(),
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_are_read_beyond_the_packet(
+    fn no_octet_behind_the_packet_is_read(
         mut octets in prop::collection::vec(any::<u8>(), 0..120), version in prop::option::of(4..=6u8),
     ) {
         if let (Some(version), Some(octet)) = (version, octets.get_mut(ETHERNET)) {
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn an_address_comes_back(octets in any::<[u8; 16]>(), short in any::<[u8; 4]>()) {
+    fn an_address_survives_a_round_trip(octets in any::<[u8; 16]>(), short in any::<[u8; 4]>()) {
         for address in [IpAddr::from(octets), IpAddr::from(short)] {
             prop_assert_eq!(IpAddr::from(Address::from(address)), address);
             prop_assert_eq!(Address::from(address).is_ipv4(), address.is_ipv4());
@@ -142,16 +142,16 @@ proptest! {
 
 proptest! {
     #[test]
-    fn a_bucket_is_one_word(gateway in any::<u16>(), next in any::<u16>(), last in any::<u32>()) {
+    fn a_bucket_survives_a_round_trip_as_one_word(gateway in any::<u16>(), next in any::<u16>(), last in any::<u32>()) {
         let bucket = Bucket { gateway, next, last };
         prop_assert_eq!(Bucket::from(u64::from(bucket)), bucket);
         prop_assert_eq!(u64::from(bucket) as u16, gateway);
     }
 
-    /// Whatever the clock stands at, also as it comes round: packets that follow within the skew stay
-    /// together on the old way, and from the first one after a longer pause on all are on the new one.
+    /// Packets without a pause longer than the skew go to the old gateway. From the first packet after
+    /// a longer pause on, all go to the new one. This also holds when the clock wraps around.
     #[test]
-    fn a_moving_bucket_goes_over_at_the_first_pause_and_never_back(
+    fn a_moving_bucket_changes_gateway_at_the_first_pause_and_never_back(
         start in any::<u32>(), skew in 0..1u32 << 20, gaps in prop::collection::vec(0..1u32 << 21, 1..40),
     ) {
         let mut bucket = Bucket::moving(3, 5, start);
@@ -165,24 +165,24 @@ proptest! {
         }
     }
 
-    /// Another CPU may have written a moment that lies ahead of ours.
+    /// Another CPU's clock may be slightly ahead of this CPU's.
     #[test]
-    fn what_lies_ahead_is_no_pause(now in any::<u32>(), ahead in 0..1u32 << 20) {
+    fn a_time_in_the_future_is_no_pause(now in any::<u32>(), ahead in 0..1u32 << 20) {
         let bucket = Bucket::moving(3, 5, now.wrapping_add(ahead));
         prop_assert_eq!(bucket.route(|| now, 0).gateway, 3);
     }
 }
 
-/// The clock is a helper call in the kernel, which a bucket at rest must not pay for.
+/// The clock is a helper call in the kernel. A bucket that does not move must not pay for the call.
 #[test]
-fn a_bucket_at_rest_asks_no_clock() {
+fn a_bucket_that_does_not_move_reads_no_clock() {
     let bucket = Bucket::direct(7);
-    assert_eq!(bucket.route(|| panic!("asked"), 0), bucket);
+    assert_eq!(bucket.route(|| panic!("the clock was read"), 0), bucket);
 }
 
-/// GRE too: its key may differ from one direction to the other.
+/// GRE has no ports: its key may differ between the two directions.
 #[test]
-fn ports_tell_flows_apart_where_the_protocol_has_some() {
+fn ports_distinguish_flows_of_protocols_with_ports() {
     for [a, b] in [[1, 2].map(Address::v4), [1, 2].map(Address::v6)] {
         for protocol in 0..=u8::MAX {
             if matches!(protocol, 0 | 43 | 44 | 60) {
@@ -197,7 +197,7 @@ fn ports_tell_flows_apart_where_the_protocol_has_some() {
 }
 
 #[test]
-fn an_echo_and_its_answer_have_one_key() {
+fn an_echo_request_and_its_reply_have_one_key() {
     for [a, b, router] in [[1, 2, 3].map(Address::v4), [1, 2, 3].map(Address::v6)] {
         let (icmp, echo, reply) = icmp(a);
         let message = |kind, id| [kind, 0, 0, 0, 0, id, 0, 1];
@@ -214,7 +214,7 @@ fn an_echo_and_its_answer_have_one_key() {
     }
 }
 
-/// The ICMP of the other family tells nothing: it is a payload like any other.
+/// ICMPv6 in IPv4 and ICMP in IPv6 are treated as opaque payload.
 #[test]
 fn each_family_has_its_own_icmp() {
     let echo = |protocol, kind| {
@@ -231,10 +231,10 @@ fn each_family_has_its_own_icmp() {
     assert_eq!(echo(protocol::ICMP, 8).low.1, 7);
 }
 
-/// RFC 8200 section 4.4: with segments left the packet goes on to another address, so that what it
-/// carries is not for this one.
+/// RFC 8200 section 4.4: with segments left the packet continues to another address, so its payload
+/// is not for this one.
 #[test]
-fn a_packet_that_goes_on_is_not_looked_into() {
+fn a_packet_with_segments_left_is_not_opened() {
     let [a, b] = [Address::v6(1), Address::v6(2)];
     let with = |left| {
         behind(
@@ -255,7 +255,7 @@ fn a_packet_that_goes_on_is_not_looked_into() {
     assert_eq!(inbound(&with(1)), Inbound::Other);
 }
 
-/// An IPv4-mapped address belongs to IPv4; in a header of IPv6 it would pass for one.
+/// `Address` stores IPv4 as IPv4-mapped, so a mapped address in an IPv6 header would pass for IPv4.
 #[test]
 fn a_mapped_address_on_the_wire_is_malformed() {
     let [a, mapped] = [Address::v6(1), Address::v4(0x0a02_0001)];
@@ -265,10 +265,10 @@ fn a_mapped_address_on_the_wire_is_malformed() {
     }
 }
 
-/// Ethernet padding and octets behind a UDP datagram are no part of ESP; a datagram that claims
-/// more than its packet has is cut.
+/// Ethernet padding and octets behind a UDP datagram do not belong to the ESP packet. A datagram
+/// whose length exceeds its packet is truncated.
 #[test]
-fn esp_ends_where_its_innermost_length_says() {
+fn esp_ends_at_its_innermost_length() {
     let inbound = |protocol, payload: &[u8], padding: usize| {
         let [a, b] = [Address::v4(1), Address::v4(2)];
         let mut frame = frame(a, b, protocol, Part::Whole, payload);
@@ -309,8 +309,8 @@ fn ports_are_not_read_from_the_padding_behind_a_packet() {
     }
 }
 
-/// One client with many ports: the largest of ten shares stays near a tenth. A sum of ports
-/// instead of a hash would fail here.
+/// The flows of one client with many ports spread evenly over ten gateways. A sum of ports in place
+/// of the hash would fail here.
 #[test]
 fn the_ports_of_one_client_spread_evenly() {
     let hash = SteerHash::new(*b"a key for tests.");

@@ -1,10 +1,10 @@
-//! Packets of either family in octets.
+//! Builds IPv4 and IPv6 frames.
 
 use causeway_steering::headers::{ETHERNET, protocol};
 use causeway_steering::{Address, FlowKey, Headers, Malformed};
 use proptest::prelude::*;
 
-/// Which part of its packet a fragment is.
+/// The position of a fragment in its packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Whole,
@@ -13,10 +13,10 @@ pub enum Part {
     Last,
 }
 
-/// An extension header of IPv6 but its first octet: its number, and the rest.
+/// An IPv6 extension header: its number, and its octets without the first, the next header.
 pub type Extension = (u8, Vec<u8>);
 
-/// Addresses of one family: a host, another, and a router between them.
+/// Three addresses of one family: two hosts and a router between them.
 pub fn ends() -> impl Strategy<Value = [Address; 3]> {
     let v6 = any::<u128>().prop_map(|bits| Address::v6(bits | 1 << 127));
     prop_oneof![
@@ -25,7 +25,7 @@ pub fn ends() -> impl Strategy<Value = [Address; 3]> {
     ]
 }
 
-/// Extension headers that end at the packet's destination, no more than are looked behind.
+/// A chain of extension headers that the parser skips entirely: at most four, no segments left.
 pub fn extensions() -> impl Strategy<Value = Vec<Extension>> {
     let options = (prop::sample::select(vec![0, 60]), 0..3u8, any::<[u8; 30]>());
     let options = options.prop_map(|(kind, units, octets)| {
@@ -33,13 +33,13 @@ pub fn extensions() -> impl Strategy<Value = Vec<Extension>> {
         (kind, [&[units], octets].concat())
     });
     let routing = any::<[u8; 20]>().prop_map(|octets| (43, [&[2, 4, 0], &octets[..]].concat()));
-    // Without offset and "more" it is a whole packet; the reserved octet may be anything.
+    // Without an offset and without the "more" flag it is a whole packet.
     let atomic = any::<[u8; 5]>();
     let atomic = atomic.prop_map(|[reserved, id @ ..]| (44, [&[reserved, 0, 0], &id[..]].concat()));
     prop::collection::vec(prop_oneof![options, routing, atomic], 0..=4)
 }
 
-/// The family's ICMP: protocol, echo and echo reply.
+/// The ICMP of the address's family: protocol, and the types of echo request and echo reply.
 pub fn icmp(address: Address) -> (u8, u8, u8) {
     match address.is_ipv4() {
         true => (protocol::ICMP, 8, 0),
@@ -81,7 +81,7 @@ fn ipv4(from: Address, to: Address, protocol: u8, part: Part, payload: &[u8]) ->
     frame
 }
 
-/// An Ethernet frame with a packet of IPv6 that has extension headers.
+/// An Ethernet frame with an IPv6 packet that has extension headers.
 pub fn behind(
     from: Address,
     to: Address,
@@ -114,11 +114,11 @@ pub fn behind_tags(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
     [addresses, &tags, carried].concat()
 }
 
-/// The key of a proper frame.
+/// The flow key of a valid frame.
 pub fn key(frame: &[u8]) -> FlowKey {
     let headers = match Headers::parse(frame, ETHERNET) {
         Ok(headers) => headers,
-        Err(Malformed) => panic!("a frame of this file is malformed: {frame:?}"),
+        Err(Malformed) => panic!("this file built a malformed frame: {frame:?}"),
     };
     FlowKey::of(frame, &headers)
 }

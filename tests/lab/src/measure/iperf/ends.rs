@@ -1,4 +1,4 @@
-//! The two ends of one run of iperf3.
+//! Client and server of one run of iperf3.
 
 use std::fs;
 use std::process::Command;
@@ -8,53 +8,54 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
 use super::super::IPERF_PORT;
-use super::report;
-use super::{Load, Throughput, Way};
+use super::super::direction::Directions;
+use super::load::Load;
+use super::report::{self, Throughput};
 use crate::process::Process;
 use crate::{Family, Lab, Site};
 
-const START_WITHIN: Duration = Duration::from_secs(5);
-/// Connecting, the end of slow streams and the exchange of results. A few lost segments of it
-/// take seconds, since TCP waits twice as long for each.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for connecting, for the end of slow streams and for the exchange of results. A few lost segments cost seconds,
+/// because TCP doubles its timeout for each.
 const GRACE: Duration = Duration::from_secs(10);
-/// For writing a report when told to end.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time for the report after SIGTERM.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A client on `from` against a server on `to`. The window is that of each connection here.
+/// Runs a client on `from` and a server on `to`. The window of `load` is here that of each connection.
 pub fn run(
     lab: &Lab,
     (from, to): (Site, Site),
     family: Family,
     load: Load,
-    way: Way,
+    directions: Directions,
 ) -> Result<Throughput> {
     let address = to.address(family).to_string();
     let mut server = Command::new("iperf3");
     server.args(["-s", "-1", "-J", "-B", &address]);
     let mut server = lab.spawn(to, &format!("iperf3-server-{family}"), &server)?;
-    // Asking it would use up its one client.
-    server.wait_until(START_WITHIN, |_| {
+    // A test connection would count as the one client of the server.
+    server.wait_until(START_TIMEOUT, |_| {
         lab.inside(to, || listens(family, IPERF_PORT))
     })?;
-    let client = client(&address, load, way);
+    let client = client(&address, load, directions);
     let mut client = lab.spawn(from, &format!("iperf3-{family}"), &client)?;
 
     let limit = Duration::from_secs((load.warm_up + load.duration).into()) + GRACE;
     let Some(status) = client.wait(limit)? else {
-        // The client first: it tells the server, if it still can.
-        end(&mut client)?;
-        end(&mut server)?;
+        // The client ends first, because it notifies the server if the path still works.
+        terminate(&mut client)?;
+        terminate(&mut server)?;
         return report::cut_off(&client.stdout()?, &server.stdout()?, load);
     };
     ensure!(
         status.success(),
         "iperf3 ended with {status}{}",
-        client.last_words()
+        client.output_tail()
     );
-    report::whole(&client.stdout()?, load.streams)
+    report::complete(&client.stdout()?, load.streams)
 }
 
-fn client(address: &str, load: Load, way: Way) -> Command {
+fn client(address: &str, load: Load, directions: Directions) -> Command {
     let mut client = Command::new("iperf3");
     client
         .args(["-J", "--connect-timeout", "5000"])
@@ -68,19 +69,19 @@ fn client(address: &str, load: Load, way: Way) -> Command {
     if let Some(window) = load.window {
         client.args(["-w", &window.to_string()]);
     }
-    match way {
-        Way::There => {}
-        Way::Back => {
+    match directions {
+        Directions::There => {}
+        Directions::Back => {
             client.arg("-R");
         }
-        Way::Both => {
+        Directions::Both => {
             client.arg("--bidir");
         }
     }
     client
 }
 
-/// Whether something listens on a TCP port in the thread's namespace.
+/// Whether a TCP port is in use by a listener, in the namespace of this thread.
 fn listens(family: Family, port: u16) -> Result<bool> {
     let table = fs::read_to_string(match family {
         Family::Ipv4 => "/proc/thread-self/net/tcp",
@@ -88,18 +89,18 @@ fn listens(family: Family, port: u16) -> Result<bool> {
     })?;
     let port = format!(":{port:04X}");
     Ok(table.lines().any(|line| {
-        let mut words = line.split_whitespace().skip(1);
-        let local = words.next().is_some_and(|local| local.ends_with(&port));
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().is_some_and(|local| local.ends_with(&port));
         // 0A is TCP_LISTEN.
-        local && words.nth(1) == Some("0A")
+        local && fields.nth(1) == Some("0A")
     }))
 }
 
-/// Has it write its report and end.
-fn end(process: &mut Process) -> Result<()> {
-    if process.ended()?.is_none() {
+/// Ends a process of iperf3, which writes its report first.
+fn terminate(process: &mut Process) -> Result<()> {
+    if process.exit_status()?.is_none() {
         process.signal(Signal::TERM)?;
-        if process.wait(LAST_WORDS)?.is_none() {
+        if process.wait(REPORT_TIMEOUT)?.is_none() {
             process.kill()?;
         }
     }

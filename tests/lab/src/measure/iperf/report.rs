@@ -1,15 +1,37 @@
-//! What iperf3 says in its JSON.
+//! iperf3's report in JSON.
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Load, Throughput};
+use super::load::Load;
 
-/// The sums of an interval: of the way there, and of the way back where both send.
+/// iperf3 in one inner family.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Throughput {
+    /// TCP connections.
+    pub streams: u16,
+    /// Duration in seconds, as the receiver measured it; of several runs, the longest.
+    pub seconds: f64,
+    /// Payload that arrived, in Gbit/s.
+    pub gbit_per_s: f64,
+    /// Retransmitted segments.
+    pub retransmits: u64,
+    /// Connections without data in the last whole second.
+    pub stalled: u16,
+    /// Whole seconds of single connections without data, summed over the connections.
+    pub still_seconds: u64,
+    /// Whether iperf3 did not end within 10 s of its time and was stopped. Its two ends could then not exchange their
+    /// results, and the figures cover the seconds that its receivers had reported.
+    pub cut_off: bool,
+}
+
+/// The keys of the sums of an interval: for the first direction, and for the second if both ends send.
 const SUMS: [&str; 2] = ["sum", "sum_bidir_reverse"];
 
-/// The figures of a client that came to its end.
-pub fn whole(report: &str, streams: u16) -> Result<Throughput> {
+/// The figures of a client that ended by itself.
+pub fn complete(report: &str, streams: u16) -> Result<Throughput> {
     let report = read(report)?;
     if let Some(error) = report["error"].as_str() {
         bail!("iperf3 failed: {error}");
@@ -20,38 +42,38 @@ pub fn whole(report: &str, streams: u16) -> Result<Throughput> {
             .and_then(Value::as_f64)
             .with_context(|| format!("iperf3's report has no {path}"))
     };
-    // The other way's, where both send.
+    // The sums of the second direction, if both ends send.
     let back = |name: &str| {
         let path = format!("/end/{name}_bidir_reverse");
         report.pointer(&path)
     };
-    let also = |name: &str, key: &str| {
+    let reverse = |name: &str, key: &str| {
         let value = back(name).and_then(|sum| sum[key].as_f64());
         value.unwrap_or(0.0)
     };
-    let ways = 1 + u16::from(back("sum_received").is_some());
-    let still = still(&report);
+    let directions = 1 + u16::from(back("sum_received").is_some());
+    let idle = idle_connections(&report);
     Ok(Throughput {
-        streams: ways * streams,
+        streams: directions * streams,
         seconds: figure("/end/sum_received/seconds")?,
         gbit_per_s: (figure("/end/sum_received/bits_per_second")?
-            + also("sum_received", "bits_per_second"))
+            + reverse("sum_received", "bits_per_second"))
             / 1e9,
-        retransmits: (figure("/end/sum_sent/retransmits")? + also("sum_sent", "retransmits"))
+        retransmits: (figure("/end/sum_sent/retransmits")? + reverse("sum_sent", "retransmits"))
             as u64,
-        stalled: still.last().copied().unwrap_or_default(),
-        still_seconds: still.into_iter().map(u64::from).sum(),
+        stalled: idle.last().copied().unwrap_or_default(),
+        still_seconds: idle.into_iter().map(u64::from).sum(),
         cut_off: false,
     })
 }
 
-/// The figures of a run whose ends were ended: each way as its receiver told it, second by second.
+/// The figures of a terminated run. Each direction is summed from the seconds that its receiver reported.
 pub fn cut_off(client: &str, server: &str, load: Load) -> Result<Throughput> {
     let (client, server) = (read(client)?, read(server)?);
-    let still = still(&client);
+    let idle = idle_connections(&client);
     let mut figures = Throughput {
-        stalled: still.last().copied().unwrap_or_default(),
-        still_seconds: still.into_iter().map(u64::from).sum(),
+        stalled: idle.last().copied().unwrap_or_default(),
+        still_seconds: idle.into_iter().map(u64::from).sum(),
         cut_off: true,
         ..Throughput::default()
     };
@@ -72,22 +94,23 @@ pub fn cut_off(client: &str, server: &str, load: Load) -> Result<Throughput> {
             None => {}
         }
     }
-    let said = |report: &Value| report["error"].as_str().unwrap_or("nothing").to_owned();
+    let error = |report: &Value| report["error"].as_str().unwrap_or("no error").to_owned();
     ensure!(
         figures.seconds > 0.0,
-        "iperf3 did not end in time, and no receiver had measured anything; client: {}; server: {}",
-        said(&client),
-        said(&server)
+        "iperf3 did not end in time, and no receiver had reported a second; client: {}; server: {}",
+        error(&client),
+        error(&server)
     );
     Ok(figures)
 }
 
 fn read(report: &str) -> Result<Value> {
-    serde_json::from_str(report).context("iperf3 gave no JSON")
+    serde_json::from_str(report).context("the output of iperf3 is not JSON")
 }
 
-/// One sum of each interval after the warm-up. A server that is interrupted tells its last one
-/// twice, and one that heard of no end goes on after it.
+/// The sums of the intervals after the warm-up.
+///
+/// An interrupted server reports its last interval twice. A server that has missed the end continues after it.
 fn counted<'a>(report: &'a Value, key: &str, duration: u32) -> Vec<&'a Value> {
     let intervals = report["intervals"].as_array().into_iter().flatten();
     let mut sums: Vec<&Value> = intervals
@@ -99,16 +122,16 @@ fn counted<'a>(report: &'a Value, key: &str, duration: u32) -> Vec<&'a Value> {
     sums
 }
 
-/// In each whole second the connections that moved nothing.
-fn still(report: &Value) -> Vec<u16> {
+/// For each whole second, the number of connections without data.
+fn idle_connections(report: &Value) -> Vec<u16> {
     let whole = |interval: &&Value| interval["sum"]["seconds"].as_f64() > Some(0.9);
     let intervals = report["intervals"].as_array().into_iter().flatten();
-    let nothing = |stream: &&Value| stream["bytes"].as_u64() == Some(0);
+    let is_idle = |stream: &&Value| stream["bytes"].as_u64() == Some(0);
     intervals
         .filter(whole)
         .map(|interval| {
             let streams = interval["streams"].as_array().into_iter().flatten();
-            streams.filter(nothing).count() as u16
+            streams.filter(is_idle).count() as u16
         })
         .collect()
 }
@@ -126,10 +149,10 @@ mod tests {
     };
 
     #[test]
-    fn figures_come_from_the_receiver() {
+    fn figures_are_from_the_receiver() {
         let report = r#"{"end":{"sum_sent":{"bits_per_second":3e9,"retransmits":7},
             "sum_received":{"bits_per_second":2.5e9,"seconds":5.02}}}"#;
-        let throughput = whole(report, 4).unwrap();
+        let throughput = complete(report, 4).unwrap();
         assert_eq!(throughput.gbit_per_s, 2.5);
         assert_eq!((throughput.retransmits, throughput.streams), (7, 4));
 
@@ -139,17 +162,17 @@ mod tests {
             "intervals":[{"sum":{"seconds":1.0},"streams":[{"bytes":0},{"bytes":0}]},
             {"sum":{"seconds":1.0},"streams":[{"bytes":5},{"bytes":0}]},
             {"sum":{"seconds":0.01},"streams":[{"bytes":0},{"bytes":0}]}]}"#;
-        let throughput = whole(both, 4).unwrap();
+        let throughput = complete(both, 4).unwrap();
         assert_eq!(throughput.gbit_per_s, 3.0);
         assert_eq!((throughput.retransmits, throughput.streams), (9, 8));
         assert_eq!((throughput.stalled, throughput.still_seconds), (1, 3));
     }
 
     #[test]
-    fn a_failed_run_is_an_error_in_its_own_words() {
-        let error = whole(r#"{"error":"unable to connect"}"#, 4).unwrap_err();
+    fn the_error_of_a_failed_run_is_reported() {
+        let error = complete(r#"{"error":"unable to connect"}"#, 4).unwrap_err();
         assert!(error.to_string().contains("unable to connect"));
-        assert!(whole(r#"{"end":{}}"#, 4).is_err());
+        assert!(complete(r#"{"end":{}}"#, 4).is_err());
     }
 
     fn interval(there: &str, back: &str) -> String {
@@ -157,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_cut_off_has_what_its_receivers_told() {
+    fn a_terminated_run_has_the_figures_of_its_receivers() {
         let sum = |start: f64, sender: bool, omitted: bool, more: &str| {
             format!(r#""start":{start},"seconds":1.0,"sender":{sender},"omitted":{omitted},{more}"#)
         };
@@ -183,7 +206,7 @@ mod tests {
             &sum(2.0, false, false, r#""bytes":0"#),
             &sum(2.0, true, false, sent),
         );
-        // The second interval comes twice, the last one after the time.
+        // The second interval is reported twice; the last one starts after the end.
         let server = [one(0.0), one(1.0), one(1.0), late];
         let report = |intervals: &[String]| {
             format!(

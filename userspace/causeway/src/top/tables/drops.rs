@@ -1,12 +1,12 @@
-//! A row for each reason for which somebody has dropped packets.
+//! A row for each place and reason of dropped packets.
 
-use super::{number_of, rate_of_drops};
-use crate::status::Reasons;
+use super::cells::{drop_rate, role_number};
 use crate::top::figures::short;
 use crate::top::model::Role;
-use crate::top::table::{Cell, Table, number, words};
+use crate::top::table::{Cell, Table, number_column, text_column};
+use causeway_api::status::Reasons;
 
-/// Packets that were dropped for one reason in one place.
+/// Packets that one place dropped for one reason.
 struct Dropped<'a> {
     role: usize,
     place: String,
@@ -15,11 +15,11 @@ struct Dropped<'a> {
     total: u64,
 }
 
-/// Those that are being dropped now first, then those of which there were most.
+/// The rows with the highest rate first, then those with the highest total.
 pub fn table(roles: &[Role]) -> Table {
     let mut all = Vec::new();
-    for (number, role) in roles.iter().enumerate() {
-        collect(number, role, &mut all);
+    for (index, role) in roles.iter().enumerate() {
+        collect(index, role, &mut all);
     }
     all.sort_by(|a, b| {
         let rate = |dropped: &Dropped<'_>| dropped.rate.unwrap_or(0.0);
@@ -29,26 +29,26 @@ pub fn table(roles: &[Role]) -> Table {
     Table {
         title: "DROPS".to_owned(),
         columns: vec![
-            words("#", 0),
-            words("WHERE", 1),
-            words("REASON", 0),
-            number("PACKETS/s", 0),
-            number("PACKETS", 0),
+            text_column("#", 0),
+            text_column("WHERE", 1),
+            text_column("REASON", 0),
+            number_column("PACKETS/s", 0),
+            number_column("PACKETS", 0),
         ],
         rows: all.iter().map(row).collect(),
     }
 }
 
-fn collect<'a>(number: usize, role: &'a Role, all: &mut Vec<Dropped<'a>>) {
+fn collect<'a>(index: usize, role: &'a Role, all: &mut Vec<Dropped<'a>>) {
     let Some(status) = role.status() else {
         return;
     };
-    let pace = role.pace();
+    let rates = role.rates();
     let mut add = |place: &str, counts: &'a Reasons, rates: Option<_>| {
         let rates: Option<std::collections::BTreeMap<String, f64>> = rates;
         for (reason, &total) in counts {
             all.push(Dropped {
-                role: number,
+                role: index,
                 place: place.to_owned(),
                 reason,
                 rate: rates.as_ref().and_then(|rates| rates.get(reason).copied()),
@@ -56,24 +56,24 @@ fn collect<'a>(number: usize, role: &'a Role, all: &mut Vec<Dropped<'a>>) {
             });
         }
     };
-    let rates = pace.map(|pace| pace.of_each(|status| &status.steering.drops));
-    add("XDP program", &status.steering.drops, rates);
+    let drops = rates.map(|rates| rates.per_reason(|status| &status.steering.drops));
+    add("XDP program", &status.steering.drops, drops);
     for worker in &status.workers {
         let name = format!("{} worker {}", worker.gateway, worker.worker);
-        let pace = pace.and_then(|pace| pace.of_worker(worker));
-        let rates = pace.map(|pace| pace.of_each(|worker| &worker.drops));
-        add(&name, &worker.drops, rates);
-        let rates = pace.map(|pace| pace.of_each(|worker| &worker.kernel_drops));
-        add(&format!("{name}'s socket"), &worker.kernel_drops, rates);
+        let rates = rates.and_then(|rates| rates.of_worker(worker));
+        let drops = rates.map(|rates| rates.per_reason(|worker| &worker.drops));
+        add(&name, &worker.drops, drops);
+        let drops = rates.map(|rates| rates.per_reason(|worker| &worker.kernel_drops));
+        add(&format!("{name}'s socket"), &worker.kernel_drops, drops);
     }
 }
 
 fn row(dropped: &Dropped<'_>) -> Vec<Cell> {
     vec![
-        number_of(dropped.role).into(),
+        role_number(dropped.role).into(),
         (&dropped.place).into(),
         dropped.reason.into(),
-        rate_of_drops(dropped.rate),
+        drop_rate(dropped.rate),
         short(dropped.total as f64).into(),
     ]
 }

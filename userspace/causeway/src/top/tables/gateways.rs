@@ -1,34 +1,34 @@
-//! A table for each peering of each demux: its gateway pairs.
+//! The gateway pairs: one table for each peering of each demux.
 
-use super::number_of;
-use crate::status::{Pair, PairState, PeerTable, Status};
+use super::cells::role_number;
 use crate::top::figures::{or_unknown, percent, short, sum, time};
-use crate::top::model::{Pace, Role};
-use crate::top::table::{Cell, Table, Tone, number, words};
+use crate::top::model::{Rates, Role};
+use crate::top::table::{Cell, Table, Tone, number_column, text_column};
+use causeway_api::status::{Pair, PairState, PeerTable, Status};
 
 pub fn tables(roles: &[Role]) -> Vec<Table> {
     let mut tables = Vec::new();
-    for (place, role) in roles.iter().enumerate() {
+    for (index, role) in roles.iter().enumerate() {
         let Some(status) = role.status() else {
             continue;
         };
         for table in &status.tables {
             tables.push(Table {
-                title: title(place, table),
+                title: title(index, table),
                 columns: vec![
-                    words("GATEWAY", 0),
-                    words("STATE", 0),
-                    number("WEIGHT", 3),
-                    number("BUCKETS", 1),
-                    number("SHARE", 4),
-                    number("STEERED/s", 1),
-                    number("bit/s", 1),
-                    number("ROUND TRIP", 2),
+                    text_column("GATEWAY", 0),
+                    text_column("STATE", 0),
+                    number_column("WEIGHT", 3),
+                    number_column("BUCKETS", 1),
+                    number_column("SHARE", 4),
+                    number_column("STEERED/s", 1),
+                    number_column("bit/s", 1),
+                    number_column("ROUND TRIP", 2),
                 ],
                 rows: table
                     .pairs
                     .iter()
-                    .map(|pair| row(pair, status, &table.pairs, role.pace()))
+                    .map(|pair| row(pair, status, &table.pairs, role.rates()))
                     .collect(),
             });
         }
@@ -36,33 +36,33 @@ pub fn tables(roles: &[Role]) -> Vec<Table> {
     tables
 }
 
-fn title(place: usize, table: &crate::status::Table) -> String {
+fn title(role: usize, table: &causeway_api::status::Table) -> String {
     let change = table
         .changing_to
         .map_or_else(String::new, |to| format!(", changing to {to}"));
     let peer = match table.peer {
-        PeerTable::Unheard => "the peer is not heard",
+        PeerTable::Unknown => "the peer's table is not known",
         PeerTable::Same => "the peer has the same table",
         PeerTable::Ahead => "the peer is one change ahead",
         PeerTable::Behind => "the peer is one change behind",
-        PeerTable::Differs => "the peer has ANOTHER table",
+        PeerTable::Differs => "TABLES DIFFER: the peer has another table",
     };
     format!(
         "GATEWAYS of {} to {}: epoch {}{change}, {peer}",
-        number_of(place),
+        role_number(role),
         table.peering,
         table.epoch
     )
 }
 
-fn row(pair: &Pair, status: &Status, all: &[Pair], pace: Option<Pace<'_>>) -> Vec<Cell> {
+fn row(pair: &Pair, status: &Status, all: &[Pair], rates: Option<Rates<'_>>) -> Vec<Cell> {
     let buckets = sum(all.iter().map(|pair| pair.buckets));
     let share = (buckets > 0).then(|| pair.buckets as f64 / buckets as f64);
-    // The program counts by gateway, not by peering.
-    let only = status.tables.len() == 1;
-    let pace = pace.filter(|_| only);
-    let steered = pace.map(|pace| pace.of_gateway(&pair.gateway, |gateway| gateway.packets));
-    let bytes = pace.map(|pace| pace.of_gateway(&pair.gateway, |gateway| gateway.bytes));
+    // The XDP program counts by gateway, not by peering.
+    let one_peering = status.tables.len() == 1;
+    let rates = rates.filter(|_| one_peering);
+    let steered = rates.map(|rates| rates.of_gateway(&pair.gateway, |gateway| gateway.packets));
+    let bytes = rates.map(|rates| rates.of_gateway(&pair.gateway, |gateway| gateway.bytes));
     vec![
         (&pair.gateway).into(),
         state(pair.state),

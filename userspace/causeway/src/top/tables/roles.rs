@@ -1,68 +1,74 @@
-//! A row for each role, and one for each that does not answer.
+//! A row for each role, and a row for each role that does not answer.
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use super::{number_of, rate_of_drops};
-use crate::status::Status;
+use super::cells::{drop_rate, role_number};
 use crate::top::figures::{age, or_unknown, short, sum};
 use crate::top::model::Role;
-use crate::top::table::{Cell, Table, Tone, number, words};
+use crate::top::table::{Cell, Table, Tone, number_column, text_column};
+use causeway_api::status::Status;
 
 pub fn table(roles: &[Role], now: Instant) -> Table {
     Table {
         title: "ROLES".to_owned(),
         columns: vec![
-            words("#", 0),
-            words("ROLE", 0),
-            words("STATE", 0),
-            number("RECEIVED/s", 2),
-            number("TO WORKER/s", 2),
-            number("TO GATEWAY/s", 2),
-            number("DROP/s", 1),
-            number("PUNT/s", 3),
-            words("NIC", 4),
-            number("UP", 5),
-            words("ASKED AT", 6),
+            text_column("#", 0),
+            text_column("ROLE", 0),
+            text_column("STATE", 0),
+            number_column("RECEIVED/s", 2),
+            number_column("TO WORKER/s", 2),
+            number_column("TO GATEWAY/s", 2),
+            number_column("DROP/s", 1),
+            number_column("PUNT/s", 3),
+            text_column("NIC", 4),
+            number_column("UP", 5),
+            text_column("ENDPOINT", 6),
         ],
         rows: roles
             .iter()
             .enumerate()
-            .map(|(place, role)| row(place, role, now))
+            .map(|(index, role)| row(index, role, now))
             .collect(),
     }
 }
 
-/// What is wrong with those that do not answer.
-pub fn troubles(roles: &[Role]) -> Table {
-    let row = |(place, role): (usize, &Role)| {
-        let trouble = role.trouble.as_ref()?;
+/// The errors of the roles that do not answer.
+pub fn errors(roles: &[Role]) -> Table {
+    let row = |(index, role): (usize, &Role)| {
+        let error = role.error.as_ref()?;
         let cells = [
-            number_of(place).into(),
+            role_number(index).into(),
             (&role.endpoint).into(),
-            Cell::new(trouble, Tone::Bad),
+            Cell::new(error, Tone::Bad),
         ];
         Some(cells.into())
     };
     Table {
         title: "NO ANSWER".to_owned(),
-        columns: vec![words("#", 0), words("ASKED AT", 0), words("TROUBLE", 0)],
+        columns: vec![
+            text_column("#", 0),
+            text_column("ENDPOINT", 0),
+            text_column("ERROR", 0),
+        ],
         rows: roles.iter().enumerate().filter_map(row).collect(),
     }
 }
 
-fn row(place: usize, role: &Role, now: Instant) -> Vec<Cell> {
-    let pace = role.pace();
-    let rate = |counter: fn(&Status) -> u64| or_unknown(pace.map(|pace| pace.of(counter)), short);
+fn row(index: usize, role: &Role, now: Instant) -> Vec<Cell> {
+    let rates = role.rates();
+    let rate = |counter: fn(&Status) -> u64| {
+        or_unknown(rates.map(|rates| rates.per_second(counter)), short)
+    };
     let drops = |status: &Status| sum(status.steering.drops.values().copied());
     let status = role.status();
     vec![
-        number_of(place).into(),
+        role_number(index).into(),
         name(status).into(),
         state(role, now),
         rate(|status| status.steering.received).into(),
         rate(|status| status.steering.to_worker).into(),
         rate(|status| status.steering.to_gateway).into(),
-        rate_of_drops(pace.map(|pace| pace.of(drops))),
+        drop_rate(rates.map(|rates| rates.per_second(drops))),
         rate(|status| sum(status.steering.punts.values().copied())).into(),
         or_unknown(status, |status| {
             format!("{} {}", status.nic.name, status.nic.xdp_mode.name())
@@ -73,7 +79,7 @@ fn row(place: usize, role: &Role, now: Instant) -> Vec<Cell> {
     ]
 }
 
-/// The role, its cluster, and whose gateway it is.
+/// The role, its cluster, and its gateways.
 fn name(status: Option<&Status>) -> String {
     let Some(status) = status else {
         return "?".to_owned();
@@ -96,13 +102,13 @@ fn name(status: Option<&Status>) -> String {
 }
 
 fn state(role: &Role, now: Instant) -> Cell {
-    let silent = role.seen().map(|at| now.saturating_duration_since(at));
-    match (&role.trouble, role.status(), silent) {
+    let silent = role.last_seen().map(|at| now.saturating_duration_since(at));
+    match (&role.error, role.status(), silent) {
         (Some(_), _, Some(silent)) => {
-            Cell::new(format!("gone {}", age(silent.as_secs())), Tone::Bad)
+            Cell::new(format!("no answer {}", age(silent.as_secs())), Tone::Bad)
         }
         (Some(_), ..) => Cell::new("no answer", Tone::Bad),
-        (None, None, _) => Cell::new("asked", Tone::Dim),
+        (None, None, _) => Cell::new("waiting", Tone::Dim),
         (None, Some(status), _) if status.ready => Cell::new("ready", Tone::Good),
         (None, Some(_), _) => Cell::new("not ready", Tone::Warn),
     }

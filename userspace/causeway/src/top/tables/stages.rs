@@ -1,24 +1,24 @@
-//! A row for each worker: where its time goes.
+//! A row for each worker: time per packet in each stage.
 
-use causeway_gateway::Stage;
+use causeway_node::Stage;
 
-use super::Seat;
+use super::worker_rows::WorkerRow;
 use crate::top::figures::{bars, or_unknown, short};
-use crate::top::table::{Cell, Column, Table, number, words};
+use crate::top::table::{Cell, Column, Table, number_column, text_column};
 
-pub fn table(seats: &[Seat<'_>]) -> Table {
+pub fn table(workers: &[WorkerRow<'_>]) -> Table {
     let mut columns = vec![
-        words("#", 0),
-        words("GATEWAY", 0),
-        number("W", 0),
-        number("ALL", 0),
+        text_column("#", 0),
+        text_column("GATEWAY", 0),
+        number_column("W", 0),
+        number_column("ALL", 0),
     ];
     columns.extend(Stage::ALL.map(column));
-    columns.extend([number("BURST", 1), words("1 2 4 .. 256 >", 6)]);
+    columns.extend([number_column("BURST", 1), text_column("1 2 4 .. 256 >", 6)]);
     Table {
         title: "STAGES, ns per packet, and packets per burst".to_owned(),
         columns,
-        rows: seats.iter().map(row).collect(),
+        rows: workers.iter().map(row).collect(),
     }
 }
 
@@ -26,30 +26,30 @@ fn column(stage: Stage) -> Column {
     let rank = match stage {
         Stage::Seal | Stage::Open => 1,
         Stage::Receive | Stage::Transmit => 2,
-        Stage::Forward | Stage::Deliver => 3,
-        Stage::Maintain => 4,
+        Stage::Classify | Stage::Deliver => 3,
+        Stage::Reclaim => 4,
         Stage::Control | Stage::Publish => 5,
     };
-    number(stage.name(), rank)
+    number_column(stage.name(), rank)
 }
 
-fn row(seat: &Seat<'_>) -> Vec<Cell> {
-    let pace = seat.pace;
+fn row(row: &WorkerRow<'_>) -> Vec<Cell> {
+    let rates = row.rates;
     let nanoseconds = |time: Option<f64>| Cell::from(or_unknown(time, rounded));
-    let mut cells = Vec::from(seat.name());
-    cells.push(nanoseconds(pace.and_then(|pace| pace.all_stages())));
+    let mut cells = Vec::from(row.name());
+    cells.push(nanoseconds(rates.and_then(|rates| rates.all_stages())));
     cells.extend(Stage::ALL.map(|stage| {
-        let time = pace.and_then(|pace| pace.stage(stage.name()));
+        let time = rates.and_then(|rates| rates.stage(stage.name()));
         nanoseconds(time)
     }));
     cells.extend([
-        or_unknown(pace.and_then(|pace| pace.burst()), short).into(),
-        bars(&pace.map_or_else(Vec::new, |pace| pace.bursts())).into(),
+        or_unknown(rates.and_then(|rates| rates.mean_burst()), short).into(),
+        bars(&rates.map_or_else(Vec::new, |rates| rates.bursts())).into(),
     ]);
     cells
 }
 
-/// Whole nanoseconds, while there are few.
+/// Whole nanoseconds up to four digits, then with a unit prefix.
 fn rounded(nanoseconds: f64) -> String {
     if nanoseconds < 9_999.5 {
         format!("{nanoseconds:.0}")

@@ -1,0 +1,61 @@
+//! Facts of this host, for [`Config::for_host`](crate::Config::for_host).
+
+use anyhow::Context;
+use causeway_routes::{RoutesError, interface};
+use ipnet::IpNet;
+use rustix::thread::{CpuSet, sched_getaffinity};
+
+/// The NIC and the cores of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The NIC that the configuration names.
+    pub nic: NicFacts,
+    /// The cores that this process may use.
+    pub cores: Vec<usize>,
+}
+
+/// The NIC that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NicFacts {
+    /// The NIC exists.
+    Present {
+        /// The administrative state.
+        up: bool,
+        /// The largest IP packet, in bytes.
+        mtu: u32,
+        /// Receive queues in use.
+        rx_queues: u32,
+        /// Addresses with their subnets.
+        addresses: Vec<IpNet>,
+    },
+    /// No NIC has this name.
+    Absent {
+        /// The names of the existing NICs, separated by commas.
+        existing: String,
+    },
+}
+
+impl HostFacts {
+    /// Reads the facts of this host. `nic` is looked up in the network namespace of this process.
+    ///
+    /// # Errors
+    /// The kernel does not answer, or the NIC is not an Ethernet device.
+    pub async fn read(nic: &str) -> anyhow::Result<Self> {
+        let nic = match interface(nic).await {
+            Ok(nic) => NicFacts::Present {
+                up: nic.up,
+                mtu: nic.mtu,
+                rx_queues: nic.rx_queues,
+                addresses: nic.addresses,
+            },
+            Err(RoutesError::NoSuchInterface { existing, .. }) => NicFacts::Absent { existing },
+            Err(error) => return Err(error.into()),
+        };
+        let affinity = sched_getaffinity(None).context("cannot read the CPU affinity")?;
+        let cores = (0..CpuSet::MAX_CPU).filter(|&core| affinity.is_set(core));
+        Ok(Self {
+            nic,
+            cores: cores.collect(),
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! Valid files on hosts that do not fit them.
+
+use causeway_config::{ConfigError, HostFacts, MAX_MTU, NicFacts, Problem};
+
+use super::{LOCAL, REMOTE, changed, keys, load, refused};
+
+/// An `eth0` with these addresses, and cores 0 and 1.
+fn facts(addresses: &[&str]) -> HostFacts {
+    HostFacts {
+        nic: NicFacts::Present {
+            up: true,
+            mtu: 1500,
+            rx_queues: 2,
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        },
+        cores: vec![0, 1],
+    }
+}
+
+fn judge(text: &str, facts: &HostFacts) -> Result<Vec<Problem>, ConfigError> {
+    let directory = keys();
+    load(directory.path(), text).unwrap().for_host(facts)
+}
+
+fn with_nic(up: bool, mtu: u32, rx_queues: u32) -> HostFacts {
+    HostFacts {
+        nic: NicFacts::Present {
+            up,
+            mtu,
+            rx_queues,
+            addresses: vec!["10.1.0.10/24".parse().unwrap()],
+        },
+        cores: vec![0],
+    }
+}
+
+#[test]
+fn a_fitting_host_is_accepted() {
+    assert_eq!(judge(REMOTE, &facts(&["10.1.0.10/24"])).unwrap(), []);
+    assert_eq!(
+        judge(LOCAL, &facts(&["10.1.0.10/24", "10.1.0.101/32"])).unwrap(),
+        []
+    );
+    judge(REMOTE, &with_nic(true, MAX_MTU, 64)).unwrap();
+}
+
+#[test]
+fn a_missing_nic_is_refused_with_a_list_of_the_others() {
+    let facts = HostFacts {
+        nic: NicFacts::Absent {
+            existing: "lo, ens5".to_owned(),
+        },
+        cores: vec![0],
+    };
+    refused(
+        judge(REMOTE, &facts),
+        "2:",
+        "nic.name: there is no interface eth0 in this network namespace; there are: lo, ens5",
+    );
+}
+
+#[test]
+fn a_nic_that_cannot_carry_the_traffic_is_refused() {
+    for (up, mtu, queues, message) in [
+        (false, 1500, 1, "eth0 is down; try: ip link set dev eth0 up"),
+        (
+            true,
+            9001,
+            1,
+            "the MTU of eth0 is 9001; XDP takes at most 3498",
+        ),
+        (
+            true,
+            3499,
+            1,
+            "the MTU of eth0 is 3499; XDP takes at most 3498",
+        ),
+        (
+            true,
+            576,
+            1,
+            "the MTU of eth0 is 576; a packet of 576 bytes in a tunnel needs at least 641",
+        ),
+        (
+            true,
+            1500,
+            65,
+            "eth0 has 65 receive queues; at most 64 are served",
+        ),
+    ] {
+        refused(
+            judge(REMOTE, &with_nic(up, mtu, queues)),
+            "2:",
+            &format!("nic.name: {message}"),
+        );
+    }
+}
+
+#[test]
+fn addresses_must_fit_the_subnet() {
+    refused(
+        judge(
+            &changed(REMOTE, "10.1.0.102", "10.9.0.5"),
+            &facts(&["10.1.0.10/24"]),
+        ),
+        "21:",
+        "gateway[1].address: 10.9.0.5 is outside 10.1.0.0/24, the subnet of eth0;",
+    );
+    refused(
+        judge(REMOTE, &facts(&["10.1.0.101/24"])),
+        "17:",
+        "gateway[0].address: 10.1.0.101 is an address of eth0 itself",
+    );
+    refused(
+        judge(LOCAL, &facts(&["10.1.0.10/24"])),
+        "22:",
+        "gateway[0].address: 10.1.0.101 is not an address of eth0 (it has 10.1.0.10/24)",
+    );
+    refused(
+        judge(REMOTE, &facts(&["10.1.0.10/24", "10.3.4.5/24"])),
+        "12:",
+        "peering[0].prefixes: 10.3.0.0/16 contains 10.3.4.5, an address of eth0",
+    );
+    refused(
+        judge(REMOTE, &facts(&[])),
+        "2:",
+        "nic.name: eth0 has only link-local addresses",
+    );
+}
+
+#[test]
+fn cores_must_exist() {
+    let text = changed(LOCAL, "core = 0", "core = 7");
+    refused(
+        judge(&text, &facts(&["10.1.0.101/24"])),
+        "25:",
+        "gateway[0].worker[0].core: core 7 does not exist or is not in this process's CPU affinity; there are: 0, 1",
+    );
+}
+
+#[test]
+fn a_shared_core_is_an_error_with_a_spinning_worker_else_a_warning() {
+    let shared = changed(
+        LOCAL,
+        "[[gateway.worker]]\n\n",
+        "[[gateway.worker]]\ncore = 0\n",
+    );
+    refused(
+        judge(&shared, &facts(&["10.1.0.101/24"])),
+        "38:",
+        "gateway[0].worker[1].core: core 0 is already used by gateway[0].worker[0].core (line 25); a worker with `spin`",
+    );
+    let sleeping = changed(&shared, "spin = true", "spin = false");
+    let warnings = judge(&sleeping, &facts(&["10.1.0.101/24"])).unwrap();
+    assert!(
+        warnings[0]
+            .to_string()
+            .ends_with("(line 25); both workers share the core's time"),
+        "{warnings:?}"
+    );
+}

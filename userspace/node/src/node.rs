@@ -1,0 +1,320 @@
+//! The life of a role: [`Node::start`], [`Node::serve`], [`Node::drain`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use aya_log::EbpfLogger;
+use causeway_api::status::{Role, Status};
+use causeway_config::{NicMode, Plan};
+use causeway_demux::{Attach, Program};
+use causeway_gateway::{Command, TooBig};
+use causeway_routes::{Interface, RoutesError, Snapshot, Watcher, interface, tx_dropped};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::control_socket::Socket;
+use crate::path_mtu::Listener;
+use crate::program_tables::{IN_FLIGHT, ProgramTables};
+use crate::remote_gateways::RemoteGateways;
+use crate::requests::Requests;
+use crate::rescale::{Directory, Executor, Start};
+use crate::sas::Sas;
+use crate::status_reader::{Parts, StatusReader};
+use crate::worker_handle::Workers;
+use crate::{events, http, object, rescale, tables, workers};
+
+/// The time limit of the workers' drain.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How often the role checks its workers and its remote gateways.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A running role.
+pub struct Node {
+    nic: Interface,
+    kernel: KernelRoutes,
+    /// The log of the XDP program. Logging ends when this is dropped.
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    remote: RemoteGateways,
+    directory: Arc<Directory>,
+    program: Arc<ProgramTables>,
+    workers: Workers,
+    threads: Vec<workers::Thread>,
+    sas: Arc<Sas>,
+    /// The thread of the coordinators, at a demux.
+    executor: Option<Executor>,
+    status: Arc<StatusReader>,
+    /// Packets that the NIC had refused to transmit before the program was loaded.
+    dropped_before: u64,
+    path_mtu: Option<Listener>,
+    http: Option<TcpListener>,
+    requests: Requests,
+    socket: Option<Socket>,
+}
+
+/// The kernel's routes and neighbours, followed by a task of their own.
+struct KernelRoutes {
+    watcher: Watcher,
+    task: JoinHandle<Result<(), RoutesError>>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Node {
+    /// Starts the role of a plan. When this returns, the role carries traffic.
+    ///
+    /// # Errors
+    /// The kernel refuses the program, the NIC a socket, or the disk a reservation of sequence numbers; an SA
+    /// cannot be made of its key; a port or a path is in use.
+    pub async fn start(plan: Plan, role: Role) -> anyhow::Result<Self> {
+        let nic = interface(&plan.nic.name).await?;
+        let object = object::read()?;
+        let socket = plan.control.as_deref().map(Socket::bind).transpose()?;
+        let mut program = Program::load(&object)?;
+        let logger = program.logger();
+        let mut kernel = KernelRoutes::follow(nic.index).await?;
+        let routes = kernel.snapshots.borrow_and_update().clone();
+
+        let prepared = workers::prepare(&plan, &nic, &mut program, &routes)?;
+        let sas = Arc::new(prepared.sas);
+        let directory = Arc::new(Directory::new(&plan, nic.addresses.clone()));
+        let (state, states) = rescale::states(&plan, role, &directory)?;
+        let clusters: Vec<_> = states.iter().map(rescale::in_force).collect();
+        let mut remote = RemoteGateways::default();
+        let mut steering = tables::tables(&plan, &nic, &directory, &clusters)?;
+        remote.resolve(&directory, &routes, &kernel.watcher, |index, placement| {
+            steering.gateways[index as usize] = placement;
+            Ok(())
+        })?;
+        program.fill(nic.index, &steering)?;
+        // The NIC's drops count from here on, as the program's own counters do.
+        let dropped_before = tx_dropped(nic.index).await?;
+
+        let threads = workers::start(prepared.idle, &prepared.handles)?;
+        let workers = prepared.handles;
+        events::start(&workers, kernel.watcher.clone())?;
+        let mode = program.attach(&nic.name, nic.index, attach(plan.nic.mode))?;
+        let program = ProgramTables::new(program, mode, plan.peerings.len(), directory.clone());
+        let program = Arc::new(program);
+        let (rescale, executor) = match role {
+            Role::Demux => {
+                let (rescale, executor) = Executor::start(Start {
+                    plan: &plan,
+                    nic: &nic,
+                    workers: workers.clone(),
+                    states,
+                    directory: directory.clone(),
+                    buckets: program.clone(),
+                    state_file: state,
+                })?;
+                (Arc::new(rescale), Some(executor))
+            }
+            Role::Gateway => {
+                rescale::serve(&plan, &workers)?;
+                (Arc::default(), None)
+            }
+        };
+        let parts = Parts {
+            tables: program.clone(),
+            workers: workers.clone(),
+            monitors: prepared.monitors,
+            sas: sas.clone(),
+            directory: directory.clone(),
+            rescale: rescale.clone(),
+        };
+        let status = Arc::new(StatusReader::new(role, &plan, &nic, parts));
+        tracing::info!(
+            role = role.name(),
+            nic = nic.name,
+            mode = program.mode().name(),
+            workers = workers.len(),
+            "causeway carries traffic"
+        );
+        let requests = Requests {
+            sas: sas.clone(),
+            program: program.clone(),
+            directory: directory.clone(),
+            rescale,
+            status: status.clone(),
+            names: crate::explain::Names::of(&plan),
+        };
+        let path_mtu = match workers.is_empty() {
+            true => None,
+            false => Some(Listener::open()?),
+        };
+        let http = match plan.http {
+            Some(address) => Some(http::bind(address).await?),
+            None => None,
+        };
+        // `plan` is dropped here, and its copies of the keys with it. The workers' SAs have their own copies.
+        Ok(Self {
+            nic,
+            kernel,
+            logger,
+            remote,
+            directory,
+            program,
+            workers,
+            threads,
+            sas,
+            executor,
+            status,
+            dropped_before,
+            path_mtu,
+            http,
+            requests,
+            socket,
+        })
+    }
+}
+
+impl Node {
+    /// Serves until `stop` is ready.
+    ///
+    /// # Errors
+    /// A part of the role failed or ended unexpectedly. Packets may be lost from now on.
+    pub async fn serve(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::pin!(stop);
+        let http = serve_http(self.http.take(), self.status.clone());
+        tokio::pin!(http);
+        let control = serve_control(self.socket.as_ref(), self.requests.clone());
+        tokio::pin!(control);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                error = &mut http => return Err(error),
+                error = &mut control => return Err(error),
+                error = coordinators_ended(&mut self.executor) => return Err(error),
+                snapshot = self.kernel.changed() => {
+                    let snapshot = snapshot?;
+                    for worker in self.workers.iter() {
+                        worker.control.send(Command::Routes(snapshot.clone()))?;
+                    }
+                    self.remote.update(&self.directory, &snapshot, &self.kernel.watcher, &self.program)?;
+                }
+                report = next_report(self.path_mtu.as_ref()) => {
+                    let report = report.context("cannot receive ICMP reports of the path MTU")?;
+                    let at = Instant::now();
+                    for worker in self.workers.iter() {
+                        worker.control.send(Command::TooBig { report, at })?;
+                    }
+                }
+                _ = tick.tick() => {
+                    if self.threads.iter().any(workers::Thread::has_ended) {
+                        bail!("the thread of a worker panicked; see the log");
+                    }
+                    if let Some(logger) = &mut self.logger {
+                        // At most one line of a kind per second and CPU.
+                        logger.flush();
+                    }
+                    self.status.collect_latency();
+                    self.sas.tick(Instant::now(), &*self.program);
+                    let refused = nic_dropped(&self.nic, self.dropped_before).await?;
+                    self.status.set_nic_dropped(refused);
+                    let snapshot = self.kernel.snapshots.borrow().clone();
+                    self.remote.update(&self.directory, &snapshot, &self.kernel.watcher, &self.program)?;
+                }
+            }
+        }
+    }
+
+    /// Detaches the program, lets the workers finish the packets that they have, and returns the final status.
+    ///
+    /// # Errors
+    /// The kernel does not detach the program; a worker panicked or did not end in time.
+    pub async fn drain(self) -> anyhow::Result<Status> {
+        tracing::info!("draining");
+        drop(self.executor);
+        self.program.detach()?;
+        tokio::time::sleep(IN_FLIGHT).await;
+        let finished = workers::drain(&self.workers, self.threads, DRAIN).await?;
+        let refused = nic_dropped(&self.nic, self.dropped_before).await?;
+        self.status.set_nic_dropped(refused);
+        Ok(self.status.final_status(&finished))
+    }
+}
+
+impl KernelRoutes {
+    async fn follow(interface: u32) -> anyhow::Result<Self> {
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+        let (watcher, task) = Watcher::start(interface, move |snapshot| {
+            publish.send_replace(snapshot);
+        })
+        .await
+        .context("cannot follow the kernel's routes and neighbours")?;
+        Ok(Self {
+            watcher,
+            task: tokio::spawn(task),
+            snapshots,
+        })
+    }
+
+    /// Waits for a change and returns the new snapshot.
+    async fn changed(&mut self) -> anyhow::Result<Arc<Snapshot>> {
+        const ENDED: &str = "the watcher of routes and neighbours ended";
+        tokio::select! {
+            ended = &mut self.task => {
+                ended?.context(ENDED)?;
+                bail!(ENDED);
+            }
+            changed = self.snapshots.changed() => {
+                changed.context(ENDED)?;
+                Ok(self.snapshots.borrow_and_update().clone())
+            }
+        }
+    }
+}
+
+/// Never returns where no HTTP address is configured.
+async fn serve_http(listener: Option<TcpListener>, status: Arc<StatusReader>) -> anyhow::Error {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    match http::serve(listener, move || status.status()).await {
+        Ok(()) => anyhow::anyhow!("the HTTP server ended"),
+        Err(error) => error,
+    }
+}
+
+/// Never returns where no control socket is configured.
+async fn serve_control(socket: Option<&Socket>, requests: Requests) -> anyhow::Error {
+    let Some(socket) = socket else {
+        return std::future::pending().await;
+    };
+    match socket.serve(move |request| requests.answer(request)).await {
+        Ok(()) => anyhow::anyhow!("the control socket ended"),
+        Err(error) => anyhow::Error::from(error).context("the control socket failed"),
+    }
+}
+
+/// Waits for an unexpected end of the coordinators' thread and returns its cause. Never returns at a gateway.
+async fn coordinators_ended(executor: &mut Option<Executor>) -> anyhow::Error {
+    match executor {
+        Some(executor) => executor.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next ICMP report of a path MTU. Never returns where no worker needs it.
+async fn next_report(listener: Option<&Listener>) -> anyhow::Result<TooBig> {
+    match listener {
+        Some(listener) => Ok(listener.next().await?),
+        None => std::future::pending().await,
+    }
+}
+
+/// Packets that the NIC has refused to transmit since the start. A driver may restart its count with the link.
+async fn nic_dropped(nic: &Interface, before: u64) -> anyhow::Result<u64> {
+    Ok(tx_dropped(nic.index).await?.saturating_sub(before))
+}
+
+fn attach(mode: NicMode) -> Attach {
+    match mode {
+        NicMode::Auto => Attach::Auto,
+        NicMode::Driver => Attach::Driver,
+        NicMode::Skb => Attach::Skb,
+    }
+}
