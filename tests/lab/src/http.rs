@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 /// The HTTP address of every role, each on the loopback of its own namespace.
 pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Gets a path and returns the status code and the body. The calling thread must be in the namespace.
 pub fn get(path: &str) -> Result<(u16, String)> {

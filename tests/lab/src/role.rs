@@ -15,7 +15,7 @@ use crate::{Process, config, http, netns};
 /// Up to twenty-two roles load their programs at the same time on a few cores.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A drain takes at most 2 s.
-const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running role.
 #[derive(Debug)]

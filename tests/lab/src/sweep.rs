@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::{netns, owner, tool, topology::PREFIX};
 
 /// Time limit for the end of killed processes.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Removes every lab whose owner has ended, and returns the ids.
 pub fn remove_leftovers() -> Result<Vec<String>> {

@@ -43,28 +43,25 @@ fn holder() -> (Child, String) {
     panic!("causeway-lab ended early with {}", child.wait().unwrap());
 }
 
-fn wait_until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + limit;
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
 #[test]
-fn the_largest_lab_starts_in_seconds_and_leaves_nothing() {
-    let start = Instant::now();
+fn the_largest_lab_leaves_nothing() {
     let options = Options {
         gateways: 10,
         ..options()
     };
     let lab = Lab::new(options).unwrap();
-    let took = start.elapsed();
     let id = lab.id().to_owned();
     assert!(!remains(&id).is_empty());
     drop(lab);
     assert_eq!(remains(&id), Vec::<String>::new());
-    assert!(took < Duration::from_secs(10), "took {took:?}");
 }
 
 #[test]
@@ -115,7 +112,7 @@ fn leftovers_of_a_killed_run_are_removed_with_their_processes() {
         .unwrap();
     let net = format!("/proc/{}/ns/net", inside.id());
     let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-    wait_until(Duration::from_secs(5), "sleep is inside", || {
+    wait_until("sleep is inside", || {
         std::fs::read_link(&net).is_ok_and(|net| net != own)
     });
     remove_leftovers().unwrap();
@@ -132,9 +129,7 @@ fn leftovers_of_a_killed_run_are_removed_with_their_processes() {
     );
     remove_leftovers().unwrap();
     assert_eq!(remains(&id), Vec::<String>::new());
-    wait_until(Duration::from_secs(5), "sleep ends", || {
-        inside.try_wait().unwrap().is_some()
-    });
+    wait_until("sleep ends", || inside.try_wait().unwrap().is_some());
 }
 
 #[test]

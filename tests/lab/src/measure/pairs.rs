@@ -14,9 +14,9 @@ use crate::{Fact, Lab, Site};
 const FLOWS: u16 = 16;
 const REQUESTS: u64 = 10;
 const FIRST_SOURCE_PORT: u16 = 23_000;
-const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Time limit for new counts to appear in `/status`.
-const COUNTED_WITHIN: Duration = Duration::from_secs(2);
+const COUNTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// The change of every gateway's counters by one flow. Each list has the gateways in their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -167,8 +167,10 @@ fn receive(
     marker: &Marker,
     all_sent: &AtomicBool,
 ) -> Result<Tally> {
-    // The wait for late packets and duplicates after the last arrival.
+    // The wait for duplicates after the last arrival, and for packets that are still missing.
     const QUIET: Duration = Duration::from_millis(300);
+    const LATE: Duration = Duration::from_secs(2);
+    let sent = u64::from(plan.flows) * plan.packets_per_flow;
     socket.set_read_timeout(Some(TICK))?;
     let mut tally = Tally::new(plan.flows.into(), plan.packets_per_flow);
     let mut buffer = vec![0; plan.payload.max(HEADER) + 1];
@@ -182,7 +184,8 @@ fn receive(
                 }
             }
             Err(error) if echo::timed_out(&error) => {
-                if all_sent.load(Ordering::Acquire) && last.elapsed() > QUIET {
+                let wait = if tally.received < sent { LATE } else { QUIET };
+                if all_sent.load(Ordering::Acquire) && last.elapsed() > wait {
                     return Ok(tally);
                 }
             }

@@ -52,9 +52,9 @@ fn sent_by_one_call() -> u32 {
     // The device repeats the call until all packets are sent.
     device.maintain();
     for expected in count..2 * BUDGET {
-        assert_eq!(arrived(Duration::from_secs(5)), Some(expected));
+        assert_eq!(arrived(Duration::from_secs(60)), Some(expected));
     }
-    assert!(device.drain(Duration::from_secs(5)));
+    assert!(device.drain(Duration::from_secs(60)));
     count
 }
 

@@ -77,9 +77,9 @@ fn uses_huge_pages(wire: &Wire, frames_per_queue: u32) -> bool {
 
     device.transmit(&mut vec![frame]);
     let mut buffer = [0; 2048];
-    let packet = wire.receive(&mut buffer, Duration::from_secs(5));
+    let packet = wire.receive(&mut buffer, Duration::from_secs(60));
     assert_eq!(wire::read(packet.expect("the packet")), (0, 7));
-    assert!(device.drain(Duration::from_secs(5)));
+    assert!(device.drain(Duration::from_secs(60)));
     huge
 }
 

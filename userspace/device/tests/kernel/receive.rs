@@ -77,7 +77,7 @@ fn echoes(queues: u32, workers: u8) {
                 scope.spawn(move || {
                     echo(&mut device, stop);
                     assert_eq!(device.monitor().stats().lost(), 0);
-                    assert!(device.drain(Duration::from_secs(5)));
+                    assert!(device.drain(Duration::from_secs(60)));
                 });
             }
             // The window is smaller than the 256 entries of the veth queue, so that none is dropped.
@@ -89,7 +89,7 @@ fn echoes(queues: u32, workers: u8) {
                     send(&wire, worker, numbers.clone());
                 }
                 for _ in 0..u32::from(workers) * 20 {
-                    let packet = wire.receive(&mut buffer, Duration::from_secs(10));
+                    let packet = wire.receive(&mut buffer, Duration::from_secs(60));
                     let (worker, number) = wire::read(packet.expect("an echo"));
                     assert_eq!(number, next[usize::from(worker)]);
                     next[usize::from(worker)] += 1;
@@ -192,7 +192,7 @@ fn packets_without_a_frame_to_receive_them_are_counted() {
         send(&wire, 0, sent..sent + 1);
         assert_eq!(device.receive(&mut held, 1), 1);
         held.drain(..).for_each(|frame| device.release(frame));
-        assert!(device.drain(Duration::from_secs(1)));
+        assert!(device.drain(Duration::from_secs(60)));
     });
 }
 
@@ -220,7 +220,7 @@ fn a_worker_that_ends_leaves_its_unread_frames_to_the_others() {
         // Each worker transmits with 64 frames, so 384 receive.
         assert_eq!(held.len(), 384);
         held.into_iter().for_each(|frame| last.release(frame));
-        assert!(last.drain(Duration::from_secs(1)));
+        assert!(last.drain(Duration::from_secs(60)));
     });
 }
 
@@ -242,7 +242,7 @@ fn occupancy_shows_the_fill_levels_of_the_rings() {
             transmit: level(0, 64),
         };
         let wait_for = |device: &mut AfXdp, expected: Occupancy| {
-            let deadline = Instant::now() + Duration::from_secs(10);
+            let deadline = Instant::now() + Duration::from_secs(60);
             while device.occupancy() != expected {
                 assert!(Instant::now() < deadline, "{:?}", device.occupancy());
             }
@@ -367,7 +367,7 @@ fn run(wire: &Wire, redirect: &Redirect, sequence: &[(usize, Operation)]) {
     }
     for (worker, device) in devices.iter_mut().enumerate() {
         let (received, allocated) = (&mut received[worker], &mut allocated[worker]);
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         // Law 2: each packet redirected to the socket arrives, or the kernel counts it as lost. The last packets may still
         // be in the veth queue.
         while sent[worker] != arrived[worker] + device.monitor().stats().lost() {
@@ -379,7 +379,7 @@ fn run(wire: &Wire, redirect: &Redirect, sequence: &[(usize, Operation)]) {
         }
         let held = received.drain(..).chain(allocated.drain(..));
         held.for_each(|frame| device.release(frame));
-        assert!(device.drain(Duration::from_secs(5)), "worker {worker}");
+        assert!(device.drain(Duration::from_secs(60)), "worker {worker}");
         assert_eq!(device.frames_home(), device.frames_total());
     }
 }
