@@ -159,6 +159,10 @@ impl<'a> Device for Ring<'a> {
         frame.packet()
     }
 
+    fn bytes_mut<'f>(&'f self, frame: &'f mut Frame<'a>) -> &'f mut [u8] {
+        &mut frame.room[..frame.len as usize]
+    }
+
     fn room<'f>(&'f self, frame: &'f mut Frame<'a>) -> &'f mut [u8] {
         frame.room
     }

@@ -110,6 +110,10 @@ impl Device for AfXdp {
         frame.bytes(&self.rx[self.queue_of(frame)].pool.umem)
     }
 
+    fn bytes_mut<'a>(&'a self, frame: &'a mut XdpFrame) -> &'a mut [u8] {
+        frame.bytes_mut(&self.rx[self.queue_of(frame)].pool.umem)
+    }
+
     fn room<'a>(&'a self, frame: &'a mut XdpFrame) -> &'a mut [u8] {
         frame.room(&self.rx[self.queue_of(frame)].pool.umem)
     }

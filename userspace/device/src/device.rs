@@ -52,6 +52,9 @@ pub trait Device {
     /// The packet in a frame, starting with its Ethernet header.
     fn bytes<'a>(&'a self, frame: &'a Self::Frame) -> &'a [u8];
 
+    /// The packet in a frame, to change it in place.
+    fn bytes_mut<'a>(&'a self, frame: &'a mut Self::Frame) -> &'a mut [u8];
+
     /// The whole buffer of a frame, regardless of its packet's length. Its initial content is left over from earlier
     /// packets. Takes `&self`, so that one frame can be read while another one is written.
     fn room<'a>(&'a self, frame: &'a mut Self::Frame) -> &'a mut [u8];

@@ -193,6 +193,11 @@ impl Device for Memory {
         &frame.room[..frame.len]
     }
 
+    fn bytes_mut<'a>(&'a self, frame: &'a mut MemoryFrame) -> &'a mut [u8] {
+        self.check(frame);
+        &mut frame.room[..frame.len]
+    }
+
     fn room<'a>(&'a self, frame: &'a mut MemoryFrame) -> &'a mut [u8] {
         self.check(frame);
         &mut frame.room

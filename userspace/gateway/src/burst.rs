@@ -18,19 +18,24 @@ pub(crate) struct Burst<F> {
     /// The most packets that a burst takes.
     pub(crate) limit: usize,
     pub(crate) received: Vec<F>,
-    /// Packets of `received` that are classified and not sealed yet.
-    pub(crate) to_seal: Vec<ToSeal>,
-    pub(crate) seal_runs: Vec<SealRun>,
-    /// Packets of `received` that are classified and not opened yet.
-    pub(crate) to_open: Vec<ToOpen>,
-    pub(crate) open_runs: Vec<OpenRun>,
+    pub(crate) queues: Queues,
     /// The output frames of `to_seal` or of `to_open`, one for each packet, in the same order.
     pub(crate) outputs: Vec<F>,
     /// Outputs that leave, while those that do not leave are taken out of `outputs`.
     pub(crate) ready: Vec<F>,
     /// The sealed fragments of one packet with their lengths, until all fragments are sealed.
     pub(crate) pieces: Vec<(F, usize)>,
-    /// Packets of `received` that a hold keeps: index in `received`, index of the hold.
+}
+
+/// Where classify puts the packets of [`Burst::received`].
+pub(crate) struct Queues {
+    /// Packets that are classified and not sealed yet.
+    pub(crate) to_seal: Vec<ToSeal>,
+    pub(crate) seal_runs: Vec<SealRun>,
+    /// Packets that are classified and not opened yet.
+    pub(crate) to_open: Vec<ToOpen>,
+    pub(crate) open_runs: Vec<OpenRun>,
+    /// Packets that a hold keeps: index in `received`, index of the hold.
     pub(crate) held_back: Vec<(usize, usize)>,
 }
 
@@ -38,7 +43,7 @@ pub(crate) struct Burst<F> {
 #[derive(Clone, Copy)]
 pub(crate) struct SealRun {
     pub(crate) tunnel: u32,
-    /// The end of the run in [`Burst::to_seal`].
+    /// The end of the run in [`Queues::to_seal`].
     pub(crate) end: u32,
 }
 
@@ -50,7 +55,7 @@ pub(crate) struct OpenRun {
     pub(crate) sa: u32,
     /// The SA's tunnel.
     pub(crate) tunnel: u32,
-    /// The end of the run in [`Burst::to_open`].
+    /// The end of the run in [`Queues::to_open`].
     pub(crate) end: u32,
 }
 
@@ -84,14 +89,16 @@ impl<F> Burst<F> {
             now,
             limit,
             received: Vec::with_capacity(limit),
-            to_seal: Vec::with_capacity(limit),
-            seal_runs: Vec::with_capacity(limit),
-            to_open: Vec::with_capacity(limit),
-            open_runs: Vec::with_capacity(limit),
+            queues: Queues {
+                to_seal: Vec::with_capacity(limit),
+                seal_runs: Vec::with_capacity(limit),
+                to_open: Vec::with_capacity(limit),
+                open_runs: Vec::with_capacity(limit),
+                held_back: Vec::with_capacity(limit),
+            },
             outputs: Vec::with_capacity(limit),
             ready: Vec::with_capacity(limit),
             pieces: Vec::with_capacity(16),
-            held_back: Vec::with_capacity(limit),
         }
     }
 }

@@ -8,7 +8,7 @@ use causeway_routes::Lookup;
 use causeway_steering::headers::{ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, IPV4};
 use causeway_steering::{DropReason, Headers, Inbound, Malformed};
 
-use crate::burst::{Burst, OpenRun, SealRun, ToOpen, ToSeal};
+use crate::burst::{Burst, OpenRun, Queues, SealRun, ToOpen, ToSeal};
 use crate::checksum::update;
 use crate::hold_stage::HoldStage;
 use crate::mss;
@@ -75,12 +75,14 @@ pub(crate) fn classify<D: Device>(
     waiting: &Waiting<D::Frame>,
     holds: &HoldStage<D::Frame>,
 ) -> Result<(), NotQueued> {
-    let frame = device.bytes(&burst.received[index]);
+    // Resolved once, for all that reads and changes the packet here.
+    let frame = device.bytes_mut(&mut burst.received[index]);
+    let queues = &mut burst.queues;
     if is_fast_path(frame) {
         let headers = Headers::ipv4(frame, ETHERNET).map_err(ipv4_malformed)?;
-        queue(burst, index, headers, device, tunnels, waiting, holds)
+        queue(frame, queues, index, headers, tunnels, waiting, holds)
     } else {
-        slow_path(burst, index, device, tunnels, waiting, holds)
+        slow_path(frame, queues, index, tunnels, waiting, holds)
     }
 }
 
@@ -93,16 +95,16 @@ fn is_fast_path(frame: &[u8]) -> bool {
 }
 
 #[inline(never)]
-fn slow_path<D: Device>(
-    burst: &mut Burst<D::Frame>,
+fn slow_path<F>(
+    frame: &mut [u8],
+    queues: &mut Queues,
     index: usize,
-    device: &D,
     tunnels: &mut Tunnels,
-    waiting: &Waiting<D::Frame>,
-    holds: &HoldStage<D::Frame>,
+    waiting: &Waiting<F>,
+    holds: &HoldStage<F>,
 ) -> Result<(), NotQueued> {
-    let headers = parse_any(device.bytes(&burst.received[index]))?;
-    queue(burst, index, headers, device, tunnels, waiting, holds)
+    let headers = parse_any(frame)?;
+    queue(frame, queues, index, headers, tunnels, waiting, holds)
 }
 
 fn parse_any(frame: &[u8]) -> Result<Headers, DropReason> {
@@ -122,27 +124,26 @@ fn ipv4_malformed(Malformed: Malformed) -> DropReason {
 }
 
 #[inline(always)]
-fn queue<D: Device>(
-    burst: &mut Burst<D::Frame>,
+fn queue<F>(
+    frame: &mut [u8],
+    queues: &mut Queues,
     index: usize,
     headers: Headers,
-    device: &D,
     tunnels: &mut Tunnels,
-    waiting: &Waiting<D::Frame>,
-    holds: &HoldStage<D::Frame>,
+    waiting: &Waiting<F>,
+    holds: &HoldStage<F>,
 ) -> Result<(), NotQueued> {
-    let frame = device.bytes(&burst.received[index]);
     match class(frame, headers, tunnels)? {
         Class::Seal { headers, tunnel } => {
             if !holds.is_empty()
                 && let Some(hold) = holds.find(frame, headers.l3, tunnel)
             {
-                burst.held_back.push((index, hold));
+                queues.held_back.push((index, hold));
                 return Ok(());
             }
-            queue_to_seal(burst, index, headers, tunnel, device, tunnels, waiting)
+            queue_to_seal(frame, queues, index, headers, tunnel, tunnels, waiting)
         }
-        Class::Open { l3, esp, spi } => queue_to_open(burst, index, l3, esp, spi, tunnels),
+        Class::Open { l3, esp, spi } => queue_to_open(queues, index, l3, esp, spi, tunnels),
     }
 }
 
@@ -170,21 +171,21 @@ fn class(frame: &[u8], headers: Headers, tunnels: &Tunnels) -> Result<Class, Dro
 
 /// Checks a packet that enters `tunnel`, makes the changes of a forwarded packet in place, and queues it to be sealed.
 #[inline(always)]
-fn queue_to_seal<D: Device>(
-    burst: &mut Burst<D::Frame>,
+fn queue_to_seal<F>(
+    frame: &mut [u8],
+    queues: &mut Queues,
     index: usize,
     headers: Headers,
     tunnel: usize,
-    device: &D,
     tunnels: &mut Tunnels,
-    waiting: &Waiting<D::Frame>,
+    waiting: &Waiting<F>,
 ) -> Result<(), NotQueued> {
     if tunnels.own_prefixes.lookup(headers.source).is_none() {
         return Err(DropReason::SelectorSource.into());
     }
     let l3 = headers.l3 as u16;
     let ttl = if headers.is_ipv4() { TTL } else { HOP_LIMIT };
-    if device.bytes(&burst.received[index])[headers.l3 + ttl] <= 1 {
+    if frame[headers.l3 + ttl] <= 1 {
         return Err(NotQueued::TtlExceeded { l3 });
     }
     let state = &tunnels.states[tunnel];
@@ -200,34 +201,33 @@ fn queue_to_seal<D: Device>(
     }
 
     // From here on the received frame is changed in place.
-    let room = device.room(&mut burst.received[index]);
     if headers.is_ipv4() {
-        decrement_ttl(&mut room[headers.l3..]);
+        decrement_ttl(&mut frame[headers.l3..]);
     } else {
-        room[headers.l3 + HOP_LIMIT] -= 1;
+        frame[headers.l3 + HOP_LIMIT] -= 1;
     }
     if state.clamp_mss {
-        mss::clamp(room, &headers, max);
+        mss::clamp(frame, &headers, max);
     }
     let run = tunnel as u32;
     if !fits {
         return Err(NotQueued::Fragment { l3, tunnel: run });
     }
     if !matches!(hop, Lookup::Ready(_)) {
-        admit_another(hop, burst, tunnels, waiting)?;
+        admit_another(hop, queues, tunnels, waiting)?;
     }
-    burst.to_seal.push(ToSeal {
+    queues.to_seal.push(ToSeal {
         index: index as u32,
         tunnel: run,
         l3,
         length: headers.total as u16,
         sealed: Err(SealError::OutputTooSmall),
     });
-    let end = burst.to_seal.len() as u32;
-    match burst.seal_runs.last_mut() {
+    let end = queues.to_seal.len() as u32;
+    match queues.seal_runs.last_mut() {
         Some(last) if last.tunnel == run => last.end = end,
         _ => {
-            burst.seal_runs.push(SealRun { tunnel: run, end });
+            queues.seal_runs.push(SealRun { tunnel: run, end });
             tunnels.mark_used(tunnel);
         }
     }
@@ -238,32 +238,32 @@ fn queue_to_seal<D: Device>(
 #[cold]
 fn admit_another<F>(
     hop: Lookup,
-    burst: &Burst<F>,
+    queues: &Queues,
     tunnels: &Tunnels,
     waiting: &Waiting<F>,
 ) -> Result<(), DropReason> {
     let same = |packet: &&ToSeal| tunnels.states[packet.tunnel as usize].hop == hop;
-    waiting.admit(hop, burst.to_seal.iter().filter(same).count() + 1)
+    waiting.admit(hop, queues.to_seal.iter().filter(same).count() + 1)
 }
 
 /// Queues an ESP packet to be opened, unless its SPI is unknown or its tunnel is fenced.
 #[inline]
-fn queue_to_open<F>(
-    burst: &mut Burst<F>,
+fn queue_to_open(
+    queues: &mut Queues,
     index: usize,
     l3: usize,
     esp: Range<usize>,
     spi: u32,
     tunnels: &mut Tunnels,
 ) -> Result<(), NotQueued> {
-    match burst.open_runs.last_mut() {
+    match queues.open_runs.last_mut() {
         Some(run) if run.spi == spi => run.end += 1,
-        _ => begin_open_run(burst, spi, tunnels).map_err(|reason| {
+        _ => begin_open_run(queues, spi, tunnels).map_err(|reason| {
             let esp = esp.start as u32;
             NotQueued::Refuse { reason, esp }
         })?,
     }
-    burst.to_open.push(ToOpen {
+    queues.to_open.push(ToOpen {
         index: index as u32,
         l3: l3 as u16,
         esp: esp.start as u32..esp.end as u32,
@@ -274,21 +274,17 @@ fn queue_to_open<F>(
 
 /// Begins a run that ends with the next packet to open.
 #[inline]
-fn begin_open_run<F>(
-    burst: &mut Burst<F>,
-    spi: u32,
-    tunnels: &mut Tunnels,
-) -> Result<(), DropReason> {
+fn begin_open_run(queues: &mut Queues, spi: u32, tunnels: &mut Tunnels) -> Result<(), DropReason> {
     let sa = tunnels.inbound.index(spi).ok_or(DropReason::UnknownSpi)?;
     let tunnel = tunnels.inbound.mark_used(sa);
     if tunnels.states[tunnel].fenced {
         return Err(DropReason::SaFenced);
     }
-    burst.open_runs.push(OpenRun {
+    queues.open_runs.push(OpenRun {
         spi,
         sa,
         tunnel: tunnel as u32,
-        end: burst.to_open.len() as u32 + 1,
+        end: queues.to_open.len() as u32 + 1,
     });
     Ok(())
 }

@@ -30,15 +30,20 @@ pub(crate) fn deliver_sealed<D: Device>(
     egress: &mut Egress<D::Frame>,
     io: &mut Io<D>,
 ) {
-    if burst.to_seal.iter().any(|packet| packet.sealed.is_err()) {
+    if burst
+        .queues
+        .to_seal
+        .iter()
+        .any(|packet| packet.sealed.is_err())
+    {
         drop_refused(burst, io);
     }
-    let (packets, outputs) = (&burst.to_seal[..], &mut burst.outputs[..]);
+    let (packets, outputs) = (&burst.queues.to_seal[..], &mut burst.outputs[..]);
     io.totals.sealed.packets += packets.len() as u64;
     let lengths = packets.iter().map(|packet| u64::from(packet.length));
     io.totals.sealed.bytes += lengths.sum::<u64>();
     let (mut first, mut all_ready) = (0, true);
-    for run in &burst.seal_runs {
+    for run in &burst.queues.seal_runs {
         let end = run.end as usize;
         let state = &tunnels.states[run.tunnel as usize];
         // The meter is published at the end of the round.
@@ -61,18 +66,18 @@ pub(crate) fn deliver_sealed<D: Device>(
     }
     io.totals.waiting += burst.outputs.len() as u64;
     egress.backlog.append(&mut burst.outputs, burst.now);
-    burst.to_seal.clear();
-    burst.seal_runs.clear();
+    burst.queues.to_seal.clear();
+    burst.queues.seal_runs.clear();
 }
 
 /// Drops the packets that their SA has refused.
 #[cold]
 fn drop_refused<D: Device>(burst: &mut Burst<D::Frame>, io: &mut Io<D>) {
-    for n in (0..burst.to_seal.len()).rev() {
-        if let Err(error) = burst.to_seal[n].sealed {
-            burst.to_seal.remove(n);
+    for n in (0..burst.queues.to_seal.len()).rev() {
+        if let Err(error) = burst.queues.to_seal[n].sealed {
+            burst.queues.to_seal.remove(n);
             io.device.release(burst.outputs.remove(n));
-            let behind = burst.seal_runs.iter_mut();
+            let behind = burst.queues.seal_runs.iter_mut();
             let behind = behind.filter(|run| run.end as usize > n);
             behind.for_each(|run| run.end -= 1);
             io.totals.drops[seal::drop_reason(error)] += 1;
@@ -89,7 +94,7 @@ fn queue_unresolved<D: Device>(
     io: &mut Io<D>,
 ) {
     let now = burst.now;
-    for (packet, output) in burst.to_seal.iter().zip(burst.outputs.drain(..)) {
+    for (packet, output) in burst.queues.to_seal.iter().zip(burst.outputs.drain(..)) {
         let state = &tunnels.states[packet.tunnel as usize];
         let route = Route::own(state.peer, state.hop);
         if let Lookup::Ready(_) = route.hop {
@@ -155,8 +160,8 @@ pub(crate) fn deliver_opened<D: Device>(
     if let Err(first) = finish_burst(burst, tunnels, egress, io) {
         finish_rest(burst, first, tunnels, egress, ordered, io, channels);
     }
-    burst.to_open.clear();
-    burst.open_runs.clear();
+    burst.queues.to_open.clear();
+    burst.queues.open_runs.clear();
     if !burst.outputs.is_empty() {
         egress.in_use = egress.next_hop.destination();
     }
@@ -172,9 +177,9 @@ fn finish_burst<D: Device>(
     egress: &mut Egress<D::Frame>,
     io: &mut Io<D>,
 ) -> Result<(), (usize, Exception)> {
-    let (packets, outputs) = (&burst.to_open[..], &mut burst.outputs[..]);
+    let (packets, outputs) = (&burst.queues.to_open[..], &mut burst.outputs[..]);
     let mut first = 0;
-    for run in &burst.open_runs {
+    for run in &burst.queues.open_runs {
         let (end, tunnel) = (run.end as usize, run.tunnel as usize);
         let packets = packets[first..end].iter().zip(&mut outputs[first..end]);
         for ((packet, output), n) in packets.zip(first..) {
@@ -199,10 +204,10 @@ fn finish_rest<D: Device>(
     channels: &mut WorkerChannels,
 ) {
     let now = burst.now;
-    let runs = burst.open_runs.iter();
+    let runs = burst.queues.open_runs.iter();
     let mut runs = runs.skip_while(|run| run.end as usize <= first).peekable();
     let mut known = Some(exception);
-    let packets = burst.to_open[first..].iter();
+    let packets = burst.queues.to_open[first..].iter();
     for ((packet, mut output), n) in packets.zip(burst.outputs.drain(first..)).zip(first..) {
         while runs.next_if(|run| run.end as usize <= n).is_some() {}
         let tunnel = runs.peek().map_or(0, |run| run.tunnel as usize);

@@ -47,7 +47,7 @@ impl<F> HoldStage<F> {
     /// Takes all frames out of the burst: keeps those that are held back, and releases the others.
     #[cold]
     pub(crate) fn keep<D: Device<Frame = F>>(&mut self, burst: &mut Burst<F>, io: &mut Io<D>) {
-        let mut held_back = burst.held_back.drain(..).peekable();
+        let mut held_back = burst.queues.held_back.drain(..).peekable();
         for (index, frame) in burst.received.drain(..).enumerate() {
             let Some((_, hold)) = held_back.next_if(|&(kept, _)| kept == index) else {
                 io.device.release(frame);

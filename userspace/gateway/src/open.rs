@@ -23,10 +23,10 @@ pub(crate) fn open<D: Device>(
     io: &mut Io<D>,
     channels: &WorkerChannels,
 ) -> usize {
-    let queued = burst.to_open.len();
-    let ends = burst.open_runs.iter_mut().map(|run| &mut run.end);
+    let queued = burst.queues.to_open.len();
+    let ends = burst.queues.open_runs.iter_mut().map(|run| &mut run.end);
     let outputs = &mut burst.outputs;
-    allocate_outputs(&mut burst.to_open, ends, outputs, io);
+    allocate_outputs(&mut burst.queues.to_open, ends, outputs, io);
     open_runs(burst, inbound, &io.device);
     inbound.account(burst.now, channels, &mut io.totals.sas);
     queued
@@ -34,12 +34,12 @@ pub(crate) fn open<D: Device>(
 
 #[inline(always)]
 fn open_runs<D: Device>(burst: &mut Burst<D::Frame>, inbound: &mut InboundSas, device: &D) {
-    let runs = &burst.open_runs;
+    let runs = &burst.queues.open_runs;
     let mut packets = Packets {
         device,
         received: &burst.received,
         outputs: &mut burst.outputs,
-        packets: &mut burst.to_open,
+        packets: &mut burst.queues.to_open,
     };
     let (mut first, mut fetched) = (0, 0);
     for (index, run) in runs.iter().enumerate() {

@@ -22,17 +22,17 @@ pub(crate) fn seal<D: Device>(
     tunnels: &mut Tunnels,
     io: &mut Io<D>,
 ) -> usize {
-    let queued = burst.to_seal.len();
-    let ends = burst.seal_runs.iter_mut().map(|run| &mut run.end);
+    let queued = burst.queues.to_seal.len();
+    let ends = burst.queues.seal_runs.iter_mut().map(|run| &mut run.end);
     let outputs = &mut burst.outputs;
-    allocate_outputs(&mut burst.to_seal, ends, outputs, io);
+    allocate_outputs(&mut burst.queues.to_seal, ends, outputs, io);
     seal_runs(burst, &mut tunnels.states, &io.device);
     queued
 }
 
 #[inline(always)]
 fn seal_runs<D: Device>(burst: &mut Burst<D::Frame>, tunnels: &mut [TunnelState], device: &D) {
-    let [run] = burst.seal_runs[..] else {
+    let [run] = burst.queues.seal_runs[..] else {
         return seal_mixed(burst, tunnels, device);
     };
     let mut packets = Packets::<_, false>::of(burst, device);
@@ -65,7 +65,7 @@ impl<'a, D: Device, const MIXED: bool> Packets<'a, D, MIXED> {
             device,
             received: &mut burst.received,
             outputs: &mut burst.outputs,
-            packets: &mut burst.to_seal,
+            packets: &mut burst.queues.to_seal,
         }
     }
 }

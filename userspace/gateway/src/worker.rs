@@ -228,7 +228,7 @@ impl<D: Device> Worker<D> {
                 self.classify(index);
             }
             self.flush();
-            if !self.burst.held_back.is_empty() {
+            if !self.burst.queues.held_back.is_empty() {
                 self.hold_stage.keep(&mut self.burst, &mut self.io);
             }
         }
@@ -278,14 +278,14 @@ impl<D: Device> Worker<D> {
     /// packets of a flow use one SA, so no order is required between the two.
     fn flush(&mut self) {
         self.timer.lap(Stage::Classify, 0);
-        if !self.burst.to_seal.is_empty() {
+        if !self.burst.queues.to_seal.is_empty() {
             let (burst, tunnels) = (&mut self.burst, &mut self.tunnels);
             let count = seal(burst, tunnels, &mut self.io);
             self.timer.lap(Stage::Seal, count);
             deliver_sealed(burst, tunnels, &mut self.egress, &mut self.io);
             self.timer.lap(Stage::Deliver, count);
         }
-        if !self.burst.to_open.is_empty() {
+        if !self.burst.queues.to_open.is_empty() {
             let (burst, tunnels) = (&mut self.burst, &mut self.tunnels);
             let (egress, ordered) = (&mut self.egress, &mut self.ordered);
             let count = open(burst, &mut tunnels.inbound, &mut self.io, &self.channels);

@@ -25,6 +25,17 @@ impl XdpFrame {
         unsafe { umem.data(&self.desc) }.contents()
     }
 
+    /// The packet's bytes, to change them in place.
+    pub(super) fn bytes_mut<'a>(&'a mut self, umem: &'a Umem) -> &'a mut [u8] {
+        // SAFETY: the caller passes the UMEM of this frame's queue. The token is unique and
+        // borrowed exclusively, so nothing else accesses the frame.
+        let mut data = unsafe { umem.data_mut(&mut self.desc) };
+        let packet = data.contents_mut();
+        let (start, len) = (packet.as_mut_ptr(), packet.len());
+        // SAFETY: as in `room`.
+        unsafe { slice::from_raw_parts_mut(start, len) }
+    }
+
     /// All bytes from the start of the packet to the end of the frame.
     pub(super) fn room<'a>(&'a mut self, umem: &'a Umem) -> &'a mut [u8] {
         // SAFETY: the caller passes the UMEM of this frame's queue. The token is unique and

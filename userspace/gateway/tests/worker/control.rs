@@ -207,6 +207,9 @@ impl Device for Stuck {
     fn bytes<'a>(&'a self, frame: &'a Self::Frame) -> &'a [u8] {
         self.0.bytes(frame)
     }
+    fn bytes_mut<'a>(&'a self, frame: &'a mut Self::Frame) -> &'a mut [u8] {
+        self.0.bytes_mut(frame)
+    }
     fn room<'a>(&'a self, frame: &'a mut Self::Frame) -> &'a mut [u8] {
         self.0.room(frame)
     }
