@@ -3,17 +3,11 @@
 use std::time::{Duration, Instant};
 
 use causeway_device::Device;
-use causeway_esp::TAIL_ROOM;
-use causeway_steering::headers::ETHERNET;
 
 use crate::egress::Egress;
 use crate::io::Io;
-use crate::next_hop::Route;
-use crate::transmit::Origin;
+use crate::own_packet::{OwnPacket, OwnSealer};
 use crate::tunnel::Tunnels;
-
-/// The payload of a dummy in octets, that of a small packet. TFC pads it.
-const PAYLOAD: usize = 64;
 
 /// The timer of one tunnel's dummies.
 #[derive(Debug)]
@@ -43,13 +37,11 @@ impl Timer {
 /// The dummies of all tunnels that send any.
 pub(crate) struct Dummies {
     timers: Vec<Timer>,
-    /// The inner packet, with room for the trailer.
-    packet: Vec<u8>,
 }
 
 impl Dummies {
     /// `intervals` has the tunnels that send dummies, with their idle times.
-    pub(crate) fn new(intervals: impl Iterator<Item = (usize, Duration)>, mtu: usize) -> Self {
+    pub(crate) fn new(intervals: impl Iterator<Item = (usize, Duration)>) -> Self {
         let timers = intervals.map(|(tunnel, interval)| Timer {
             tunnel,
             interval,
@@ -58,7 +50,6 @@ impl Dummies {
         });
         Self {
             timers: timers.collect(),
-            packet: Vec::with_capacity(mtu + TAIL_ROOM),
         }
     }
 
@@ -76,6 +67,7 @@ impl Dummies {
     pub(crate) fn send_due<D: Device>(
         &mut self,
         now: Instant,
+        sealer: &mut OwnSealer,
         tunnels: &mut Tunnels,
         egress: &mut Egress<D::Frame>,
         io: &mut Io<D>,
@@ -84,38 +76,9 @@ impl Dummies {
             let outbound = tunnels.states[timer.tunnel].outbound.sa();
             let sent = outbound.usage().packets;
             if timer.due(sent, now) {
-                let packet = &mut self.packet;
-                send(timer.tunnel, packet, now, tunnels, egress, io);
+                // Without a next hop, a frame or a sequence number the tunnel has no traffic to hide.
+                let _ = sealer.send(OwnPacket::Dummy, timer.tunnel, now, tunnels, egress, io);
             }
         }
-    }
-}
-
-/// Sends one dummy if there are a next hop, a frame and a sequence number for it. Otherwise the tunnel has no traffic to
-/// hide.
-fn send<D: Device>(
-    tunnel: usize,
-    packet: &mut Vec<u8>,
-    now: Instant,
-    tunnels: &mut Tunnels,
-    egress: &mut Egress<D::Frame>,
-    io: &mut Io<D>,
-) {
-    let state = &tunnels.states[tunnel];
-    let route = Route::own(state.peer, state.hop);
-    packet.clear();
-    packet.resize(PAYLOAD.max(state.max_inner) + TAIL_ROOM, 0);
-    if egress.waiting.admit(route.hop, 1).is_err() {
-        return;
-    }
-    let Some(mut output) = io.device.allocate() else {
-        return;
-    };
-    tunnels.mark_used(tunnel);
-    let room = &mut io.device.room(&mut output)[ETHERNET..];
-    let outbound = tunnels.states[tunnel].outbound.sa_mut();
-    match outbound.seal_dummy(packet, PAYLOAD, room) {
-        Ok(length) => egress.enqueue(output, length, Origin::Worker, route, now, io),
-        Err(_) => io.device.release(output),
     }
 }

@@ -5,7 +5,7 @@
 //! 3. `seal` encrypts for a `tunnel` (helpers: `fragment`, `mss`, `checksum`); `open` decrypts on an `inbound` SA (`sa`, `audit`).
 //! 4. `deliver` checks and addresses packets, and `egress` queues them: `next_hop`, `ethernet`, `waiting`, `ordered`.
 //! 5. `transmit` fills the ring, `reclaim` returns the frames.
-//! 6. The worker originates `icmp` errors (bounded by `rate`), `dummy` packets and `marker` packets.
+//! 6. The worker originates `icmp` errors (bounded by `rate`); `dummy` and `marker` are sealed by `own_packet`.
 //! 7. Control: `config`, `control` (channels), `reply`, `message`; reports of `too_big` packets set the `path_mtu`.
 //! 8. Observed: `counters`, `stages` by the `timer`, `profile`, `latency`; `stall` detects a worker that did not run.
 
@@ -35,6 +35,7 @@ mod mss;
 mod next_hop;
 mod open;
 mod ordered;
+mod own_packet;
 mod path_mtu;
 mod prefix;
 mod profile;

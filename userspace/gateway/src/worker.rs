@@ -35,6 +35,7 @@ use crate::latency;
 use crate::marker::Markers;
 use crate::open::open;
 use crate::ordered::OrderedQueue;
+use crate::own_packet::OwnSealer;
 use crate::path_mtu::PathMtus;
 use crate::prefix::Prefixes;
 use crate::rate;
@@ -58,6 +59,7 @@ pub struct Worker<D: Device> {
     pub(crate) ordered: OrderedQueue<D::Frame>,
     pub(crate) markers: Markers,
     pub(crate) dummies: Dummies,
+    own_sealer: OwnSealer,
     pub(crate) path_mtus: PathMtus,
     pub(crate) channels: WorkerChannels,
     icmp: IcmpErrors,
@@ -84,7 +86,7 @@ impl<D: Device> Worker<D> {
         let path_mtus = PathMtus::new(mtu, ages);
         let intervals = config.tunnels.iter().enumerate();
         let intervals = intervals.filter_map(|(n, each)| Some((n, each.dummy_interval?)));
-        let dummies = Dummies::new(intervals, mtu);
+        let dummies = Dummies::new(intervals);
         let mut inbound = InboundSas::new(config.burst);
         let mut states = Vec::with_capacity(config.tunnels.len());
         for (tunnel, each) in config.tunnels.into_iter().enumerate() {
@@ -122,7 +124,8 @@ impl<D: Device> Worker<D> {
             egress: Egress::new(config.mac, config.routes, config.burst, now),
             hold_stage: HoldStage::new(config.hold_packets),
             ordered: OrderedQueue::new(nic_addresses),
-            markers: Markers::new(mtu),
+            markers: Markers::default(),
+            own_sealer: OwnSealer::new(mtu),
             dummies,
             path_mtus,
             channels,
@@ -164,8 +167,9 @@ impl<D: Device> Worker<D> {
 
         // 6.
         self.egress.drop_expired(now, &mut self.io);
+        let (sealer, tunnels) = (&mut self.own_sealer, &mut self.tunnels);
         self.dummies
-            .send_due(now, &mut self.tunnels, &mut self.egress, &mut self.io);
+            .send_due(now, sealer, tunnels, &mut self.egress, &mut self.io);
         self.ordered.advance(now, &mut self.egress, &mut self.io);
         let sas = &mut self.io.totals.sas;
         self.tunnels.account(now, &self.channels, sas);
@@ -238,9 +242,10 @@ impl<D: Device> Worker<D> {
         self.stall.received(&mut self.io.device);
         if !self.markers.is_empty() {
             let releasing = self.hold_stage.holds.is_releasing();
-            let (tunnels, egress) = (&mut self.tunnels, &mut self.egress);
+            let (sealer, tunnels) = (&mut self.own_sealer, &mut self.tunnels);
+            let (now, egress) = (self.burst.now, &mut self.egress);
             self.markers
-                .seal_due(self.burst.now, releasing, tunnels, egress, &mut self.io);
+                .seal_due(now, releasing, sealer, tunnels, egress, &mut self.io);
         }
         released + count
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_esp::{DontFragment, Dscp, Tfc};
-use causeway_gateway::WorkerConfig;
+use causeway_gateway::{Command, WorkerConfig};
 use causeway_steering::DropReason;
 use proptest::prelude::*;
 
@@ -18,6 +18,29 @@ fn padding_to(bytes: usize) -> Setup {
     Setup {
         tfc: Tfc::PadTo(bytes),
         ..Setup::default()
+    }
+}
+
+/// Padding is often longer than a message: each needs room for it.
+#[test]
+fn messages_pass_with_every_padding() {
+    for pad_to in [1, 60, 68, 69, 80, 256, MAX_INNER, 3498, usize::MAX] {
+        let (mut near, mut far) = both(&padding_to(pad_to));
+        for length in [0, 40, MAX_INNER - 28] {
+            let message = Packet::udp(HOST_1, HOST_2, &vec![7; length]);
+            let packet = message.ip();
+            let answer = near.request(|reply| Command::Mark {
+                tunnel: 0,
+                packet,
+                behind: true,
+                reply,
+            });
+            let sealed = near.work();
+            assert_eq!(answer.try_recv(), Ok(Ok(())), "{length} padded to {pad_to}");
+            let opened = far.exchange(&carry(sealed, 1));
+            assert_eq!(opened.len(), 1, "{length} padded to {pad_to}");
+            assert_eq!(opened[0][14..], message.ip());
+        }
     }
 }
 
