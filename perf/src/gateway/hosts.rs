@@ -104,7 +104,8 @@ impl Hosts {
     pub fn pid(&self, subject: Subject) -> Result<u32> {
         let mut processes = self.processes.iter();
         let found = processes.find(|(of, _)| *of == subject);
-        Ok(found.context("the subject has no process")?.1.pid())
+        let pid = found.context("the subject has no process")?.1.pid();
+        Ok(pid.as_raw_nonzero().get().cast_unsigned())
     }
 
     /// Prepares packets for [`Hosts::flood`]: plaintext to encrypt, or sealed packets to decrypt.

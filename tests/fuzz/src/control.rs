@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use causeway_api::control::{Answer, Request};
+use causeway_node::Transient;
 use causeway_node::control_socket::Socket;
 use tempfile::tempdir;
 
@@ -26,7 +27,8 @@ fn socket() -> &'static PathBuf {
             runtime.expect("a runtime").block_on(async {
                 let socket = Socket::bind(&path).expect("a socket in a new directory");
                 ready.send(path.clone()).expect("the main thread waits");
-                socket.serve(|request| Answer::Done(text(&request))).await
+                let answer = |request| Answer::Done(text(&request));
+                match socket.serve(answer, Transient::default()).await {}
             })
         });
         listens.recv().expect("the socket listens")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::delay::DelayLine;
 use crate::role::Role;
@@ -220,6 +220,11 @@ impl Lab {
     /// Sends a signal to a role. The lab still counts the role as running.
     pub fn signal_role(&self, site: Site, signal: Signal) -> Result<()> {
         self.role(site)?.signal(signal)
+    }
+
+    /// The process of a role.
+    pub fn role_pid(&self, site: Site) -> Result<Pid> {
+        Ok(self.role(site)?.pid())
     }
 
     /// Starts the process of a dead role again, without exclusive access to the lab. Dropping the value ends the process.

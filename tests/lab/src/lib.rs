@@ -41,6 +41,7 @@ mod wiring;
 pub use causeway_api::status;
 pub use cluster::{Change, Outcome, buckets};
 pub use fact::Fact;
+pub use http::ADDRESS as HTTP_ADDRESS;
 pub use lab::{Lab, RoleExit};
 pub use limits::{ActiveLimits, Limits};
 pub use options::{Cipher, Encapsulation, Family, Inner, NicMode, Options, Placement};

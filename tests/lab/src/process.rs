@@ -61,8 +61,8 @@ impl Process {
     }
 
     /// The process id of the command, which has replaced `ip`.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// The exit status, if the process has ended.
@@ -71,8 +71,7 @@ impl Process {
     }
 
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill_process(Pid::from_child(&self.child), signal)
-            .with_context(|| format!("cannot signal {}", self.name))
+        kill_process(self.pid(), signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// Waits until the process ends; `None` at the time limit.

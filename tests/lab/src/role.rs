@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::options::Options;
 use crate::status::Status;
@@ -72,6 +72,10 @@ impl Role {
 
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
     }
 
     pub fn signal(&self, signal: Signal) -> Result<()> {

@@ -54,6 +54,10 @@ pub struct Status {
     pub since: u64,
     /// The NIC of the configuration.
     pub nic: Nic,
+    /// Failures that ended nothing, and were tried again: of netlink requests, and of listeners that could not accept a
+    /// connection.
+    #[serde(default)]
+    pub transient_errors: u64,
     /// Whether the XDP program is attached and every socket is bound.
     pub ready: bool,
     /// Whether the role was stopped and all frames returned to their pools.
@@ -74,6 +78,7 @@ impl Status {
             cluster: None,
             since: 0,
             nic: Nic::default(),
+            transient_errors: 0,
             ready: false,
             drained: false,
             steering: Steering::default(),

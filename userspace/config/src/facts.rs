@@ -3,6 +3,7 @@
 use anyhow::Context;
 use causeway_routes::{RoutesError, interface};
 use ipnet::IpNet;
+use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// The NIC and the cores of a host.
@@ -12,6 +13,8 @@ pub struct HostFacts {
     pub nic: NicFacts,
     /// The cores that this process may use.
     pub cores: Vec<usize>,
+    /// The hard limit of open files (RLIMIT_NOFILE); `None`: unlimited.
+    pub open_files: Option<u64>,
 }
 
 /// The NIC that the configuration names.
@@ -56,6 +59,7 @@ impl HostFacts {
         Ok(Self {
             nic,
             cores: cores.collect(),
+            open_files: getrlimit(Resource::Nofile).maximum,
         })
     }
 }

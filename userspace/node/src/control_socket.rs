@@ -1,5 +1,6 @@
 //! The server of the control socket.
 
+use std::convert::Infallible;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -11,9 +12,11 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use causeway_api::control::{Answer, MAX_REQUEST, Request};
+
+use crate::transient::{RETRY_DELAY, Transient};
 
 /// Simultaneous connections. A client needs one only for its request.
 const CONNECTIONS: usize = 16;
@@ -63,24 +66,28 @@ impl Socket {
     }
 
     /// Answers requests. Those of one connection are answered in order. `answer` may wait for the disk and for workers.
-    ///
-    /// # Errors
-    /// Those of the listener.
+    /// Failures of the listener are counted.
     pub async fn serve(
         &self,
         answer: impl Fn(Request) -> Answer + Send + Sync + 'static,
-    ) -> io::Result<()> {
+        failures: Transient,
+    ) -> Infallible {
         let answer: Arc<Answerer> = Arc::new(answer);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => {
-                    let (stream, _) = accepted?;
-                    if connections.len() < CONNECTIONS {
-                        connections.spawn(serve_connection(stream, answer.clone()));
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        if connections.len() < CONNECTIONS {
+                            connections.spawn(serve_connection(stream, answer.clone()));
+                        }
+                        // A connection beyond the limit is closed without an answer.
                     }
-                    // A connection beyond the limit is closed without an answer.
-                }
+                    Err(error) => {
+                        failures.count("cannot accept a connection of the control socket", &error);
+                        sleep(RETRY_DELAY).await;
+                    }
+                },
                 Some(_) = connections.join_next() => {}
             }
         }

@@ -15,6 +15,7 @@
 //! | `path_mtu` | receives ICMP reports of packets that were too big for their path |
 //! | `status_reader` | reads the status document; `metrics` exports it in the format of Prometheus |
 //! | `control_socket`, `http` | servers; `requests` answers the requests of the control socket |
+//! | `transient` | counts failures that end nothing |
 //! | `explain` | traces a packet through the steering tables |
 
 pub mod control_socket;
@@ -33,10 +34,12 @@ mod sas;
 pub mod state;
 mod status_reader;
 mod tables;
+mod transient;
 pub mod wire;
 mod worker_handle;
 mod workers;
 
 pub use causeway_gateway::Stage;
 pub use node::Node;
+pub use transient::Transient;
 pub use workers::umem_bytes;

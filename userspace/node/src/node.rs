@@ -1,5 +1,6 @@
 //! The life of a role: [`Node::start`], [`Node::serve`], [`Node::drain`].
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,12 @@ use causeway_api::status::{Role, Status};
 use causeway_config::{NicMode, Plan};
 use causeway_demux::{Attach, Program};
 use causeway_gateway::{Command, TooBig};
-use causeway_routes::{Interface, RoutesError, Snapshot, Watcher, interface, tx_dropped};
+use causeway_routes::{RoutesError, Snapshot, Watcher, interface};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::control_socket::Socket;
 use crate::path_mtu::Listener;
@@ -23,6 +25,7 @@ use crate::requests::Requests;
 use crate::rescale::{Directory, Executor, Start};
 use crate::sas::Sas;
 use crate::status_reader::{Parts, StatusReader};
+use crate::transient::{RETRY_DELAY, Transient};
 use crate::worker_handle::Workers;
 use crate::{events, http, object, rescale, tables, workers};
 
@@ -33,7 +36,6 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// A running role.
 pub struct Node {
-    nic: Interface,
     kernel: KernelRoutes,
     /// The log of the XDP program. Logging ends when this is dropped.
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -48,6 +50,7 @@ pub struct Node {
     status: Arc<StatusReader>,
     /// Packets that the NIC had refused to transmit before the program was loaded.
     dropped_before: u64,
+    failures: Transient,
     path_mtu: Option<Listener>,
     http: Option<TcpListener>,
     requests: Requests,
@@ -68,6 +71,7 @@ impl Node {
     /// The kernel refuses the program, the NIC a socket, or the disk a reservation of sequence numbers; an SA
     /// cannot be made of its key; a port or a path is in use.
     pub async fn start(plan: Plan, role: Role) -> anyhow::Result<Self> {
+        raise_open_files()?;
         let nic = interface(&plan.nic.name).await?;
         let object = object::read()?;
         let socket = plan.control.as_deref().map(Socket::bind).transpose()?;
@@ -89,7 +93,7 @@ impl Node {
         })?;
         program.fill(nic.index, &steering)?;
         // The NIC's drops count from here on, as the program's own counters do.
-        let dropped_before = tx_dropped(nic.index).await?;
+        let dropped_before = kernel.watcher.tx_dropped().await?;
 
         let threads = workers::start(prepared.idle, &prepared.handles)?;
         let workers = prepared.handles;
@@ -149,7 +153,6 @@ impl Node {
         };
         // `plan` is dropped here, and its copies of the keys with it. The workers' SAs have their own copies.
         Ok(Self {
-            nic,
             kernel,
             logger,
             remote,
@@ -161,6 +164,7 @@ impl Node {
             executor,
             status,
             dropped_before,
+            failures: Transient::default(),
             path_mtu,
             http,
             requests,
@@ -176,17 +180,18 @@ impl Node {
     /// A part of the role failed or ended unexpectedly. Packets may be lost from now on.
     pub async fn serve(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         tokio::pin!(stop);
-        let http = serve_http(self.http.take(), self.status.clone());
+        let http = serve_http(self.http.take(), self.status.clone(), self.failures.clone());
         tokio::pin!(http);
-        let control = serve_control(self.socket.as_ref(), self.requests.clone());
+        let requests = self.requests.clone();
+        let control = serve_control(self.socket.as_ref(), requests, self.failures.clone());
         tokio::pin!(control);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                error = &mut http => return Err(error),
-                error = &mut control => return Err(error),
+                never = &mut http => match never {},
+                never = &mut control => match never {},
                 error = coordinators_ended(&mut self.executor) => return Err(error),
                 snapshot = self.kernel.changed() => {
                     let snapshot = snapshot?;
@@ -195,8 +200,7 @@ impl Node {
                     }
                     self.remote.update(&self.directory, &snapshot, &self.kernel.watcher, &self.program)?;
                 }
-                report = next_report(self.path_mtu.as_ref()) => {
-                    let report = report.context("cannot receive ICMP reports of the path MTU")?;
+                report = next_report(self.path_mtu.as_ref(), &self.failures) => {
                     let at = Instant::now();
                     for worker in self.workers.iter() {
                         worker.control.send(Command::TooBig { report, at })?;
@@ -212,8 +216,7 @@ impl Node {
                     }
                     self.status.collect_latency();
                     self.sas.tick(Instant::now(), &*self.program);
-                    let refused = nic_dropped(&self.nic, self.dropped_before).await?;
-                    self.status.set_nic_dropped(refused);
+                    self.read_nic().await;
                     let snapshot = self.kernel.snapshots.borrow().clone();
                     self.remote.update(&self.directory, &snapshot, &self.kernel.watcher, &self.program)?;
                 }
@@ -225,15 +228,31 @@ impl Node {
     ///
     /// # Errors
     /// The kernel does not detach the program; a worker panicked or did not end in time.
-    pub async fn drain(self) -> anyhow::Result<Status> {
+    pub async fn drain(mut self) -> anyhow::Result<Status> {
         tracing::info!("draining");
-        drop(self.executor);
+        drop(self.executor.take());
         self.program.detach()?;
-        tokio::time::sleep(IN_FLIGHT).await;
-        let finished = workers::drain(&self.workers, self.threads, DRAIN).await?;
-        let refused = nic_dropped(&self.nic, self.dropped_before).await?;
-        self.status.set_nic_dropped(refused);
+        sleep(IN_FLIGHT).await;
+        let finished =
+            workers::drain(&self.workers, std::mem::take(&mut self.threads), DRAIN).await?;
+        self.read_nic().await;
         Ok(self.status.final_status(&finished))
+    }
+
+    /// Reads the NIC's counter for the status. A failed read leaves the last value: it ends nothing that carries packets.
+    async fn read_nic(&self) {
+        let watcher = &self.kernel.watcher;
+        match watcher.tx_dropped().await {
+            // A driver may restart its count with the link.
+            Ok(all) => self
+                .status
+                .set_nic_dropped(all.saturating_sub(self.dropped_before)),
+            Err(error) => self
+                .failures
+                .count("cannot read the NIC's counters", &error),
+        }
+        self.status
+            .set_transient_errors(watcher.transient_errors() + self.failures.total());
     }
 }
 
@@ -268,25 +287,26 @@ impl KernelRoutes {
     }
 }
 
-/// Never returns where no HTTP address is configured.
-async fn serve_http(listener: Option<TcpListener>, status: Arc<StatusReader>) -> anyhow::Error {
-    let Some(listener) = listener else {
-        return std::future::pending().await;
-    };
-    match http::serve(listener, move || status.status()).await {
-        Ok(()) => anyhow::anyhow!("the HTTP server ended"),
-        Err(error) => error,
+async fn serve_http(
+    listener: Option<TcpListener>,
+    status: Arc<StatusReader>,
+    failures: Transient,
+) -> Infallible {
+    match listener {
+        Some(listener) => http::serve(listener, move || status.status(), failures).await,
+        None => std::future::pending().await,
     }
 }
 
-/// Never returns where no control socket is configured.
-async fn serve_control(socket: Option<&Socket>, requests: Requests) -> anyhow::Error {
-    let Some(socket) = socket else {
-        return std::future::pending().await;
-    };
-    match socket.serve(move |request| requests.answer(request)).await {
-        Ok(()) => anyhow::anyhow!("the control socket ended"),
-        Err(error) => anyhow::Error::from(error).context("the control socket failed"),
+async fn serve_control(
+    socket: Option<&Socket>,
+    requests: Requests,
+    failures: Transient,
+) -> Infallible {
+    let answer = move |request| requests.answer(request);
+    match socket {
+        Some(socket) => socket.serve(answer, failures).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -299,16 +319,29 @@ async fn coordinators_ended(executor: &mut Option<Executor>) -> anyhow::Error {
 }
 
 /// The next ICMP report of a path MTU. Never returns where no worker needs it.
-async fn next_report(listener: Option<&Listener>) -> anyhow::Result<TooBig> {
-    match listener {
-        Some(listener) => Ok(listener.next().await?),
-        None => std::future::pending().await,
+async fn next_report(listener: Option<&Listener>, failures: &Transient) -> TooBig {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    loop {
+        match listener.next().await {
+            Ok(report) => return report,
+            Err(error) => {
+                failures.count("cannot receive ICMP reports of the path MTU", &error);
+                sleep(RETRY_DELAY).await;
+            }
+        }
     }
 }
 
-/// Packets that the NIC has refused to transmit since the start. A driver may restart its count with the link.
-async fn nic_dropped(nic: &Interface, before: u64) -> anyhow::Result<u64> {
-    Ok(tx_dropped(nic.index).await?.saturating_sub(before))
+/// Raises the soft limit of open files to the hard one, which the check of the configuration has compared with the plan.
+fn raise_open_files() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).context("cannot raise RLIMIT_NOFILE to its hard limit")
 }
 
 fn attach(mode: NicMode) -> Attach {

@@ -33,6 +33,7 @@ pub struct StatusReader {
     parts: Parts,
     last: Mutex<Last>,
     nic_dropped: AtomicU64,
+    transient_errors: AtomicU64,
 }
 
 /// The parts of a role that the status is read from.
@@ -79,12 +80,18 @@ impl StatusReader {
             }),
             parts,
             nic_dropped: AtomicU64::new(0),
+            transient_errors: AtomicU64::new(0),
         }
     }
 
     /// Sets how many packets the NIC's transmit side has refused since the start.
     pub fn set_nic_dropped(&self, packets: u64) {
         self.nic_dropped.store(packets, Relaxed);
+    }
+
+    /// Sets [`Status::transient_errors`].
+    pub fn set_transient_errors(&self, count: u64) {
+        self.transient_errors.store(count, Relaxed);
     }
 
     /// Adds the latencies that the workers have recorded, and sends each worker an empty histogram.
@@ -166,6 +173,7 @@ impl StatusReader {
                 tx_dropped: nic_dropped,
                 ..self.nic.clone()
             },
+            transient_errors: self.transient_errors.load(Relaxed),
             ready: xdp_mode != XdpMode::Detached,
             drained,
             steering: steering

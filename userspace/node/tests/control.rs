@@ -11,6 +11,7 @@ use causeway_api::client::{self, ClientError};
 use causeway_api::control::{Answer, GatewayRef, NewGateway, NewSa, NewWeight, Request};
 use causeway_api::explain::Query;
 use causeway_api::packet::{MAX_FRAME, Packet};
+use causeway_node::Transient;
 use causeway_node::control_socket::{Socket, SocketError};
 use causeway_rescale::Weight;
 use tempfile::tempdir;
@@ -34,8 +35,9 @@ impl Role {
             runtime.block_on(async {
                 let socket = Socket::bind(&at).unwrap();
                 ready.send(()).unwrap();
+                let answer = |request| Answer::Done(format!("{request:?}"));
                 tokio::select! {
-                    ended = socket.serve(|request| Answer::Done(format!("{request:?}"))) => ended.unwrap(),
+                    never = socket.serve(answer, Transient::default()) => match never {},
                     _ = stopped => {}
                 }
             });

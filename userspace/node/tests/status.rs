@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use causeway_api::status::*;
 use causeway_node::metrics::{families, text};
-use causeway_node::{http, metrics};
+use causeway_node::{Transient, http, metrics};
 use causeway_rescale::message::TableId;
 use causeway_steering::{DropReason, PuntReason};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// A status in which each number occurs once.
 fn sample() -> Status {
@@ -26,6 +26,7 @@ fn sample() -> Status {
             mtu: 1501,
             tx_dropped: 1502,
         },
+        transient_errors: 1571,
         ready: true,
         drained: false,
         steering: Steering {
@@ -182,7 +183,7 @@ fn the_document_has_the_documented_form() {
     assert!(!json.contains('\n'));
     assert_eq!(
         json,
-        r#"{"role":"gateway","cluster":null,"since":1567,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"at_start":"resumed","peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"holds":{"now":1549,"waiting":1550,"packets":1551,"expired":1552},"control_packets":1553,"control_sealed":1570,"worker_stalls":1554,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526},"rounds":{"all":1555,"empty":1556,"sleeps":1557,"asleep_ns":1568},"bursts":[{"most":1,"count":1558},{"most":64,"count":2},{"most":null,"count":3}],"stages":[{"stage":"seal","packets":1559,"ns":1569}],"rings":{"samples":1560,"receive":{"entries":1561,"room":1562},"fill":{"entries":1563,"room":1564},"transmit":{"entries":1565,"room":1566}}}]}"#
+        r#"{"role":"gateway","cluster":null,"since":1567,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"transient_errors":1571,"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"at_start":"resumed","peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"holds":{"now":1549,"waiting":1550,"packets":1551,"expired":1552},"control_packets":1553,"control_sealed":1570,"worker_stalls":1554,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526},"rounds":{"all":1555,"empty":1556,"sleeps":1557,"asleep_ns":1568},"bursts":[{"most":1,"count":1558},{"most":64,"count":2},{"most":null,"count":3}],"stages":[{"stage":"seal","packets":1559,"ns":1569}],"rings":{"samples":1560,"receive":{"entries":1561,"room":1562},"fill":{"entries":1563,"room":1564},"transmit":{"entries":1565,"room":1566}}}]}"#
     );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
@@ -440,9 +441,10 @@ async fn get(address: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let exchange = move || {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        // A server without a place for the connection closes it: the answer is empty.
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.read_to_string(&mut answer);
         answer
     };
     tokio::task::spawn_blocking(exchange).await.unwrap()
@@ -454,10 +456,11 @@ async fn the_endpoints_answer() {
     let address = listener.local_addr().unwrap();
     let ready = Arc::new(AtomicBool::new(false));
     let source = ready.clone();
-    let server = tokio::spawn(http::serve(listener, move || Status {
+    let status = move || Status {
         ready: source.load(SeqCst),
         ..sample()
-    }));
+    };
+    let server = tokio::spawn(http::serve(listener, status, Transient::default()));
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 503 "));
     ready.store(true, SeqCst);
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
@@ -473,6 +476,39 @@ async fn the_endpoints_answer() {
     assert_eq!(body, text(&sample()).unwrap());
 
     assert!(get(address, "/").await.starts_with("HTTP/1.1 404 "));
+    server.abort();
+}
+
+/// Connections that send nothing, from one address after the other, until no place is left. Other addresses are served
+/// until then, and this one again when its connections have ended.
+#[tokio::test]
+async fn idle_connections_are_bounded_for_each_source_and_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(http::serve(listener, sample, Transient::default()));
+    let mut idle = Vec::new();
+    let mut connect = async |source: u8| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket
+            .bind(SocketAddr::from(([127, 0, 0, source], 0)))
+            .unwrap();
+        idle.push(socket.connect(address).await.unwrap());
+    };
+    for _ in 0..200 {
+        connect(2).await;
+    }
+    assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
+    for source in 3..=5 {
+        for _ in 0..16 {
+            connect(source).await;
+        }
+    }
+    // All places are taken for a while; then the connections end, though their clients keep them.
+    let started = std::time::Instant::now();
+    while !get(address, "/healthz").await.starts_with("HTTP/1.1 200 ") {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     server.abort();
 }
 

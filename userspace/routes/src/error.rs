@@ -55,3 +55,42 @@ pub enum RoutesError {
     #[error("the network interface with index {0} was removed while in use")]
     InterfaceRemoved(u32),
 }
+
+impl RoutesError {
+    /// True if the kernel lacked memory or descriptors, or was interrupted: the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        const EINTR: i32 = 4;
+        const EAGAIN: i32 = 11;
+        const ENOMEM: i32 = 12;
+        const EBUSY: i32 = 16;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const ENOBUFS: i32 = 105;
+        let (Self::Open(source) | Self::Refused { source, .. }) = self else {
+            return false;
+        };
+        matches!(
+            source.raw_os_error(),
+            Some(EINTR | EAGAIN | ENOMEM | EBUSY | ENFILE | EMFILE | ENOBUFS)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_resources_is_transient() {
+        let refused = |code| RoutesError::Refused {
+            objects: "routes",
+            source: io::Error::from_raw_os_error(code),
+        };
+        for code in [4, 11, 12, 16, 23, 24, 105] {
+            assert!(refused(code).is_transient(), "{}", refused(code));
+        }
+        // EPERM, EINVAL.
+        assert!(!refused(1).is_transient() && !refused(22).is_transient());
+        assert!(!RoutesError::Closed.is_transient());
+    }
+}

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use rtnetlink::Handle;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
@@ -115,15 +116,9 @@ pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
     })
 }
 
-/// The number of packets that the NIC refused to transmit since its creation (`tx_dropped` of the kernel's
-/// `rtnl_link_stats64`).
-///
-/// Call it within a tokio runtime that has I/O enabled.
-///
-/// # Errors
-/// [`RoutesError::NoSuchIndex`] if there is no such NIC in the caller's network namespace.
-pub async fn tx_dropped(index: u32) -> Result<u64, RoutesError> {
-    let link = by_index(index).await?;
+/// See [`Watcher::tx_dropped`](crate::Watcher::tx_dropped).
+pub(crate) async fn tx_dropped(handle: &mut Handle, index: u32) -> Result<u64, RoutesError> {
+    let link = by_index(handle, index).await?;
     link.attributes
         .iter()
         .find_map(|attribute| match attribute {
@@ -136,11 +131,11 @@ pub async fn tx_dropped(index: u32) -> Result<u64, RoutesError> {
         })
 }
 
-pub(crate) async fn by_index(index: u32) -> Result<LinkMessage, RoutesError> {
+pub(crate) async fn by_index(handle: &mut Handle, index: u32) -> Result<LinkMessage, RoutesError> {
     let mut request = LinkMessage::default();
     request.header.index = index;
     let request = RouteNetlinkMessage::GetLink(request);
-    netlink::once(async |handle| netlink::get(handle, request, "network interface").await)
+    netlink::get(handle, request, "network interface")
         .await?
         .and_then(|message| links(vec![message]).pop())
         .ok_or(RoutesError::NoSuchIndex(index))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -29,6 +30,9 @@ type Messages = BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
 
 /// Delay between the first notification of a burst and the update.
 const COALESCE_DELAY: Duration = Duration::from_millis(3);
+
+/// Delay after which lists are read again that the kernel could not send for lack of memory or descriptors.
+const RECOVERY_DELAY: Duration = Duration::from_secs(1);
 
 /// Interval between two probes of stale neighbours.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(3);
@@ -60,10 +64,12 @@ pub(crate) struct Mirror<P> {
     outdated_since: Instant,
     published: Arc<Snapshot>,
     publish: P,
+    /// Transient errors of the kernel.
+    errors: Arc<AtomicU64>,
 }
 
 impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
-    pub(crate) fn new(interface: u32, handle: Handle, publish: P) -> Self {
+    pub(crate) fn new(interface: u32, handle: Handle, publish: P, errors: Arc<AtomicU64>) -> Self {
         Self {
             interface,
             prober: Prober::new(interface, handle.clone()),
@@ -77,6 +83,7 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
             outdated_since: Instant::now(),
             published: Arc::default(),
             publish,
+            errors,
         }
     }
 
@@ -100,22 +107,34 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
             let coalesced = pin!(time::sleep_until(self.outdated_since + COALESCE_DELAY));
             let due = self.retries.next_due();
             let retry = pin!(time::sleep_until(due.unwrap_or_else(Instant::now)));
-            tokio::select! {
+            let done = tokio::select! {
                 notification = notifications.next() => match notification {
-                    Some(message) => self.process_notification(message)?,
+                    Some(message) => self.process_notification(message),
                     None => return Err(RoutesError::Closed),
                 },
-                () = coalesced, if self.outdated.any() => self.update().await?,
+                () = coalesced, if self.outdated.any() => self.update().await,
                 count = requests.recv_many(&mut batch, limit) => {
                     if count == 0 {
                         return Ok(());
                     }
-                    self.resolve(batch.drain(..).collect()).await?;
+                    self.resolve(batch.drain(..).collect()).await
                 }
-                () = retry, if due.is_some() => self.retry().await?,
-                _ = refresh.tick() => self.refresh().await?,
+                () = retry, if due.is_some() => self.retry().await,
+                _ = refresh.tick() => self.refresh().await,
+            };
+            match done {
+                Err(error) if error.is_transient() => self.recover_later(&error),
+                done => done?,
             }
         }
+    }
+
+    /// Keeps the published snapshot until the kernel can send its lists again.
+    fn recover_later(&mut self, error: &RoutesError) {
+        tracing::warn!("{error}; trying again in {RECOVERY_DELAY:?}");
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.outdated = Outdated::ALL;
+        self.outdated_since = Instant::now() + RECOVERY_DELAY;
     }
 
     fn process_notification(
@@ -227,12 +246,16 @@ impl<P: FnMut(Arc<Snapshot>)> Mirror<P> {
 
     /// Repeats probes whose request or answer was lost.
     async fn retry(&mut self) -> Result<(), RoutesError> {
+        let now = Instant::now();
+        let due = self.retries.take_due(now);
         // A pending notification may already hold the answer.
         self.outdated.neighbours = true;
         self.update().await?;
-        let now = Instant::now();
         self.remove_finished_retries(now);
-        for neighbour in self.retries.take_due(now) {
+        for neighbour in due {
+            if self.published.neighbour(neighbour).is_some() {
+                continue;
+            }
             if self.listed(neighbour).is_some_and(Neighbour::is_incomplete) {
                 self.prober.cancel(neighbour).await?;
             }

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rtnetlink::MulticastGroup;
+use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 
 use crate::error::RoutesError;
@@ -15,7 +16,10 @@ const MAX_REQUESTS: usize = 1024;
 /// A handle to a running mirror of the kernel's routes and neighbours. A clone is cheap.
 #[derive(Debug, Clone)]
 pub struct Watcher {
+    interface: u32,
     requests: mpsc::Sender<IpAddr>,
+    handle: Handle,
+    errors: Arc<AtomicU64>,
 }
 
 impl Watcher {
@@ -42,7 +46,6 @@ impl Watcher {
         ),
         RoutesError,
     > {
-        crate::interface::by_index(interface).await?;
         // Subscribe before the first dump: a change in between is seen twice and not missed.
         let notifications = Netlink::for_notifications(&[
             MulticastGroup::Link,
@@ -53,9 +56,15 @@ impl Watcher {
             MulticastGroup::Ipv6Route,
         ])?;
         let mut requests_socket = Netlink::for_requests()?;
-        let mut mirror = Mirror::new(interface, requests_socket.handle, publish);
+        let handle = requests_socket.handle;
+        let errors = Arc::default();
+        let mut mirror = Mirror::new(interface, handle.clone(), publish, Arc::clone(&errors));
+        let first = async {
+            crate::interface::by_index(&mut handle.clone(), interface).await?;
+            mirror.publish_first().await
+        };
         tokio::select! {
-            published = mirror.publish_first() => published?,
+            published = first => published?,
             () = &mut requests_socket.connection => return Err(RoutesError::Closed),
         }
 
@@ -70,7 +79,28 @@ impl Watcher {
                 () = requests_socket.connection => Err(RoutesError::Closed),
             }
         };
-        Ok((Self { requests }, task))
+        let watcher = Self {
+            interface,
+            requests,
+            handle,
+            errors,
+        };
+        Ok((watcher, task))
+    }
+
+    /// The number of packets that the NIC refused to transmit since its creation (`tx_dropped` of the kernel's
+    /// `rtnl_link_stats64`). Uses the socket of the watcher, whose future must be polled meanwhile.
+    ///
+    /// # Errors
+    /// [`RoutesError::NoSuchIndex`] if the NIC was removed, [`RoutesError::Closed`] if the watcher has ended, and others
+    /// if the kernel's answer is an error or incomplete.
+    pub async fn tx_dropped(&self) -> Result<u64, RoutesError> {
+        crate::interface::tx_dropped(&mut self.handle.clone(), self.interface).await
+    }
+
+    /// The number of times that the kernel could not answer for lack of memory or descriptors.
+    pub fn transient_errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// Requests the resolution of this neighbour by ARP or NDP, and does not wait: a later snapshot has the

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use causeway::top::endpoint::Endpoint;
 use causeway_api::control::{Answer, Request};
 use causeway_config::Config;
+use causeway_node::Transient;
 use causeway_node::control_socket::Socket;
 use causeway_node::http;
 use tempfile::tempdir;
@@ -19,7 +20,7 @@ async fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let source = || gateway("gateway-1", Counters::default());
-    tokio::spawn(http::serve(listener, source));
+    tokio::spawn(http::serve(listener, source, Transient::default()));
     address
 }
 
@@ -57,7 +58,7 @@ async fn the_status_is_read_over_the_control_socket() {
             Request::Status {} => Answer::Status(demux(7).into()),
             _ => Answer::Refused("another request".to_owned()),
         };
-        socket.serve(answer).await
+        match socket.serve(answer, Transient::default()).await {}
     });
     assert_eq!(endpoint.status().await.unwrap(), demux(7));
 }

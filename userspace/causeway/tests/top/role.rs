@@ -32,6 +32,7 @@ pub fn gateway(name: &str, counters: Counters) -> Status {
             mtu: 1500,
             tx_dropped: 0,
         },
+        transient_errors: 0,
         ready: true,
         drained: false,
         steering: Steering {

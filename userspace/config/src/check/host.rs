@@ -29,6 +29,8 @@ pub(crate) fn check(file: &File, plan: &Plan, facts: &HostFacts, report: &mut Re
             addresses,
         } => {
             nic(file, plan, *up, *mtu, *rx_queues, report);
+            workers(file, plan, *rx_queues, report);
+            open_files(file, plan, *rx_queues, facts.open_files, report);
             addresses::check(file, plan, addresses, report);
         }
     }
@@ -73,6 +75,62 @@ fn nic(file: &File, plan: &Plan, up: bool, mtu: u32, rx_queues: u32, report: &mu
             format_args!(
                 "{name} has {rx_queues} receive queues; at most {MAX_QUEUES} are served, and \
                  packets on the others would be dropped. Try: ethtool -L {name} combined {MAX_QUEUES}"
+            ),
+        );
+    }
+}
+
+/// The worker of a packet is chosen by its receive queue.
+fn workers(file: &File, plan: &Plan, rx_queues: u32, report: &mut Report<'_>) {
+    for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
+        let count = gateway.workers.len();
+        if count > rx_queues as usize {
+            report.error(
+                written.span(),
+                format!("gateway[{index}].worker"),
+                format_args!(
+                    "{} has {count} workers and {} has {rx_queues} receive queues; each worker needs \
+                     one of its own. Remove workers, or try: ethtool -L {} combined {count}",
+                    gateway.name, plan.nic.name, plan.nic.name
+                ),
+            );
+        }
+    }
+}
+
+/// Compares the hard limit with what the role opens at most. A start raises the soft limit to the hard one.
+fn open_files(
+    file: &File,
+    plan: &Plan,
+    rx_queues: u32,
+    limit: Option<u64>,
+    report: &mut Report<'_>,
+) {
+    /// Maps and links of the program, listeners, connections of clients, and files that are open for a moment.
+    const ROLE: u64 = 256;
+    /// Wake-ups of a worker.
+    const WORKER: u64 = 8;
+    /// A worker's sockets on a queue.
+    const SOCKETS: u64 = 4;
+    /// Key files and reservations of a tunnel, during a change of keys too.
+    const TUNNEL: u64 = 8;
+    let (mut workers, mut tunnels) = (0, 0);
+    for (_, worker) in plan.workers() {
+        workers += 1;
+        tunnels += worker.tunnels.len() as u64;
+    }
+    let sockets = workers * u64::from(rx_queues.min(MAX_QUEUES)) * SOCKETS;
+    let needed = ROLE + workers * WORKER + sockets + tunnels * TUNNEL;
+    if let Some(limit) = limit
+        && limit < needed
+    {
+        report.error(
+            file.nic.name.span(),
+            "nic.name",
+            format_args!(
+                "the hard limit of open files (RLIMIT_NOFILE) is {limit}; {workers} workers on \
+                 {rx_queues} queues with {tunnels} tunnels need {needed}. Raise it: \
+                 LimitNOFILE={needed} in the service, or ulimit -Hn {needed}"
             ),
         );
     }

@@ -24,10 +24,11 @@ fn judge(text: &str, mtu: u32, addresses: &[&str]) -> Result<Vec<Problem>, Confi
         nic: NicFacts::Present {
             up: true,
             mtu,
-            rx_queues: 1,
+            rx_queues: 2,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         },
         cores: vec![0, 1],
+        open_files: Some(4096),
     };
     let directory = keys();
     load(directory.path(), text).unwrap().for_host(&facts)

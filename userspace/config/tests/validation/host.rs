@@ -14,6 +14,7 @@ fn facts(addresses: &[&str]) -> HostFacts {
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         },
         cores: vec![0, 1],
+        open_files: Some(4096),
     }
 }
 
@@ -31,6 +32,7 @@ fn with_nic(up: bool, mtu: u32, rx_queues: u32) -> HostFacts {
             addresses: vec!["10.1.0.10/24".parse().unwrap()],
         },
         cores: vec![0],
+        open_files: Some(4096),
     }
 }
 
@@ -51,6 +53,7 @@ fn a_missing_nic_is_refused_with_a_list_of_the_others() {
             existing: "lo, ens5".to_owned(),
         },
         cores: vec![0],
+        open_files: Some(4096),
     };
     refused(
         judge(REMOTE, &facts),
@@ -157,5 +160,33 @@ fn a_shared_core_is_an_error_with_a_spinning_worker_else_a_warning() {
             .to_string()
             .ends_with("(line 25); both workers share the core's time"),
         "{warnings:?}"
+    );
+}
+
+/// A packet's worker follows from its receive queue, so the second worker would never get a packet.
+#[test]
+fn more_workers_than_queues_are_refused() {
+    let mut host = facts(&["10.1.0.10/24", "10.1.0.101/32"]);
+    judge(LOCAL, &host).unwrap();
+    if let NicFacts::Present { rx_queues, .. } = &mut host.nic {
+        *rx_queues = 1;
+    }
+    let message = "gateway-1 has 2 workers and eth0 has 1 receive queues; each worker needs one";
+    let error = judge(LOCAL, &host).unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn too_few_open_files_are_refused() {
+    let limited = |open_files| HostFacts {
+        open_files,
+        ..facts(&["10.1.0.10/24", "10.1.0.101/32"])
+    };
+    judge(LOCAL, &limited(None)).unwrap();
+    judge(LOCAL, &limited(Some(1024))).unwrap();
+    refused(
+        judge(LOCAL, &limited(Some(64))),
+        "2:",
+        "nic.name: the hard limit of open files (RLIMIT_NOFILE) is 64",
     );
 }

@@ -183,6 +183,7 @@ fn markers_need_a_source_address_in_the_vpc() {
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
         },
         cores: vec![0],
+        open_files: Some(4096),
     };
     let config = load(directory.path(), &demux("10.3.0.100")).unwrap();
     config.for_host(&facts(&["10.1.0.100/24"])).unwrap();

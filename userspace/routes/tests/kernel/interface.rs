@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::namespaces::{NEAR_MAC, NIC, VethPair};
-use causeway_routes::{Hardware, RoutesError, hardware, interface, is_link_local, tx_dropped};
+use crate::namespaces::{NEAR_MAC, NIC, RunningWatcher, VethPair};
+use causeway_routes::{Hardware, RoutesError, Watcher, hardware, interface, is_link_local};
 
 #[test]
 fn a_nic_is_described_as_it_was_created() {
@@ -74,8 +74,8 @@ fn a_missing_nic_is_an_error_that_lists_the_others() {
              it has: lo, nic"
         );
         assert!(matches!(
-            tx_dropped(4711).await,
-            Err(RoutesError::NoSuchIndex(4711))
+            Watcher::start(4711, drop).await.err(),
+            Some(RoutesError::NoSuchIndex(4711))
         ));
     });
 }
@@ -98,13 +98,13 @@ fn frames_the_nic_refused_are_counted() {
     ));
     pair.far(&format!("link set {NIC} down"));
     pair.run(async || {
-        let index = interface(NIC).await.unwrap().index;
-        let before = tx_dropped(index).await.unwrap();
+        let watch = RunningWatcher::start().await;
+        let before = watch.watcher.tx_dropped().await.unwrap();
         let socket = std::net::UdpSocket::bind("10.1.0.1:0").unwrap();
         for _ in 0..5 {
             socket.send_to(b"no listener", "10.1.0.2:9").unwrap();
         }
-        let after = tx_dropped(index).await.unwrap();
+        let after = watch.watcher.tx_dropped().await.unwrap();
         assert!(after >= before + 5, "{before} before, {after} after");
     });
 }

@@ -97,7 +97,7 @@ fn a_stale_gateway_is_probed_without_a_request_and_other_neighbours_are_not() {
         assert_eq!(first.lookup(ABSENT), Ready(NEW_MAC));
         let wrong = watch
             .wait_within(
-                8 * SECOND,
+                30 * SECOND,
                 "the failed probe",
                 BEYOND,
                 Unresolved(FAR_LINK_LOCAL),

@@ -185,9 +185,10 @@ impl RunningWatcher {
         }
     }
 
-    /// Waits at most a second until the latest snapshot has `expected` for `destination`. `event` describes it in panics.
+    /// Waits until the latest snapshot has `expected` for `destination`. `event` describes it in panics.
     pub async fn wait_for(&mut self, event: &str, destination: IpAddr, expected: Lookup) {
-        self.wait_within(SECOND, event, destination, expected).await;
+        self.wait_within(30 * SECOND, event, destination, expected)
+            .await;
     }
 
     /// As [`RunningWatcher::wait_for`], with another limit. Returns the snapshot.

@@ -46,6 +46,13 @@ pub const FAMILIES: &[Family] = &[
         Status(|status| vec![Sample::of([&status.nic.name], status.nic.tx_dropped)]),
     ),
     counter(
+        "transient_errors",
+        None,
+        &[],
+        "Failures that ended nothing, and were tried again: of netlink requests, and of listeners that could not accept a connection.",
+        Status(|status| vec![Sample::of([], status.transient_errors)]),
+    ),
+    counter(
         "steering_received",
         PACKETS,
         &[],
