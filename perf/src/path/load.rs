@@ -82,6 +82,7 @@ pub fn config(point: Point) -> Result<WorkerConfig> {
             clamp_mss: true,
             path_mtu_age: Duration::from_secs(600),
             dummy_interval: None,
+            demuxes: None,
             outbound: outbound(point.cipher, tunnel, GATEWAY, peer)?.into(),
             inbound: inbound(point.cipher, tunnel)?.into(),
         })

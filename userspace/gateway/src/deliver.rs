@@ -19,7 +19,7 @@ use crate::mss;
 use crate::next_hop::Route;
 use crate::ordered::{OpenedPacket, OrderedQueue};
 use crate::transmit::Origin;
-use crate::tunnel::Tunnels;
+use crate::tunnel::{Demuxes, TunnelState, Tunnels};
 use crate::{open, seal};
 
 /// Delivers the sealed packets of the burst.
@@ -301,7 +301,7 @@ fn admit<D: Device>(
     if state.clamp_mss {
         mss::clamp(inner, &headers, state.max_inner);
     }
-    if is_peer_message(inner, &headers) {
+    if is_peer_message(inner, &headers, state) {
         return Err(Exception::PeerMessage);
     }
     match egress.lookup(headers.destination) {
@@ -313,11 +313,22 @@ fn admit<D: Device>(
     }
 }
 
+/// Whether the packet has the ends of a message from the peer's demux to this one: ports and addresses. Any other packet to
+/// the same port is an application's.
 #[inline]
-fn is_peer_message(packet: &[u8], headers: &Headers) -> bool {
+fn is_peer_message(packet: &[u8], headers: &Headers, state: &TunnelState) -> bool {
+    const PORTS: [u8; 4] = {
+        let [high, low] = PORT.to_be_bytes();
+        [high, low, high, low]
+    };
     headers.protocol == protocol::UDP
         && !headers.fragment
-        && packet.get(headers.l4 + 2..headers.l4 + 4) == Some(&PORT.to_be_bytes())
+        && packet.get(headers.l4..headers.l4 + 4) == Some(&PORTS)
+        && state.demuxes
+            == Some(Demuxes {
+                own: headers.destination,
+                peer: headers.source,
+            })
 }
 
 fn inner_length(opened: Opened) -> usize {

@@ -68,5 +68,5 @@ pub use run::Finished;
 pub use sa::{Bound, Direction, Limit, Meter, TrackedSa};
 pub use stages::{Share, Stage, Stages};
 pub use too_big::TooBig;
-pub use tunnel::Tunnel;
+pub use tunnel::{Demuxes, Tunnel};
 pub use worker::Worker;

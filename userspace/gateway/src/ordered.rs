@@ -20,8 +20,9 @@ use crate::reply::Reply;
 use crate::transmit::Origin;
 use crate::waiting::Waiting;
 
-/// Messages at a time: two per probe for each of sixteen tunnels, for two probes.
-const CAPACITY: usize = 64;
+/// Messages of one tunnel at a time: more than a peer's demux sends in two probe intervals. The bound is for each tunnel, so
+/// that no peer takes the places of another.
+const CAPACITY: usize = 16;
 /// The longest wait of a message for earlier packets without a MAC address; then those packets are dropped. A neighbour
 /// replies within a millisecond. Without a bound, one host that is down would make every pair look dead.
 const TIMEOUT: Duration = Duration::from_millis(50);
@@ -55,9 +56,9 @@ struct Entry<F> {
 }
 
 impl<F> OrderedQueue<F> {
-    pub(crate) fn new(local: Vec<Address>) -> Self {
+    pub(crate) fn new(local: Vec<Address>, tunnels: usize) -> Self {
         Self {
-            messages: VecDeque::with_capacity(CAPACITY),
+            messages: VecDeque::with_capacity(CAPACITY * tunnels),
             fences: Vec::new(),
             local,
         }
@@ -83,7 +84,12 @@ impl<F> OrderedQueue<F> {
         io: &mut Io<D>,
     ) {
         io.totals.waiting += 1;
-        if self.messages.len() == CAPACITY {
+        let tunnel = packet.tunnel;
+        let of_tunnel = self
+            .messages
+            .iter()
+            .filter(|entry| entry.packet.tunnel == tunnel);
+        if of_tunnel.count() >= CAPACITY {
             return io.drop_kept(packet.frame, DropReason::ControlQueueFull);
         }
         self.messages.push_back(Entry {

@@ -4,7 +4,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use causeway_device::{Device, Diagnostics, RxWatermark};
-use causeway_steering::DropReason;
+use causeway_steering::{DropReason, Headers};
 use crossbeam::channel::TryRecvError;
 use hdrhistogram::Histogram;
 
@@ -12,6 +12,7 @@ use crate::control::Command;
 use crate::counters::Totals;
 use crate::io::Io;
 use crate::reply::{Refused, Reply};
+use crate::tunnel::Demuxes;
 use crate::worker::Worker;
 
 /// The longest sleep, and so the greatest delay of a timeout; well below [`STALL_AFTER`](crate::STALL_AFTER). A command
@@ -133,7 +134,14 @@ impl<D: Device> Worker<D> {
                 behind,
                 reply,
             } => match self.tunnels.get_mut(tunnel) {
-                Ok(_) => {
+                Ok(state) => {
+                    // The peer's demux answers to where this one sends from, and sends its own messages there.
+                    if let Ok(headers) = Headers::parse(&packet[..], 0) {
+                        state.demuxes = Some(Demuxes {
+                            own: headers.source,
+                            peer: headers.destination,
+                        });
+                    }
                     let device = &mut self.io.device;
                     self.markers.push(tunnel, packet, behind, reply, device);
                 }

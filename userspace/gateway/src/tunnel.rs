@@ -27,6 +27,15 @@ const MIN_IPV4: usize = 68;
 /// RFC 8200 section 5: every link carries an IPv6 packet of 1280 octets, and no sender goes below.
 const MIN_IPV6: usize = 1280;
 
+/// The two demuxes that exchange messages through a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demuxes {
+    /// The demux of this VPC.
+    pub own: Address,
+    /// The demux of the peer's VPC.
+    pub peer: Address,
+}
+
 /// The configuration of one tunnel.
 #[derive(Debug)]
 pub struct Tunnel {
@@ -40,6 +49,8 @@ pub struct Tunnel {
     pub path_mtu_age: Duration,
     /// The idle time after which a dummy packet is sent; `None`: never.
     pub dummy_interval: Option<Duration>,
+    /// The demuxes, if they are known before the first message that this host's demux sends through the tunnel.
+    pub demuxes: Option<Demuxes>,
     /// The first SA on which this worker sends.
     pub outbound: TrackedSa<OutboundSa>,
     /// The first SA on which this worker receives.
@@ -79,6 +90,8 @@ pub(crate) struct TunnelState {
     /// The smallest `max_inner`, whatever its SA.
     pub(crate) min_inner: usize,
     requested: Option<Instant>,
+    /// As configured, or the ends of the last message that control sent through the tunnel.
+    pub(crate) demuxes: Option<Demuxes>,
 }
 
 const _: () = assert!(std::mem::offset_of!(TunnelState, used) < 64);
@@ -110,6 +123,7 @@ impl TunnelState {
             used: false,
             low_water: outbound.sa().sequence().reserved() / 4,
             requested: None,
+            demuxes: None,
             outbound,
         };
         state.fit();

@@ -103,14 +103,16 @@ impl<D: Device> Worker<D> {
             inbound
                 .install(tunnel, each.inbound)
                 .map_err(|_| WorkerError::DuplicateSpi { spi })?;
-            states.push(TunnelState::new(
+            let mut state = TunnelState::new(
                 each.peer,
                 least,
                 each.clamp_mss,
                 mtu,
                 each.outbound,
                 &config.routes,
-            ));
+            );
+            state.demuxes = each.demuxes;
+            states.push(state);
         }
         let now = Instant::now();
         let (control, channels) = channels(states.len(), device.waker(), rate::audit(now));
@@ -118,12 +120,13 @@ impl<D: Device> Worker<D> {
         let address = config.address.into();
         let nic_addresses = config.nic_addresses.iter().map(|&a| a.into()).collect();
         let icmp_sources = std::iter::once(config.address).chain(config.nic_addresses);
+        let ordered = OrderedQueue::new(nic_addresses, states.len());
         let mut worker = Self {
             burst: Burst::new(config.burst, now),
             tunnels: Tunnels::new(address, own_prefixes, peer_prefixes, states, inbound, mtu),
             egress: Egress::new(config.mac, config.routes, config.burst, now),
             hold_stage: HoldStage::new(config.hold_packets),
-            ordered: OrderedQueue::new(nic_addresses),
+            ordered,
             markers: Markers::default(),
             own_sealer: OwnSealer::new(mtu),
             dummies,

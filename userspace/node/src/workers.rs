@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use causeway_demux::Program;
 use causeway_device::{AfXdp, CopyPreference, Diagnostics, FrameSize, Monitor, OpenOptions};
-use causeway_gateway::{Command, DEFAULT_BURST, Direction, Finished, Worker, WorkerConfig};
+use causeway_gateway::{
+    Command, DEFAULT_BURST, Demuxes, Direction, Finished, Worker, WorkerConfig,
+};
 use causeway_routes::{Interface, Snapshot, is_link_local};
 use ipnet::IpNet;
 
@@ -71,7 +73,7 @@ pub fn prepare(
         for (position, tunnel) in worker.tunnels.iter().enumerate() {
             let index = (index, position);
             let (tunnel, template, sequence) =
-                make_tunnel(plan, gateway, tunnel, index, &mut registry)?;
+                make_tunnel(plan, nic, gateway, tunnel, index, &mut registry)?;
             tunnels.push(tunnel);
             templates.push(template);
             reserved.push(sequence);
@@ -158,6 +160,7 @@ pub fn umem_bytes(plan: &Plan, nic: &Interface) -> u64 {
 /// Makes the two SAs of the tunnel at `index`, and reserves the first sequence numbers of the outbound one.
 fn make_tunnel(
     plan: &Plan,
+    nic: &Interface,
     gateway: &Gateway,
     tunnel: &Tunnel,
     index: (usize, usize),
@@ -173,12 +176,19 @@ fn make_tunnel(
     let inbound = template.inbound(back.spi, &back.key)?;
     let lifetimes = (outbound.lifetime(), inbound.lifetime());
     let peering = &plan.peerings[tunnel.peering];
+    let demuxes = peering.demux.and_then(|peer| {
+        Some(Demuxes {
+            own: plan.marker_source(peer, &nic.addresses)?.into(),
+            peer: peer.into(),
+        })
+    });
     let made = causeway_gateway::Tunnel {
         peer: tunnel.peer,
         peer_prefixes: peering.prefixes.clone(),
         clamp_mss: peering.clamp_mss,
         path_mtu_age: peering.path_mtu_age,
         dummy_interval: tunnel.dummy_interval,
+        demuxes,
         outbound: outbound.into(),
         inbound: inbound.into(),
     };

@@ -10,6 +10,7 @@ use causeway_steering::{BUCKETS, DropReason};
 use proptest::prelude::*;
 
 use crate::holds::{HASH, bucket};
+use crate::markers::meet;
 use crate::model::{Abuse, HOLD_PACKETS, Model, Sent, Step, step};
 use crate::packet::{DONT_FRAGMENT, MORE, Packet, ethernet, identification, reassemble, word};
 use crate::side::{
@@ -111,6 +112,7 @@ proptest! {
     ) {
         let hold_packets = HOLD_PACKETS;
         let (mut a, mut b) = both(&Setup { outer_v6, hold_packets, ..Setup::default() });
+        meet(&mut b, &Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[0; 40]).with_ports(PORT));
         let mut holds = 0;
         let mut model = Model::new(outer_v6);
         let mut packets: BTreeMap<u16, Packet> = BTreeMap::new();
@@ -155,7 +157,7 @@ proptest! {
                     let marker = Packet {
                         ttl: 65,
                         identification: number,
-                        ..Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[0; 40]).with_port(PORT)
+                        ..Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[0; 40]).with_ports(PORT)
                     };
                     let packet = marker.forwarded();
                     let sealed = a.request(|reply| Command::Mark {

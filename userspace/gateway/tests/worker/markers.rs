@@ -22,7 +22,21 @@ fn frame(to: u8, number: u8) -> Vec<u8> {
 /// A peer message to a host of VPC 2, or to the address of its gateway.
 fn message(v6: bool, to: Option<u8>, number: u8) -> Packet {
     let to = to.map_or(address(v6, 2), |to| host(v6, 2, to));
-    Packet::udp(host(v6, 1, 100), to, &[number; 40]).with_port(PORT)
+    Packet::udp(host(v6, 1, 100), to, &[number; 40]).with_ports(PORT)
+}
+
+/// Lets control send a message in the opposite direction of `message`, from which the worker knows the ends of messages.
+pub fn meet(side: &mut Side, message: &Packet) {
+    let _ = side.request(mark(&answer(message), false));
+    side.work();
+}
+
+fn answer(message: &Packet) -> Packet {
+    Packet {
+        source: message.destination,
+        destination: message.source,
+        ..message.clone()
+    }
 }
 
 /// The command that seals a peer message.
@@ -175,6 +189,7 @@ fn a_message_for_this_host_reaches_control_after_earlier_packets() {
             },
         );
         let message = message(v6, None, 7);
+        meet(&mut far, &message);
         bring(
             &mut near,
             &mut far,
@@ -199,6 +214,11 @@ fn messages_and_fences_wait_until_earlier_packets_have_left() {
     let (nic, mut wire) = memory::pair(64, 2048, 16);
     let (mut worker, control) =
         Worker::new(config(2, &Setup::default()), Stuck(nic)).expect("a worker");
+    let (reply, _) = Reply::channel();
+    control
+        .send(mark(&answer(&message), false)(reply))
+        .expect("a worker");
+    worker.process_commands();
     for frame in carry(sealed, 1) {
         assert!(wire.inject(&frame));
     }
@@ -222,6 +242,7 @@ fn messages_and_fences_wait_until_earlier_packets_have_left() {
 #[test]
 fn messages_that_do_not_fit_the_control_queue_are_counted() {
     let (mut near, mut far) = both(&Setup::default());
+    meet(&mut far, &message(false, None, 0));
     for number in 0..70 {
         bring(&mut near, &mut far, &[], &message(false, None, number));
         far.work();
@@ -238,10 +259,62 @@ fn messages_that_do_not_fit_the_control_queue_are_counted() {
     );
 }
 
+/// Only the peer's demux sends messages, and only to this one. Other packets to the port are an application's: they wait for
+/// nothing, and none is dropped.
+#[test]
+fn other_packets_to_the_port_are_ordinary_traffic() {
+    let setup = Setup {
+        burst: 256,
+        ring: 1024,
+        frames: 4096,
+        ..Setup::default()
+    };
+    let (mut near, mut far) = both(&setup);
+    let demux = message(false, Some(3), 0);
+    meet(&mut far, &demux);
+    let other_source = Packet::udp([10, 1, 0, 2], [10, 2, 0, 3], &[1; 40]).with_ports(PORT);
+    let other_destination = Packet::udp([10, 1, 0, 100], [10, 2, 0, 2], &[2; 40]).with_ports(PORT);
+    let other_port = Packet::udp([10, 1, 0, 100], [10, 2, 0, 3], &[3; 40]).with_port(PORT);
+    for packet in [other_source, other_destination, other_port] {
+        // A packet that waits for its next hop would delay a message.
+        let waits = frame(9, 0);
+        let frames = [vec![waits], vec![packet.frame(gateway_mac(1)); 200]].concat();
+        let sealed = near.exchange(&frames);
+        assert_eq!(far.exchange(&carry(sealed, 1)).len(), 200, "{packet:?}");
+    }
+    assert_eq!(far.totals().drops[DropReason::ControlQueueFull], 0);
+}
+
+/// Messages wait for the earlier packets of their tunnel, at most 16 at a time.
+#[test]
+fn waiting_messages_are_bounded() {
+    let (mut near, mut far) = both(&Setup::default());
+    meet(&mut far, &message(false, Some(3), 0));
+    bring(
+        &mut near,
+        &mut far,
+        &[frame(9, 1)],
+        &message(false, Some(3), 0),
+    );
+    far.work();
+    for number in 1..20 {
+        bring(&mut near, &mut far, &[], &message(false, Some(3), number));
+        far.work();
+    }
+    assert_eq!(far.totals().drops[DropReason::ControlQueueFull], 4);
+    far.control
+        .send(Command::Routes(routes(2, &[1, 2, 3, 9])))
+        .expect("a worker");
+    let expected: Vec<u8> = [1].into_iter().chain(0..16).collect();
+    assert_eq!(numbers(&far.work()), expected);
+    far.finish();
+}
+
 #[test]
 fn a_message_for_another_host_does_not_overtake_a_waiting_packet() {
     for resolved in [true, false] {
         let (mut near, mut far) = both(&Setup::default());
+        meet(&mut far, &message(false, Some(3), 0));
         bring(
             &mut near,
             &mut far,
@@ -278,6 +351,7 @@ fn a_message_for_another_host_does_not_overtake_a_waiting_packet() {
 #[test]
 fn a_fence_drops_arriving_and_waiting_packets() {
     let (mut near, mut far) = both(&Setup::default());
+    meet(&mut far, &message(false, Some(3), 0));
     bring(
         &mut near,
         &mut far,

@@ -48,6 +48,12 @@ impl Packet {
         self
     }
 
+    /// With this UDP port at both ends.
+    pub fn with_ports(mut self, port: u16) -> Self {
+        self.payload[..2].copy_from_slice(&port.to_be_bytes());
+        self.with_port(port)
+    }
+
     /// The packet from its IP header on, with a correct header checksum.
     pub fn ip(&self) -> Vec<u8> {
         match (self.source, self.destination) {

@@ -10,7 +10,7 @@ use causeway_esp::{
     OutboundConfig, OutboundSa, Outer, Sequence, Spi, Tfc,
 };
 use causeway_gateway::{
-    Command, Control, Finished, Refused, Reply, Totals, Tunnel, Worker, WorkerConfig,
+    Command, Control, Demuxes, Finished, Refused, Reply, Totals, Tunnel, Worker, WorkerConfig,
 };
 use causeway_routes::{Route, Snapshot};
 use crossbeam::channel::Receiver;
@@ -41,6 +41,7 @@ pub struct Setup {
     pub ring: usize,
     pub first: u64,
     pub dummy_interval: Option<Duration>,
+    pub demuxes: Option<Demuxes>,
     pub reserved: u64,
     pub spin: bool,
     pub hold_packets: usize,
@@ -59,6 +60,7 @@ impl Default for Setup {
             ring: 512,
             first: 1,
             dummy_interval: None,
+            demuxes: None,
             reserved: u64::MAX,
             spin: false,
             hold_packets: 64,
@@ -200,6 +202,7 @@ pub fn tunnel(from: u8, to: u8, prefixes: Vec<IpNet>, setup: &Setup) -> Tunnel {
         inbound: inbound_of(to, 0).into(),
         path_mtu_age: PATH_MTU_AGE,
         dummy_interval: setup.dummy_interval,
+        demuxes: setup.demuxes,
     }
 }
 

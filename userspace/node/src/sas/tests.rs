@@ -98,6 +98,7 @@ fn world(directory: &TempDir) -> Sas {
             clamp_mss: false,
             path_mtu_age: Duration::ZERO,
             dummy_interval: None,
+            demuxes: None,
             outbound: outbound.into(),
             inbound: template.inbound(back.spi, &back.key).unwrap().into(),
         };

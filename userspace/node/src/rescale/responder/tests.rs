@@ -14,7 +14,8 @@ use crate::wire::parse_packet;
 #[allow(dead_code)]
 #[path = "../../../../gateway/tests/worker/side.rs"]
 mod side;
-use side::{FAMILIES, Setup, Side, address, both, carry, host};
+use causeway_gateway::Demuxes;
+use side::{FAMILIES, Setup, Side, address, carry, host};
 
 struct World {
     responder: Responder,
@@ -25,7 +26,19 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let pairs = [both(&Setup::default()), both(&Setup::default())];
+        Self::with(ends(false))
+    }
+
+    /// Workers of peers that know the ends of messages.
+    fn with((from, to): (IpAddr, IpAddr)) -> Self {
+        let far = Setup {
+            demuxes: Some(Demuxes {
+                own: to.into(),
+                peer: from.into(),
+            }),
+            ..Setup::default()
+        };
+        let pairs = [(); 2].map(|()| (Side::new(1, &Setup::default()), Side::new(2, &far)));
         let workers = (0..).zip(&pairs).map(|(id, (near, _))| {
             Arc::new(WorkerHandle {
                 gateway: "gateway-1".to_owned(),
@@ -125,8 +138,8 @@ fn hold() -> Request {
 #[test]
 fn each_worker_sends_its_marker_and_sends_it_again_for_a_resent_request() {
     for v6 in FAMILIES {
-        let mut world = World::new();
         let (from, to) = ends(v6);
+        let mut world = World::with((from, to));
         for _ in 0..2 {
             let marker = marker(9);
             world.request(9, Request::Mark { from, to, marker });
