@@ -15,6 +15,7 @@ use causeway_config::check::{self, Findings};
 use causeway_esp::Cipher;
 use causeway_keys::{self as key, sequence};
 use causeway_node::Node;
+use causeway_routes::guard;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,6 +66,12 @@ enum Command {
     /// privileges are warnings, so that every user who can read the keys can run this command.
     /// Exit status: 0 if the configuration is valid, else 1.
     Check(Check),
+    /// Keep the kernel from forwarding plaintext to the peers' prefixes, also while no role runs.
+    ///
+    /// Adds a policy rule and a blackhole route for each prefix of the configuration's peerings. Packets that this
+    /// host itself sends are not affected. Every start of a role does the same, and it stays when the role ends, for
+    /// whatever reason. Run it at boot, before the host forwards packets. Exit status: 0 after success, else 1.
+    Guard(Guard),
     /// Check and change host settings that affect throughput and latency.
     ///
     /// Compares CPU frequency, idle states, NUMA, isolated cores, interrupts, and the NIC's queues, rings,
@@ -95,6 +102,16 @@ struct Run {
     /// The configuration, a TOML file; paths in it are relative to its directory.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+}
+
+#[derive(Args)]
+struct Guard {
+    /// The configuration, a TOML file; paths in it are relative to its directory.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Remove the guard of these prefixes: from now on the kernel may forward to them in clear.
+    #[arg(long)]
+    remove: bool,
 }
 
 #[derive(Args)]
@@ -154,6 +171,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demux(args) => run(&args.config, Role::Demux).await,
         Command::Gateway(args) => run(&args.config, Role::Gateway).await,
         Command::Check(check) => check_config(&check).await,
+        Command::Guard(args) => guard_prefixes(&args).await,
         Command::Explain(explain) => {
             explain.execute().await?;
             Ok(ExitCode::SUCCESS)
@@ -239,6 +257,19 @@ async fn check_config(check: &Check) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     print_line(&format!("{}: valid", check.config.display()))
+}
+
+async fn guard_prefixes(args: &Guard) -> anyhow::Result<ExitCode> {
+    let prefixes = Config::load(&args.config)?.plan().guarded();
+    let done = if args.remove {
+        guard::remove(&prefixes).await?;
+        "not guarded any more"
+    } else {
+        guard::install(&prefixes).await?;
+        "guarded"
+    };
+    let names: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
+    print_line(&format!("{done}: {}", names.join(", ")))
 }
 
 /// Prints a line on stdout. A closed pipe is an error, not a panic.

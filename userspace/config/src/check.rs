@@ -2,6 +2,7 @@
 //! for a start.
 
 pub(crate) mod addresses;
+pub(crate) mod forwarding;
 pub(crate) mod host;
 pub(crate) mod reverse_path;
 pub(crate) mod role;
@@ -48,6 +49,9 @@ pub async fn here(config: &Config, role: Option<Role>) -> anyhow::Result<Finding
                 .context("cannot read the kernel's reverse path filter")?,
         );
     }
+    findings
+        .warnings
+        .extend(forwarding::warnings(config.plan()).await?);
     match config.for_host(&facts) {
         Ok(warnings) => findings.warnings.extend(lines(&warnings)),
         Err(error) => findings.problems.extend(lines(error.problems())),

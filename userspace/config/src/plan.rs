@@ -42,6 +42,14 @@ impl Plan {
         own.find(|own| own.is_ipv4() == demux.is_ipv4() && protected(own))
     }
 
+    /// The prefixes to which the kernel must not forward: those of all peerings.
+    pub fn guarded(&self) -> Vec<IpNet> {
+        let peerings = self.peerings.iter();
+        peerings
+            .flat_map(|peering| peering.prefixes.iter().copied())
+            .collect()
+    }
+
     /// The workers of this host with their gateways, in the order of the worker ids.
     pub fn workers(&self) -> impl Iterator<Item = (&Gateway, &Worker)> {
         self.gateways

@@ -10,7 +10,7 @@ use causeway_api::status::{Role, Status};
 use causeway_config::{NicMode, Plan};
 use causeway_demux::{Attach, Program};
 use causeway_gateway::{Command, TooBig};
-use causeway_routes::{RoutesError, Snapshot, Watcher, interface};
+use causeway_routes::{RoutesError, Snapshot, Watcher, guard, interface};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -72,6 +72,8 @@ impl Node {
     /// cannot be made of its key; a port or a path is in use.
     pub async fn start(plan: Plan, role: Role) -> anyhow::Result<Self> {
         raise_open_files()?;
+        // First of all: from here on nothing leaves in clear, whatever happens to this process.
+        guard::install(&plan.guarded()).await?;
         let nic = interface(&plan.nic.name).await?;
         let object = object::read()?;
         let socket = plan.control.as_deref().map(Socket::bind).transpose()?;

@@ -1,5 +1,7 @@
 use std::io;
 
+use ipnet::IpNet;
+
 /// An error of the communication with the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum RoutesError {
@@ -12,6 +14,19 @@ pub enum RoutesError {
     Refused {
         /// The requested objects, in the plural.
         objects: &'static str,
+        /// The kernel's error.
+        source: io::Error,
+    },
+
+    /// The kernel refused to change the guard of a prefix.
+    #[error(
+        "cannot {action} the guard of {prefix} (a blackhole route and a policy rule): {source}"
+    )]
+    Guard {
+        /// What was requested: `add` or `remove`.
+        action: &'static str,
+        /// The prefix.
+        prefix: IpNet,
         /// The kernel's error.
         source: io::Error,
     },

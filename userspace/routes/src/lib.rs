@@ -12,6 +12,7 @@
 
 mod error;
 mod family;
+pub mod guard;
 mod hardware;
 mod interface;
 mod messages;

@@ -93,11 +93,7 @@ fn echo<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<
 
 /// The message type, if the payload is ICMP for IPv4 or ICMPv6 for IPv6, and not a fragment.
 #[inline(always)]
-pub(crate) fn icmp_type<B: Bytes + ?Sized>(
-    packet: &B,
-    headers: &Headers,
-    end: usize,
-) -> Option<u16> {
+fn icmp_type<B: Bytes + ?Sized>(packet: &B, headers: &Headers, end: usize) -> Option<u16> {
     let icmp = match headers.is_ipv4() {
         true => protocol::ICMP,
         false => protocol::ICMPV6,

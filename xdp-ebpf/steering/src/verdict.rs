@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::bytes::Bytes;
-use crate::flow::{self, FlowKey};
+use crate::flow::FlowKey;
 use crate::headers::{
     self, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, Headers, Malformed,
 };
@@ -79,10 +79,8 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
             Err(Malformed) => Verdict::Drop(DropReason::Ipv4Malformed),
         },
         ETHERTYPE_IPV6 => match Headers::ipv6(packet, ethernet.l3) {
-            Ok(headers) => match on_link(packet, &headers) {
-                Some(reason) => Verdict::Punt(reason),
-                None => steer(packet, &headers, &host, tables),
-            },
+            Ok(headers) if is_on_link(&headers) => Verdict::Punt(PuntReason::LinkScope),
+            Ok(headers) => steer(packet, &headers, &host, tables),
             Err(Malformed) => Verdict::Drop(DropReason::Ipv6Malformed),
         },
         ETHERTYPE_ARP => Verdict::Punt(PuntReason::Arp),
@@ -91,19 +89,13 @@ pub fn decide<B: Bytes + ?Sized, T: Tables>(packet: &B, tables: &T) -> Verdict {
     }
 }
 
-/// The punt reason of an IPv6 packet that is valid on this link only.
+/// Whether an IPv6 packet is valid on this link only. Neighbour discovery with other addresses is for this host, which its
+/// destination shows, or a packet like any other.
 #[inline(always)]
-fn on_link<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> Option<PuntReason> {
+fn is_on_link(headers: &Headers) -> bool {
     let link_local = |address: Address| address.high >> 54 == 0xfe80 >> 6;
     let (source, destination) = (headers.source, headers.destination);
-    if destination.high >> 56 == 0xff || link_local(destination) || link_local(source) {
-        return Some(PuntReason::LinkScope);
-    }
-    match flow::icmp_type(packet, headers, headers.l3 + headers.total) {
-        // Multicast listener queries, reports and done; router and neighbour messages; redirects.
-        Some(130..=137 | 143) => Some(PuntReason::NeighbourDiscovery),
-        _ => None,
-    }
+    destination.high >> 56 == 0xff || link_local(destination) || link_local(source)
 }
 
 #[inline(always)]

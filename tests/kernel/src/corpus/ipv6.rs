@@ -242,10 +242,12 @@ fn on_the_link() -> Vec<Case> {
             End::Punt(PuntReason::LinkScope),
         )
     };
-    let discovery = |name, packet: Ipv6, kind| {
+    // Neighbour and listener messages with other addresses are no exception: a host can send them to a peer's host.
+    let discovery = |name, packet: Ipv6, kind, end| {
         let frame = packet.frame(&icmp(kind, 0, [0; 4], &[0; 16]));
-        case(name, frame, End::Punt(PuntReason::NeighbourDiscovery))
+        case(name, frame, end)
     };
+    let own = End::Punt(PuntReason::OwnAddress);
     vec![
         link("6: to a group", Ipv6::new(HOST, ALL_NODES, TCP)),
         link(
@@ -260,22 +262,32 @@ fn on_the_link() -> Vec<Case> {
             "6: a neighbour solicitation",
             Ipv6::new(HOST, OWN, ICMPV6),
             135,
+            own,
         ),
         discovery(
             "6: a neighbour advertisement for a peer",
             to_far(ICMPV6),
             136,
+            End::AnyGateway,
         ),
         discovery(
             "6: a router solicitation",
             Ipv6::new(HOST, OWN, ICMPV6),
             133,
+            own,
         ),
-        discovery("6: a redirect", Ipv6::new(HOST, OWN, ICMPV6), 137),
+        discovery("6: a redirect", Ipv6::new(HOST, OWN, ICMPV6), 137, own),
+        discovery(
+            "6: a redirect for a peer",
+            to_far(ICMPV6),
+            137,
+            End::AnyGateway,
+        ),
         discovery(
             "6: a listener report behind an option",
             to_far(ICMPV6).behind([hop_by_hop(0)]),
             143,
+            End::AnyGateway,
         ),
     ]
 }

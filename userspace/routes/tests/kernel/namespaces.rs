@@ -79,6 +79,11 @@ impl VethPair {
         ip(&self.far, arguments)
     }
 
+    /// Runs a line of bash in the far namespace.
+    pub fn far_shell(&self, line: &str) {
+        run(&["netns", "exec", &self.far, "bash", "-c", line]);
+    }
+
     /// Runs ethtool in the near namespace.
     pub fn ethtool(&self, arguments: &str) {
         let words = ["netns", "exec", &self.near, "ethtool"].into_iter();
