@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use causeway_config::Config;
+use causeway_keys::read_sa;
 use causeway_keys::sequence::begin;
 use tempfile::tempdir;
 
@@ -14,8 +15,10 @@ const KEY: &str = "5a5b58595e5f5c5d52535051565754554a4b4849";
 pub(crate) fn run(input: &[u8]) {
     let directory = tempdir().unwrap();
     for name in ["a.key", "b.key"] {
-        write(&directory.path().join(name), key_file().as_bytes());
-        begin(&directory.path().join(name)).expect("a reservation");
+        let path = directory.path().join(name);
+        write(&path, key_file().as_bytes());
+        let key = read_sa(&path).expect("a key file");
+        begin(&path, &key.fingerprint()).expect("a reservation");
     }
     write(
         &directory.path().join("steering.key"),

@@ -3,7 +3,12 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use causeway_keys::file::read_bounded;
+
 use crate::error::{ConfigError, Problem};
+
+/// The longest configuration file, in bytes: enough for all gateways, workers and tunnels.
+const MAX_FILE: u64 = 4 << 20;
 
 /// The path and text of a configuration file.
 #[derive(Debug, Clone)]
@@ -22,7 +27,7 @@ impl Source {
                 message,
             }],
         };
-        let bytes = std::fs::read(path)
+        let bytes = read_bounded(path, MAX_FILE)
             .map_err(|error| refuse(format!("the configuration cannot be read: {error}")))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| refuse("the configuration is not UTF-8 text".to_owned()))?;

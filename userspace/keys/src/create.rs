@@ -9,9 +9,9 @@ use causeway_esp::Cipher;
 use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::Zeroizing;
 
-use crate::SteeringKey;
 use crate::file::sync_directory;
 use crate::sequence::{begin, sequence_file};
+use crate::{Fingerprint, SteeringKey};
 
 /// A key file was not created.
 #[derive(Debug, thiserror::Error)]
@@ -38,23 +38,22 @@ pub fn new_sa(path: &Path, cipher: Cipher) -> Result<(), CreateError> {
     if fs::symlink_metadata(path).is_ok() {
         return Err(exists(path));
     }
+    let octets = random(cipher.key_len())?;
     // The reservation first: a key without one cannot be used.
-    begin(path).map_err(|error| match error.kind() {
+    begin(path, &Fingerprint::of(&octets)).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(&sequence),
         _ => CreateError::Io {
             path: sequence.clone(),
             error,
         },
     })?;
-    let created = random(cipher.key_len()).and_then(|octets| {
-        let mut text = Zeroizing::new(String::with_capacity(64 + octets.len() * 2));
-        text.push_str("cipher = \"");
-        text.push_str(cipher.name());
-        text.push_str("\"\nkey = \"");
-        push_hex(&octets, &mut text);
-        text.push_str("\"\n");
-        create(path, &text)
-    });
+    let mut text = Zeroizing::new(String::with_capacity(64 + octets.len() * 2));
+    text.push_str("cipher = \"");
+    text.push_str(cipher.name());
+    text.push_str("\"\nkey = \"");
+    push_hex(&octets, &mut text);
+    text.push_str("\"\n");
+    let created = create(path, &text);
     if created.is_err() {
         // This call created the reservation, and its key does not exist.
         let _ = fs::remove_file(&sequence);

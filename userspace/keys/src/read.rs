@@ -1,7 +1,7 @@
 //! Reads key files. Errors contain the path and the fault, never the content.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use serde::de::{self, Deserializer, Visitor};
 use zeroize::Zeroizing;
 
 use crate::SteeringKey;
+use crate::file::open_regular;
 
 /// The longest key file, in bytes.
 const MAX_FILE: u64 = 4096;
@@ -23,8 +24,8 @@ pub enum KeyError {
     /// It cannot be opened or read.
     #[error("{} cannot be read: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    /// The path is a directory or a device, or the file is too long.
-    #[error("{} is not a key file: expected a regular file of at most {MAX_FILE} bytes", path.display())]
+    /// The file is too long.
+    #[error("{} is not a key file: expected at most {MAX_FILE} bytes", path.display())]
     NotAKeyFile { path: PathBuf },
     /// Group or others have permissions.
     #[error(
@@ -79,16 +80,26 @@ impl SaKey {
 
     /// A digest that identifies the key. The same octets under two ciphers count as one key.
     pub fn fingerprint(&self) -> Fingerprint {
-        let digest = digest(&SHA256, &self.material);
-        let mut fingerprint = [0; SHA256_OUTPUT_LEN];
-        fingerprint.copy_from_slice(digest.as_ref());
-        Fingerprint(fingerprint)
+        Fingerprint::of(&self.material)
     }
 }
 
 /// A digest of a key. It may be stored where the key may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; SHA256_OUTPUT_LEN]);
+
+impl Fingerprint {
+    pub(crate) fn of(material: &[u8]) -> Self {
+        let digest = digest(&SHA256, material);
+        let mut fingerprint = [0; SHA256_OUTPUT_LEN];
+        fingerprint.copy_from_slice(digest.as_ref());
+        Self(fingerprint)
+    }
+
+    pub(crate) fn to_hex(self) -> String {
+        base16ct::lower::encode_string(&self.0)
+    }
+}
 
 impl fmt::Debug for SaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,10 +173,10 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         path: path.to_owned(),
         error,
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = open_regular(OpenOptions::new().read(true), path).map_err(failed)?;
     // The metadata of the open file: a replacement of the file cannot pass this check.
     let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE {
+    if metadata.len() > MAX_FILE {
         return Err(KeyError::NotAKeyFile {
             path: path.to_owned(),
         });

@@ -5,14 +5,16 @@
 //! numbers: the end of a run is on disk before its first number is used. The unused numbers of a killed
 //! process are lost.
 //!
-//! An older reservation must not be accepted in place of the latest. The file therefore contains, beside
-//! the number, its own inode and birth time. A copy has another inode. A file restored from a backup
-//! contains the inode and birth time of the older file. A replaced file that still exists under another
-//! name, by a link or a rename, is truncated.
+//! An older reservation must not be accepted in place of the latest, nor that of another key. The file
+//! therefore contains, beside the number, its own inode and birth time, and a digest of the key. A copy has
+//! another inode. A file restored from a backup contains the inode and birth time of the older file. A
+//! replaced file that still exists under another name, by a link or a rename, is truncated. Each step checks
+//! that the path still leads to the file of the step before.
 //!
-//! Two cases are not detected: a key file that was copied to another path or host with a reservation of
-//! its own, and a file system that was rolled back as a whole (a snapshot or a machine image). Both need
-//! a new key.
+//! Not detected: a key file that was copied to another path or host with a reservation of its own; a file
+//! system that was rolled back as a whole (a snapshot or a machine image); on a file system without birth
+//! times, a restored file that got the inode of the older one; a file that is moved within the microseconds
+//! between check and replacement. The first three need a new key.
 
 mod error;
 
@@ -28,10 +30,13 @@ use rustix::io::Errno;
 
 pub use error::SequenceError;
 
-use crate::file::{sync_directory, with_suffix};
+use crate::file::{open_regular, sync_directory, with_suffix};
+use crate::{Fingerprint, SaKey};
 
-/// The longest reservation: three numbers of 20 digits, two spaces and a newline.
-const MAX_TEXT: u64 = 63;
+/// The longest reservation: three numbers of 20 digits, a digest, three spaces and a newline.
+const MAX_TEXT: u64 = 64 + DIGEST as u64;
+/// The hex digits of a key's digest.
+const DIGEST: usize = 32;
 
 /// The path of the reservation of a key file: the path of the key file and `.sequence`.
 pub fn sequence_file(key_file: &Path) -> PathBuf {
@@ -42,10 +47,10 @@ pub fn sequence_file(key_file: &Path) -> PathBuf {
 ///
 /// # Errors
 /// A reservation exists, or it cannot be written. Then no new file remains.
-pub fn begin(key_file: &Path) -> io::Result<()> {
+pub fn begin(key_file: &Path, key: &Fingerprint) -> io::Result<()> {
     let path = sequence_file(key_file);
     let file = create(&path)?;
-    write(&file, 1)
+    write(&file, 1, &digest(key))
         .and_then(|()| sync_directory(&path))
         .inspect_err(|_| {
             // This call created the file, and its key does not exist.
@@ -53,13 +58,14 @@ pub fn begin(key_file: &Path) -> io::Result<()> {
         })
 }
 
-/// The next unreserved number, read without the lock of the key.
+/// The next unreserved number of `key`, read without its lock.
 ///
 /// # Errors
-/// The reservation is missing, malformed, restored or unreadable.
-pub fn peek(key_file: &Path) -> Result<u64, SequenceError> {
+/// The reservation is missing, malformed, restored, another key's or unreadable.
+pub fn peek(key_file: &Path, key: &SaKey) -> Result<u64, SequenceError> {
     let path = sequence_file(&canonical(key_file)?);
-    read(&open(&path, OpenOptions::new().read(true))?, &path)
+    let file = open(&path, OpenOptions::new().read(true))?;
+    read(&file, &path, &digest(&key.fingerprint()))
 }
 
 /// The sequence numbers of one outbound SA. No other process can reserve any while this value exists.
@@ -70,20 +76,23 @@ pub struct Reservation {
     /// The open file of the current reservation.
     file: File,
     next: u64,
+    /// The digest of the key.
+    digest: String,
     /// Holds the lock. The lock is on the key file, because each step replaces the file of the
     /// reservation, and its lock would stay with the old file.
     _lock: File,
 }
 
 impl Reservation {
-    /// Locks `key_file` for this process and reads its reservation.
+    /// Locks `key_file`, which `key` was read from, for this process and reads its reservation.
     ///
     /// # Errors
-    /// The key is in use, or its reservation is missing, malformed, restored or unreadable.
-    pub fn open(key_file: &Path) -> Result<Self, SequenceError> {
+    /// The key is in use, or its reservation is missing, malformed, restored, another key's or unreadable.
+    pub fn open(key_file: &Path, key: &SaKey) -> Result<Self, SequenceError> {
         // A link to a key file and the file itself must have one reservation.
         let key_file = canonical(key_file)?;
-        let lock = File::open(&key_file).map_err(failed("cannot open", &key_file))?;
+        let lock = open_regular(OpenOptions::new().read(true), &key_file)
+            .map_err(failed("cannot open", &key_file))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(SequenceError::InUse { key_file }),
@@ -91,12 +100,14 @@ impl Reservation {
         }
         let path = sequence_file(&key_file);
         let file = open(&path, OpenOptions::new().read(true).write(true))?;
-        let next = read(&file, &path)?;
+        let digest = digest(&key.fingerprint());
+        let next = read(&file, &path, &digest)?;
         Ok(Self {
             key_file,
             path,
             file,
             next,
+            digest,
             _lock: lock,
         })
     }
@@ -104,7 +115,7 @@ impl Reservation {
     /// Reserves `count` numbers. They are marked as used on disk when this returns.
     ///
     /// # Errors
-    /// The numbers are used up, or the file cannot be written. Then no number is reserved.
+    /// The numbers are used up, the file was moved or replaced, or it cannot be written. Then no number is reserved.
     pub fn reserve(&mut self, count: u64) -> Result<Range<u64>, SequenceError> {
         let end = self
             .next
@@ -112,7 +123,8 @@ impl Reservation {
             .ok_or_else(|| SequenceError::Exhausted {
                 key_file: self.key_file.clone(),
             })?;
-        let fresh = replace(&self.path, end)?;
+        self.check_path()?;
+        let fresh = replace(&self.path, end, &self.digest)?;
         let replaced = std::mem::replace(&mut self.file, fresh);
         // The old file may still exist under another name. It is truncated only after the new one is on
         // disk. A failure here is harmless, so it is no error.
@@ -125,6 +137,21 @@ impl Reservation {
     /// The next unreserved number.
     pub fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Checks that the path leads to the open file. Otherwise it may hold the reservation of another key.
+    fn check_path(&self) -> Result<(), SequenceError> {
+        let moved = || SequenceError::Moved {
+            path: self.path.clone(),
+        };
+        let own = self.file.metadata();
+        let own = own.map_err(failed("cannot read", &self.path))?;
+        let there = fs::symlink_metadata(&self.path).map_err(|_| moved())?;
+        if (own.dev(), own.ino()) == (there.dev(), there.ino()) {
+            Ok(())
+        } else {
+            Err(moved())
+        }
     }
 }
 
@@ -149,8 +176,15 @@ impl Identity {
     }
 }
 
-fn open(path: &Path, options: &OpenOptions) -> Result<File, SequenceError> {
-    options.open(path).map_err(|error| match error.kind() {
+/// The digest of a key as it is stored: 128 bits.
+fn digest(key: &Fingerprint) -> String {
+    let mut digits = key.to_hex();
+    digits.truncate(DIGEST);
+    digits
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> Result<File, SequenceError> {
+    open_regular(options, path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => SequenceError::Missing {
             path: path.to_owned(),
         },
@@ -158,7 +192,7 @@ fn open(path: &Path, options: &OpenOptions) -> Result<File, SequenceError> {
     })
 }
 
-fn read(mut file: &File, path: &Path) -> Result<u64, SequenceError> {
+fn read(mut file: &File, path: &Path, digest: &str) -> Result<u64, SequenceError> {
     let malformed = || SequenceError::Malformed {
         path: path.to_owned(),
     };
@@ -169,16 +203,21 @@ fn read(mut file: &File, path: &Path) -> Result<u64, SequenceError> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)
         .map_err(failed("cannot read", path))?;
-    let (next, identity) = parse(&text).ok_or_else(malformed)?;
+    let (next, identity, of) = parse(&text).ok_or_else(malformed)?;
     if identity != Identity::of(file).map_err(failed("cannot read", path))? {
         return Err(SequenceError::Restored {
+            path: path.to_owned(),
+        });
+    }
+    if of != digest {
+        return Err(SequenceError::OtherKey {
             path: path.to_owned(),
         });
     }
     Ok(next)
 }
 
-fn parse(text: &[u8]) -> Option<(u64, Identity)> {
+fn parse(text: &[u8]) -> Option<(u64, Identity, &str)> {
     let text = std::str::from_utf8(text.strip_suffix(b"\n")?).ok()?;
     let mut numbers = text.split(' ');
     // `parse` would also accept a sign.
@@ -190,14 +229,13 @@ fn parse(text: &[u8]) -> Option<(u64, Identity)> {
     let next = digits()?.parse().ok().filter(|&next| next > 0)?;
     let inode = digits()?.parse().ok()?;
     let birth = digits()?.parse().ok()?;
-    numbers
-        .next()
-        .is_none()
-        .then_some((next, Identity { inode, birth }))
+    let digest = numbers.next().filter(|digest| digest.len() == DIGEST)?;
+    let end = numbers.next().is_none();
+    end.then_some((next, Identity { inode, birth }, digest))
 }
 
 /// Replaces the file atomically: after a crash it has the old or the new number.
-fn replace(path: &Path, next: u64) -> Result<File, SequenceError> {
+fn replace(path: &Path, next: u64, digest: &str) -> Result<File, SequenceError> {
     let temporary = with_suffix(path, ".new");
     // A file left by a crash is removed, not written: it could be a link to the reservation.
     match fs::remove_file(&temporary) {
@@ -207,7 +245,7 @@ fn replace(path: &Path, next: u64) -> Result<File, SequenceError> {
         _ => {}
     }
     let file = create(&temporary).map_err(failed("cannot write", &temporary))?;
-    write(&file, next).map_err(failed("cannot write", &temporary))?;
+    write(&file, next, digest).map_err(failed("cannot write", &temporary))?;
     fs::rename(&temporary, path).map_err(failed("cannot replace", path))?;
     sync_directory(path).map_err(failed("cannot flush the directory of", path))?;
     Ok(file)
@@ -220,10 +258,10 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Writes the next number and the identity into a new file, and flushes it to the disk.
-fn write(mut file: &File, next: u64) -> io::Result<()> {
+/// Writes the next number, the identity and the digest into a new file, and flushes it to the disk.
+fn write(mut file: &File, next: u64, digest: &str) -> io::Result<()> {
     let Identity { inode, birth } = Identity::of(file)?;
-    file.write_all(format!("{next} {inode} {birth}\n").as_bytes())?;
+    file.write_all(format!("{next} {inode} {birth} {digest}\n").as_bytes())?;
     file.sync_all()
 }
 

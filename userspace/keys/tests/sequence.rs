@@ -8,7 +8,7 @@ use std::process::Command;
 
 use causeway_esp::Cipher;
 use causeway_keys as key;
-use causeway_keys::sequence::{Reservation, SequenceError, peek, sequence_file};
+use causeway_keys::sequence::{Reservation, SequenceError, sequence_file};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tempfile::{TempDir, tempdir};
@@ -17,6 +17,14 @@ fn fresh_key(directory: &TempDir) -> PathBuf {
     let path = directory.path().join("a.key");
     key::new_sa(&path, Cipher::ChaCha20Poly1305).unwrap();
     path
+}
+
+fn open(key_file: &Path) -> Result<Reservation, SequenceError> {
+    Reservation::open(key_file, &key::read_sa(key_file).unwrap())
+}
+
+fn peek(key_file: &Path) -> Result<u64, SequenceError> {
+    key::sequence::peek(key_file, &key::read_sa(key_file).unwrap())
 }
 
 fn set(key_file: &Path, text: &str) {
@@ -32,7 +40,7 @@ fn content(key_file: &Path) -> (u64, String) {
 
 /// A reservation with at most `left` remaining numbers.
 fn almost_used_up(path: &Path, left: u64) -> Reservation {
-    let mut reservation = Reservation::open(path).unwrap();
+    let mut reservation = open(path).unwrap();
     reservation
         .reserve(u64::MAX - left - reservation.next())
         .unwrap();
@@ -44,7 +52,7 @@ fn a_fresh_key_starts_at_one() {
     let directory = tempdir().unwrap();
     let path = fresh_key(&directory);
     assert_eq!(content(&path).0, 1);
-    assert_eq!(Reservation::open(&path).unwrap().reserve(5).unwrap(), 1..6);
+    assert_eq!(open(&path).unwrap().reserve(5).unwrap(), 1..6);
     assert_eq!(content(&path).0, 6);
 }
 
@@ -53,7 +61,7 @@ fn a_fresh_key_starts_at_one() {
 fn the_disk_is_ahead_of_the_used_numbers() {
     let directory = tempdir().unwrap();
     let path = fresh_key(&directory);
-    let mut reservation = Reservation::open(&path).unwrap();
+    let mut reservation = open(&path).unwrap();
     for count in [1, 1 << 24, 3] {
         let run = reservation.reserve(count).unwrap();
         assert_eq!(peek(&path).unwrap(), run.end);
@@ -71,11 +79,11 @@ fn runs_never_overlap_across_restarts() {
             let directory = tempdir().unwrap();
             let path = fresh_key(&directory);
             let mut end = 1;
-            let mut reservation = Reservation::open(&path).unwrap();
+            let mut reservation = open(&path).unwrap();
             for (restart, count) in steps {
                 if restart {
                     drop(reservation);
-                    reservation = Reservation::open(&path).unwrap();
+                    reservation = open(&path).unwrap();
                 }
                 let run = reservation.reserve(count).unwrap();
                 prop_assert_eq!(run.start, end);
@@ -122,9 +130,11 @@ fn a_damaged_reservation_is_refused_with_a_remedy() {
         &format!("one {file}\n"),
         &format!("18446744073709551616 {file}\n"),
         &format!("1 {file}{}\n", "0".repeat(63)),
+        // The form of earlier versions, without a digest.
+        &format!("1 {}\n", file.rsplit_once(' ').unwrap().0),
     ] {
         set(&path, text);
-        let error = Reservation::open(&path).unwrap_err();
+        let error = open(&path).unwrap_err();
         assert!(
             matches!(error, SequenceError::Malformed { .. })
                 && error.to_string().contains("`causeway key new`"),
@@ -132,7 +142,7 @@ fn a_damaged_reservation_is_refused_with_a_remedy() {
         );
     }
     fs::remove_file(sequence_file(&path)).unwrap();
-    let error = Reservation::open(&path).unwrap_err();
+    let error = open(&path).unwrap_err();
     assert!(
         matches!(error, SequenceError::Missing { .. })
             && error.to_string().contains("a.key.sequence is missing")
@@ -183,14 +193,14 @@ fn an_older_reservation_is_always_detected() {
             let directory = tempdir().unwrap();
             let path = fresh_key(&directory);
             let (file, kept) = (sequence_file(&path), directory.path().join("kept"));
-            let mut reservation = Reservation::open(&path).unwrap();
+            let mut reservation = open(&path).unwrap();
             reservation.reserve(10).unwrap();
             keep(&file, &kept);
             assert_eq!(reservation.reserve(10).unwrap(), 11..21, "{way}");
             drop(reservation);
             assert_eq!(peek(&path).unwrap(), 21, "{way}");
             restore(&kept, &file);
-            for refused in [peek(&path).err(), Reservation::open(&path).err()] {
+            for refused in [peek(&path).err(), open(&path).err()] {
                 let error = refused.unwrap_or_else(|| panic!("{way} is accepted, {place}"));
                 assert!(
                     matches!(
@@ -204,23 +214,69 @@ fn an_older_reservation_is_always_detected() {
     }
 }
 
+/// The operator moves the key `b`, which was used before, over the key `a` of a running role.
+#[test]
+fn a_key_moved_over_one_in_use_repeats_no_number() {
+    let directory = tempdir().unwrap();
+    let [a, b] = ["a.key", "b.key"].map(|name| directory.path().join(name));
+    for path in [&a, &b] {
+        key::new_sa(path, Cipher::Aes128Gcm).unwrap();
+    }
+    let used = open(&b).unwrap().reserve(1 << 30).unwrap();
+    let mut running = open(&a).unwrap();
+    running.reserve(1 << 24).unwrap();
+    fs::rename(&b, &a).unwrap();
+    fs::rename(sequence_file(&b), sequence_file(&a)).unwrap();
+    let error = running.reserve(1 << 24).unwrap_err();
+    assert!(matches!(error, SequenceError::Moved { .. }), "{error}");
+    drop(running);
+    assert_eq!(open(&a).unwrap().next(), used.end);
+}
+
+#[test]
+fn the_reservation_of_another_key_is_refused() {
+    let directory = tempdir().unwrap();
+    let [a, b] = ["a.key", "b.key"].map(|name| directory.path().join(name));
+    for path in [&a, &b] {
+        key::new_sa(path, Cipher::Aes128Gcm).unwrap();
+    }
+    open(&a).unwrap().reserve(1 << 30).unwrap();
+    // The reservation alone, whose file is genuine and begins at 1.
+    fs::rename(sequence_file(&b), sequence_file(&a)).unwrap();
+    for refused in [peek(&a).err(), open(&a).err()] {
+        let error = refused.expect("another key's reservation is accepted");
+        assert!(matches!(error, SequenceError::OtherKey { .. }), "{error}");
+        assert!(error.to_string().contains("`causeway key new`"), "{error}");
+    }
+    // The key alone: another key in the place of one that is in use.
+    let mut running = {
+        let directory = tempdir().unwrap();
+        let path = fresh_key(&directory);
+        let key = key::read_sa(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::copy(&b, &path).unwrap();
+        let error = Reservation::open(&path, &key::read_sa(&path).unwrap()).unwrap_err();
+        assert!(matches!(error, SequenceError::OtherKey { .. }), "{error}");
+        Reservation::open(&path, &key).unwrap()
+    };
+    let error = running.reserve(1).unwrap_err();
+    assert!(matches!(error, SequenceError::Moved { .. }), "{error}");
+}
+
 /// A running role uses its own state, not the restored file.
 #[test]
 fn a_running_role_overwrites_a_restored_file() {
     let directory = tempdir().unwrap();
     let path = fresh_key(&directory);
     let (file, kept) = (sequence_file(&path), directory.path().join("kept"));
-    let mut reservation = Reservation::open(&path).unwrap();
+    let mut reservation = open(&path).unwrap();
     fs::copy(&file, &kept).unwrap();
     reservation.reserve(10).unwrap();
     fs::copy(&kept, &file).unwrap();
     assert!(peek(&path).is_err());
     assert_eq!(reservation.reserve(5).unwrap(), 11..16);
     drop(reservation);
-    assert_eq!(
-        Reservation::open(&path).unwrap().reserve(1).unwrap(),
-        16..17
-    );
+    assert_eq!(open(&path).unwrap().reserve(1).unwrap(), 16..17);
 }
 
 /// A temporary file left by a crash may be a link to the reservation. It is not written.
@@ -228,7 +284,7 @@ fn a_running_role_overwrites_a_restored_file() {
 fn a_linked_temporary_file_is_harmless() {
     let directory = tempdir().unwrap();
     let path = fresh_key(&directory);
-    let mut reservation = Reservation::open(&path).unwrap();
+    let mut reservation = open(&path).unwrap();
     fs::hard_link(
         sequence_file(&path),
         directory.path().join("a.key.sequence.new"),
@@ -236,7 +292,7 @@ fn a_linked_temporary_file_is_harmless() {
     .unwrap();
     assert_eq!(reservation.reserve(3).unwrap(), 1..4);
     drop(reservation);
-    assert_eq!(Reservation::open(&path).unwrap().reserve(1).unwrap(), 4..5);
+    assert_eq!(open(&path).unwrap().reserve(1).unwrap(), 4..5);
 }
 
 #[test]
@@ -245,22 +301,22 @@ fn one_key_serves_one_holder() {
     let path = fresh_key(&directory);
     let link = directory.path().join("link.key");
     symlink(&path, &link).unwrap();
-    let held = Reservation::open(&path).unwrap();
+    let held = open(&path).unwrap();
     for name in [&path, &link] {
-        let error = Reservation::open(name).unwrap_err();
+        let error = open(name).unwrap_err();
         assert!(matches!(error, SequenceError::InUse { .. }), "{error}");
     }
     drop(held);
     // The link and the file have one reservation.
-    assert_eq!(Reservation::open(&link).unwrap().reserve(4).unwrap(), 1..5);
-    assert_eq!(Reservation::open(&path).unwrap().reserve(1).unwrap(), 5..6);
+    assert_eq!(open(&link).unwrap().reserve(4).unwrap(), 1..5);
+    assert_eq!(open(&path).unwrap().reserve(1).unwrap(), 5..6);
 }
 
 #[test]
 fn a_write_error_reserves_nothing() {
     let directory = tempdir().unwrap();
     let path = fresh_key(&directory);
-    let mut reservation = Reservation::open(&path).unwrap();
+    let mut reservation = open(&path).unwrap();
     // A directory in place of the temporary file makes the write fail, for root as well.
     let obstacle = directory.path().join("a.key.sequence.new");
     fs::create_dir(&obstacle).unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use causeway_esp::Cipher;
 use causeway_keys as key;
-use causeway_keys::sequence::{Reservation, peek, sequence_file};
+use causeway_keys::sequence::{Reservation, SequenceError, sequence_file};
 use tempfile::{TempDir, tempdir};
 
 const ROUNDS: u64 = 200;
@@ -26,8 +26,16 @@ fn main() {
     }
 }
 
+fn open(key_file: &Path) -> Result<Reservation, SequenceError> {
+    Reservation::open(key_file, &key::read_sa(key_file).unwrap())
+}
+
+fn peek(key_file: &Path) -> Result<u64, SequenceError> {
+    key::sequence::peek(key_file, &key::read_sa(key_file).unwrap())
+}
+
 fn reserve_until_killed(key_file: &Path) {
-    let mut reservation = Reservation::open(key_file).unwrap();
+    let mut reservation = open(key_file).unwrap();
     let mut stdout = std::io::stdout().lock();
     for count in (1..=7).cycle() {
         let run = reservation.reserve(count).unwrap();
@@ -102,7 +110,7 @@ impl Older {
         fs::rename(&file, &self.latest).unwrap();
         for older in [self.copy, self.link] {
             fs::rename(&older, &file).unwrap();
-            let opened = Reservation::open(key_file);
+            let opened = open(key_file);
             assert!(opened.is_err(), "{}: {opened:?}", older.display());
         }
         fs::rename(&self.latest, &file).unwrap();

@@ -108,7 +108,7 @@ impl Sas {
         let template = &worker.templates[tunnel];
         self.check_outbound_spi(template, spi)?;
         let key = read_sa(&new.key_file)?;
-        let reservation = Reservation::open(&new.key_file)?;
+        let reservation = Reservation::open(&new.key_file, &key)?;
         self.registry().take_key(&key, spi, &new.key_file)?;
         self.with_key(&key, || {
             let (sa, reserved) = template.outbound(spi, &key, reservation)?;

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use causeway_keys::file::{sync_directory, with_suffix};
+use causeway_keys::file::{open_regular, sync_directory, with_suffix};
 
 pub use error::StateError;
 pub use start::at_start;
@@ -125,7 +125,7 @@ fn lock(path: &Path) -> Result<File, StateError> {
 }
 
 fn read(path: &Path) -> Result<Option<StoredState>, StateError> {
-    let file = match File::open(path) {
+    let file = match open_regular(OpenOptions::new().read(true), path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("cannot open", path)(error)),

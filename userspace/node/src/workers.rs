@@ -171,7 +171,7 @@ fn make_tunnel(
     for sa in [out, back] {
         registry.take_key(&sa.key, sa.spi, &sa.key_file)?;
     }
-    let reservation = Reservation::open(&out.key_file)?;
+    let reservation = Reservation::open(&out.key_file, &out.key)?;
     let (outbound, reserved) = template.outbound(out.spi, &out.key, reservation)?;
     let inbound = template.inbound(back.spi, &back.key)?;
     let lifetimes = (outbound.lifetime(), inbound.lifetime());

@@ -14,8 +14,12 @@ use crate::report::Report;
 
 /// In milliseconds. With rarer probes, a dead gateway is not found within a second.
 const PROBE_INTERVALS: RangeInclusive<u64> = 10..=500;
-/// In milliseconds. [`convert`] also requires two probe intervals, so that one lost probe does not count as a death.
-const DEAD_AFTER: RangeInclusive<u64> = 20..=10_000;
+/// In milliseconds. [`convert`] also requires [`PROBES`] probe intervals.
+const DEAD_AFTER: RangeInclusive<u64> = 40..=10_000;
+/// A few lost probes do not count as a death.
+const PROBES: u32 = 4;
+/// On a busy host a probe is late by tens of milliseconds.
+const SHORT: Duration = Duration::from_millis(100);
 /// Per worker. Each packet takes a UMEM frame of 4096 bytes.
 const HOLD_PACKETS: RangeInclusive<u64> = 64..=65_536;
 /// In milliseconds.
@@ -46,7 +50,7 @@ pub(crate) fn convert(written: &file::Rescale, report: &mut Report<'_>) -> Resca
     );
     let hold_time = time(&written.hold_time, HOLD_TIMES, "hold-time", unset.hold_time);
     let idle_time = time(&written.idle_time, IDLE_TIMES, "idle-time", unset.idle_time);
-    if dead_after < 2 * probe_interval
+    if dead_after < PROBES * probe_interval
         && let Some(at) = written
             .dead_after
             .as_ref()
@@ -56,10 +60,24 @@ pub(crate) fn convert(written: &file::Rescale, report: &mut Report<'_>) -> Resca
             at.span(),
             "rescale.dead-after",
             format_args!(
-                "{} ms is less than two probe intervals of {} ms; one lost probe would count as a \
+                "{} ms is less than {PROBES} probe intervals of {} ms; a few late probes would count as a \
                  dead gateway",
                 dead_after.as_millis(),
                 probe_interval.as_millis()
+            ),
+        );
+    }
+    if let Some(at) = &written.dead_after
+        && dead_after < SHORT
+    {
+        report.warn(
+            at.span(),
+            "rescale.dead-after",
+            format_args!(
+                "{} ms is short: on a busy host live pairs are declared dead, and their packets in flight \
+                 are lost. Write at least {}",
+                dead_after.as_millis(),
+                SHORT.as_millis()
             ),
         );
     }

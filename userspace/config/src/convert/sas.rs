@@ -48,7 +48,7 @@ impl Unique {
             );
         }
         let sa = sa?;
-        if let Err(error) = sequence::peek(&sa.key_file) {
+        if let Err(error) = sequence::peek(&sa.key_file, &sa.key) {
             report.error(
                 written.key_file.span(),
                 format_args!("{field}.key-file"),

@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
 
+use causeway_config::Config;
 use causeway_keys::sequence::sequence_file;
 use tempfile::TempDir;
 
@@ -77,7 +81,7 @@ fn malformed_keys_are_refused_and_never_shown() {
         (String::new(), ":1: expected two lines"),
         (
             "#".repeat(5000),
-            " is not a key file: expected a regular file of at most 4096 bytes",
+            " is not a key file: expected at most 4096 bytes",
         ),
     ];
     for (text, message) in cases {
@@ -96,6 +100,59 @@ fn malformed_keys_are_refused_and_never_shown() {
             ),
         );
     }
+}
+
+/// Nothing that is not a file is read: a FIFO without a writer would block for ever, and a device would not end.
+#[test]
+fn special_files_are_refused_unread() {
+    let special = |directory: &Path, name: &str| {
+        let path = directory.join(name);
+        let _ = fs::remove_file(&path);
+        path
+    };
+    let make = [
+        |path: &Path| {
+            let made = Command::new("mkfifo").arg(path).status().unwrap();
+            assert!(made.success());
+        },
+        |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        |path: &Path| fs::create_dir(path).unwrap(),
+        |path: &Path| drop(UnixListener::bind(path).unwrap()),
+    ];
+    for (make, is_socket) in make.into_iter().zip([false, false, false, true]) {
+        for name in [
+            "in-0.key",
+            "out-0.key",
+            "out-0.key.sequence",
+            "steering.key",
+        ] {
+            let directory = keys();
+            make(&special(directory.path(), name));
+            let error = load(directory.path(), LOCAL).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+            // The kernel refuses to open a socket.
+            let expected =
+                ["not a regular file", "No such device or address"][usize::from(is_socket)];
+            assert!(error.contains(expected), "{error}");
+        }
+        let directory = keys();
+        let path = special(directory.path(), "causeway.toml");
+        make(&path);
+        let error = Config::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("the configuration cannot be read"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_configuration_is_bounded() {
+    let directory = keys();
+    let path = directory.path().join("causeway.toml");
+    fs::write(&path, "#".repeat((4 << 20) + 1)).unwrap();
+    let error = Config::load(&path).unwrap_err().to_string();
+    assert!(error.contains("longer than 4194304 bytes"), "{error}");
 }
 
 #[test]

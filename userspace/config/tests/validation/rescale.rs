@@ -97,11 +97,11 @@ fn invalid_settings_are_refused() {
         ),
         (
             "dead-after = 10001",
-            "rescale.dead-after: expected 20 to 10000 milliseconds, got 10001",
+            "rescale.dead-after: expected 40 to 10000 milliseconds, got 10001",
         ),
         (
-            "dead-after = 99",
-            "rescale.dead-after: 99 ms is less than two probe intervals of 50 ms",
+            "dead-after = 199",
+            "rescale.dead-after: 199 ms is less than 4 probe intervals of 50 ms",
         ),
         (
             "hold-packets = 63",

@@ -22,10 +22,11 @@ pub enum SequenceError {
         path.display()
     )]
     Missing { path: PathBuf },
-    /// The reservation is not three decimal numbers, the first at least 1, and a newline.
+    /// The reservation is not three decimal numbers, the first at least 1, a digest and a newline.
     #[error(
-        "{} is damaged: expected three decimal numbers, the first at least 1, and a newline. The used \
-         numbers of this key are unknown; make a new key with `causeway key new`",
+        "{} is damaged, or from an earlier version: expected three decimal numbers, the first at least 1, \
+         the digest of the key and a newline. The used numbers of this key are unknown; make a new key with \
+         `causeway key new`",
         path.display()
     )]
     Malformed { path: PathBuf },
@@ -37,6 +38,21 @@ pub enum SequenceError {
         path.display()
     )]
     Restored { path: PathBuf },
+    /// The reservation contains the digest of another key.
+    #[error(
+        "{} belongs to another key: the used numbers of this key are unknown, and a number that is used \
+         twice breaks the encryption. Put the key's own .sequence file back, or make a new key with \
+         `causeway key new`",
+        path.display()
+    )]
+    OtherKey { path: PathBuf },
+    /// The path no longer leads to the file of the last reservation.
+    #[error(
+        "{} was moved or replaced while its key is in use, so no more numbers are reserved. Make a new key \
+         with `causeway key new` and install it with `causeway local sa`",
+        path.display()
+    )]
+    Moved { path: PathBuf },
     /// Another process, or another SA of this process, has locked the key.
     #[error(
         "{} is in use by another process or SA; each outbound SA needs a key of its own",

@@ -90,7 +90,7 @@ fn world(directory: &TempDir) -> Sas {
         for sa in [&out, &back] {
             registry.take_key(&sa.key, sa.spi, &sa.key_file).unwrap();
         }
-        let reservation = Reservation::open(&out.key_file).unwrap();
+        let reservation = Reservation::open(&out.key_file, &out.key).unwrap();
         let (outbound, reserved) = template.outbound(out.spi, &out.key, reservation).unwrap();
         let tunnel = Tunnel {
             peer: [10, 2, 0, 101].into(),
@@ -195,7 +195,8 @@ fn an_sa_lives_from_install_to_retirement() {
     );
     assert_eq!(lock(&sas.workers[0].reserved)[0].spi.get(), 2000);
     // The key of the replaced SA is free.
-    assert!(Reservation::open(&directory.path().join("out-0.key")).is_ok());
+    let free = directory.path().join("out-0.key");
+    assert!(Reservation::open(&free, &read_sa(&free).unwrap()).is_ok());
 
     let now = Instant::now();
     sas.retire(1001, Duration::from_secs(3600)).unwrap();
