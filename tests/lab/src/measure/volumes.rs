@@ -8,13 +8,13 @@ use anyhow::Result;
 use crate::Lab;
 use crate::status::{Volume, Worker};
 
-/// Waits until no gateway carries packets any more, for at most 30 s.
+/// Waits until no gateway carries packets any more, for at most 5 s.
 ///
 /// A TCP sender flushes its queue after its test has ended. A packet in flight while a role stops would be missing from the
 /// sums.
 pub fn settle(lab: &Lab) -> Result<()> {
     const QUIET: Duration = Duration::from_millis(300);
-    const LIMIT: Duration = Duration::from_secs(30);
+    const LIMIT: Duration = Duration::from_secs(5);
     let take = || Ok::<_, anyhow::Error>([Snapshot::take(lab, 1)?, Snapshot::take(lab, 2)?]);
     let start = Instant::now();
     let mut last = take()?;
