@@ -69,6 +69,8 @@ pub fn under_valgrind(workspace: &Workspace) -> Result<()> {
                 format!("CARGO_TARGET_{host}_RUNNER"),
                 "valgrind --quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite",
             )
+            // Properties run with all their inputs in the ordinary tests.
+            .env("PROPTEST_CASES", "32")
             .args(["test", "--no-fail-fast", "--target-dir"])
             .arg(workspace.target())
             .args(tests);

@@ -22,7 +22,7 @@ const HEADERS: u16 = 28;
 const IMIX: [u16; 12] = [64, 576, 64, 64, 576, 64, 1408, 64, 576, 64, 64, 576];
 const FIRST_SOURCE_PORT: u16 = 30_000;
 /// The wait for late packets and duplicates after the last arrival.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(1);
 /// The largest burst of a sender that is late. The ring of a veth has room for 256 packets.
 const BURST: u32 = 16;
 

@@ -169,7 +169,7 @@ fn receive(
 ) -> Result<Tally> {
     // The wait for duplicates after the last arrival, and for packets that are still missing.
     const QUIET: Duration = Duration::from_millis(300);
-    const LATE: Duration = Duration::from_secs(2);
+    const LATE: Duration = Duration::from_secs(1);
     let sent = u64::from(plan.flows) * plan.packets_per_flow;
     socket.set_read_timeout(Some(TICK))?;
     let mut tally = Tally::new(plan.flows.into(), plan.packets_per_flow);
