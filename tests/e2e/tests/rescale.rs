@@ -21,6 +21,9 @@ const LOAD: Plan = Plan {
     directions: Directions::Both,
 };
 
+/// Several times the failover of a busy host. A flow that does not move is silent for longer.
+const LONG: Duration = Duration::from_secs(3);
+
 /// A time in nanoseconds since the flood began, and a later one.
 type Span = (u64, u64);
 
@@ -78,6 +81,14 @@ fn all_arrive(windows: &[Window; 2]) -> Result<()> {
         ensure!(window.sent > 0, "{window:?}");
         let wrong = [window.lost, window.reordered, window.duplicated];
         ensure!(wrong == [0; 3], "{window:?}");
+    }
+    Ok(())
+}
+
+/// Checks that every flow moved to another gateway.
+fn all_resume(windows: &[Window; 2]) -> Result<()> {
+    for window in windows {
+        ensure!(window.silence_ms < LONG.as_millis() as f64, "{window:?}");
     }
     Ok(())
 }
@@ -142,13 +153,12 @@ fn local_gateways_join_and_leave_without_loss() -> Result<()> {
 fn a_killed_gateway_is_replaced() -> Result<()> {
     let lab = start_lab(with_gateways(2)?)?;
     let dead = Site::gateway(1, 2);
-    let ((), [failover, windows]) = flooded(&lab, |now| {
+    let ((), [failover]) = flooded(&lab, |now| {
         let start = now();
         lab.signal_role(dead, Signal::KILL)?;
         wait_until(&lab, |table| buckets(table, 2) == 0)?;
-        let moved = now();
-        thread::sleep(Duration::from_millis(500));
-        Ok(((), [(start, moved), (moved, now())]))
+        thread::sleep(LONG);
+        Ok(((), [(start, now())]))
     })?;
     for window in &failover {
         ensure!(window.reordered + window.duplicated == 0, "{window:?}");
@@ -157,7 +167,7 @@ fn a_killed_gateway_is_replaced() -> Result<()> {
             "nothing was lost, so no gateway was killed: {window:?}"
         );
     }
-    all_arrive(&windows).context("after the buckets have moved")?;
+    all_resume(&failover)?;
 
     let _restarted = lab.restart(dead)?;
     wait_until(&lab, |table| buckets(table, 2) > 0)?;
@@ -175,26 +185,24 @@ fn a_stalled_gateway_delivers_no_late_packet() -> Result<()> {
     for vpc in [1, 2] {
         let lab = start_lab(with_gateways(2)?)?;
         let stalled = Site::gateway(vpc, 2);
-        let (drops, [stall, moved]) = flooded(&lab, |now| {
+        let (drops, [stall]) = flooded(&lab, |now| {
             let start = now();
             lab.signal_role(stalled, Signal::STOP)?;
             wait_until(&lab, |table| buckets(table, 2) == 0)?;
-            let moved = now();
-            thread::sleep(Duration::from_secs(1));
-            let woken = now();
+            thread::sleep(LONG);
             lab.signal_role(stalled, Signal::CONT)?;
             wait_until(&lab, |table| buckets(table, 2) > 0)?;
             let worker = lab.status(stalled)?.workers.pop().context("no worker")?;
-            Ok((worker.drops, [(start, now()), (moved, woken)]))
+            Ok((worker.drops, [(start, now())]))
         })?;
         ensure!(
             drops.contains_key("worker-stalled"),
             "the rings were empty: {drops:?}"
         );
-        for window in stall {
+        for window in &stall {
             ensure!(window.reordered + window.duplicated == 0, "{window:?}");
         }
-        all_arrive(&moved).context("after the buckets have moved")?;
+        all_resume(&stall)?;
     }
     Ok(())
 }
