@@ -35,7 +35,11 @@ const FOREIGN: [&[&str]; 2] = [
 /// Runs AddressSanitizer, then valgrind.
 pub fn verify(workspace: &Workspace, built: &Built) -> Result<()> {
     sanitized(workspace, built)?;
-    under_valgrind(workspace)
+    let mut commands = under_valgrind(workspace)?;
+    commands
+        .iter_mut()
+        .try_for_each(shell::run)
+        .context("valgrind reported an error, or a test failed")
 }
 
 /// Runs all tests of the crates, including those with kernel sockets, in a separate target directory. The build is
@@ -58,11 +62,11 @@ fn sanitized(workspace: &Workspace, built: &Built) -> Result<()> {
     shell::run(&mut cargo).context("AddressSanitizer reported an error, or a test failed")
 }
 
-/// Runs the tests of the foreign code. valgrind emulates a CPU without AVX-512.
-pub fn under_valgrind(workspace: &Workspace) -> Result<()> {
+/// The commands that run the tests of the foreign code. valgrind emulates a CPU without AVX-512.
+pub fn under_valgrind(workspace: &Workspace) -> Result<Vec<Command>> {
     let host = shell::host()?.to_uppercase().replace('-', "_");
-    for tests in FOREIGN {
-        let mut cargo: Command = shell::cargo();
+    let command = |tests: &[&str]| {
+        let mut cargo = shell::cargo();
         cargo
             .current_dir(workspace.root())
             .env(
@@ -74,7 +78,7 @@ pub fn under_valgrind(workspace: &Workspace) -> Result<()> {
             .args(["test", "--no-fail-fast", "--target-dir"])
             .arg(workspace.target())
             .args(tests);
-        shell::run(&mut cargo).context("valgrind reported an error, or a test failed")?;
-    }
-    Ok(())
+        cargo
+    };
+    Ok(FOREIGN.into_iter().map(command).collect())
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use causeway_lab::output::print_line;
@@ -55,9 +55,19 @@ pub fn host() -> Result<String> {
 /// Prints a command, runs it and fails if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     print_line(format_args!("$ {}", display(command)))?;
+    succeed(command)
+}
+
+/// Runs a command and fails if it fails.
+pub fn succeed(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    success(command, status)
+}
+
+/// Fails if a command that ended has failed.
+pub fn success(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {
         bail!("`{}` failed: {status}", display(command));
     }
@@ -93,7 +103,7 @@ fn error_line(stderr: &str) -> Option<&str> {
         .or_else(|| lines().next_back())
 }
 
-fn display(command: &Command) -> String {
+pub fn display(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(OsStr::to_string_lossy)

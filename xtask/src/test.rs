@@ -1,10 +1,16 @@
 //! `cargo xtask test`: runs every check and every test.
+//!
+//! The tests wait for the network half of the time. The checks that only compute run beside them, and print afterwards.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use causeway_lab::output::{print, print_line};
 
 use crate::build::Built;
@@ -20,59 +26,141 @@ struct Outcome {
     took: Duration,
 }
 
+impl Outcome {
+    fn of(name: &'static str, run: impl FnOnce() -> Result<()>) -> Self {
+        let start = Instant::now();
+        let result = run();
+        Self {
+            name,
+            result,
+            took: start.elapsed(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Outcomes(Vec<Outcome>);
+
+impl Outcomes {
+    /// Runs a check, after its name.
+    fn check(&mut self, name: &'static str, run: impl FnOnce() -> Result<()>) -> Result<()> {
+        print_line(format_args!("\n== {name}"))?;
+        self.add(Outcome::of(name, run))
+    }
+
+    fn add(&mut self, outcome: Outcome) -> Result<()> {
+        if let Err(error) = &outcome.result {
+            print_line(format_args!("{error:#}"))?;
+        }
+        self.0.push(outcome);
+        Ok(())
+    }
+}
+
 /// Runs every check, also after a failed one, and prints a summary. Returns whether all passed.
 ///
 /// # Errors
 /// The output cannot be written.
 pub fn everything(workspace: &Workspace, built: &Built) -> Result<bool> {
-    let mut outcomes = Vec::new();
-    let mut check = |name, run: &mut dyn FnMut() -> Result<()>| -> Result<()> {
-        print_line(format_args!("\n== {name}"))?;
-        let start = Instant::now();
-        let result = run();
-        if let Err(error) = &result {
-            print_line(format_args!("{error:#}"))?;
-        }
-        outcomes.push(Outcome {
-            name,
-            result,
-            took: start.elapsed(),
-        });
-        Ok(())
-    };
-
-    check("places of unsafe", &mut || unsafety::check(workspace))?;
-    check("format", &mut || {
+    let mut outcomes = Outcomes::default();
+    outcomes.check("places of unsafe", || unsafety::check(workspace))?;
+    outcomes.check("format", || {
         shell::run(cargo(workspace, "fmt").args(["--all", "--check"]))
     })?;
-    check("format of the XDP program", &mut || {
+    outcomes.check("format of the XDP program", || {
         shell::run(on_program(cargo(workspace, "fmt"), workspace).arg("--check"))
     })?;
-    check("clippy", &mut || {
-        let mut clippy = building(cargo(workspace, "clippy"), workspace.target());
-        shell::run(clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
-    })?;
-    // Clippy of the stable toolchain has no core for BPF, so it checks the program as one for the host.
-    check("clippy of the XDP program", &mut || {
-        let clippy = building(cargo(workspace, "clippy"), workspace.ebpf_target());
-        shell::run(on_program(clippy, workspace).args(["--", "-D", "warnings"]))
-    })?;
-    check("documentation", &mut || {
-        let mut doc = building(cargo(workspace, "doc"), workspace.target());
-        doc.env("RUSTDOCFLAGS", "-D warnings");
-        shell::run(doc.args(["--workspace", "--no-deps"]))
-    })?;
-    check("tests", &mut || {
-        let mut test = building(cargo(workspace, "test"), workspace.target());
-        test.env("CAUSEWAY_XDP_OBJECT", &built.xdp_object);
-        shell::run(test.args(["--workspace", "--no-fail-fast"]))
-    })?;
-    check("memory of the foreign code (valgrind)", &mut || {
-        memory::under_valgrind(workspace)
+    outcomes.check("build of the tests", || {
+        shell::run(tests(workspace, built).arg("--no-run"))
     })?;
 
-    print(summary(&outcomes))?;
-    Ok(outcomes.iter().all(|outcome| outcome.result.is_ok()))
+    let (running, tests_run) = mpsc::channel();
+    thread::scope(|scope| {
+        let beside = scope.spawn(move || {
+            // Until then the tests' cargo needs the lock of the target directory. If it fails, the channel is closed.
+            let _ = tests_run.recv();
+            beside(workspace)
+        });
+        outcomes.check("tests", move || {
+            run_tests(&mut tests(workspace, built), &running)
+        })?;
+        let beside = beside.join();
+        for (outcome, text) in beside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))? {
+            print(format_args!("\n== {}\n{text}", outcome.name))?;
+            outcomes.add(outcome)?;
+        }
+        anyhow::Ok(())
+    })?;
+
+    print(summary(&outcomes.0))?;
+    Ok(outcomes.0.iter().all(|outcome| outcome.result.is_ok()))
+}
+
+/// The checks that run beside the tests, with what they printed.
+fn beside(workspace: &Workspace) -> Result<Vec<(Outcome, String)>> {
+    let mut clippy = building(cargo(workspace, "clippy"), workspace.target());
+    clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
+    // Clippy of the stable toolchain has no core for BPF, so it checks the program as one for the host.
+    let program = building(cargo(workspace, "clippy"), workspace.ebpf_target());
+    let mut program = on_program(program, workspace);
+    program.args(["--", "-D", "warnings"]);
+    let mut doc = building(cargo(workspace, "doc"), workspace.target());
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    doc.args(["--workspace", "--no-deps"]);
+    let checks = [
+        ("clippy", vec![clippy]),
+        ("clippy of the XDP program", vec![program]),
+        ("documentation", vec![doc]),
+        (
+            "memory of the foreign code (valgrind)",
+            memory::under_valgrind(workspace)?,
+        ),
+    ];
+    let run = |(name, commands): (_, Vec<Command>)| {
+        let mut printed = tempfile::tempfile().context("cannot make a temporary file")?;
+        let outcome = Outcome::of(name, || run_into(commands, &printed));
+        let mut text = Vec::new();
+        printed.rewind()?;
+        printed.read_to_end(&mut text)?;
+        Ok((outcome, String::from_utf8_lossy(&text).into_owned()))
+    };
+    checks.into_iter().map(run).collect()
+}
+
+/// Runs commands until one fails, with their output in a file.
+fn run_into(commands: Vec<Command>, mut output: &File) -> Result<()> {
+    for mut command in commands {
+        writeln!(output, "$ {}", shell::display(&command))?;
+        command
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?);
+        shell::succeed(&mut command)?;
+    }
+    Ok(())
+}
+
+fn tests(workspace: &Workspace, built: &Built) -> Command {
+    let mut test = building(cargo(workspace, "test"), workspace.target());
+    test.env("CAUSEWAY_XDP_OBJECT", &built.xdp_object);
+    test.args(["--workspace", "--no-fail-fast"]);
+    test
+}
+
+/// Runs the tests, and reports that the first of them runs.
+fn run_tests(test: &mut Command, running: &Sender<()>) -> Result<()> {
+    print_line(format_args!("$ {}", shell::display(test)))?;
+    let mut child = test.stderr(Stdio::piped()).spawn()?;
+    let stderr = child.stderr.take().context("no standard error")?;
+    for line in BufReader::new(stderr).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if line.trim_start().starts_with("Running ") {
+            // The receiver waits for the first report only.
+            let _ = running.send(());
+        }
+        writeln!(io::stderr(), "{line}")?;
+    }
+    shell::success(test, child.wait()?)
 }
 
 fn cargo(workspace: &Workspace, subcommand: &str) -> Command {
