@@ -40,9 +40,13 @@ fn flooded<T, const N: usize>(
         work(&now)
     })?;
     let judge = |(start, end)| {
-        records
-            .each_ref()
-            .map(|record| Window::of(record, &(start..end)))
+        records.each_ref().map(|record| {
+            // Shown if the test fails.
+            for (packet, earlier) in record.overtaken(&(start..end)) {
+                println!("overtaken, {start} to {end} ns: {packet:?} after {earlier:?}");
+            }
+            Window::of(record, &(start..end))
+        })
     };
     Ok((done, windows.map(judge)))
 }

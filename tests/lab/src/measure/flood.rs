@@ -2,6 +2,7 @@
 //! time window can be judged afterwards.
 
 use std::net::UdpSocket;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -88,6 +89,26 @@ pub struct Record {
     pub arrivals: Vec<Arrival>,
     /// The send time of each packet of each flow.
     pub sent: Vec<Vec<u64>>,
+}
+
+impl Record {
+    /// The packets sent in `window` that arrived after a later one of their flow, each with the latest one before it.
+    pub fn overtaken(&self, window: &Range<u64>) -> Vec<(Arrival, Arrival)> {
+        let mut latest: Vec<Option<Arrival>> = vec![None; self.sent.len()];
+        let mut overtaken = Vec::new();
+        for &arrival in &self.arrivals {
+            let before = &mut latest[usize::from(arrival.flow)];
+            match before {
+                Some(other) if other.number > arrival.number => {
+                    if window.contains(&arrival.sent) {
+                        overtaken.push((arrival, *other));
+                    }
+                }
+                _ => *before = Some(arrival),
+            }
+        }
+        overtaken
+    }
 }
 
 /// Sets the flag on drop, also in a panic, so that the flood always ends.
@@ -251,6 +272,25 @@ mod tests {
         let count = |size| sizes.iter().filter(|of| **of == size).count();
         assert_eq!((count(64), count(576), count(1408)), (14, 8, 2));
         assert_eq!(Size::Imix.mean(), f64::from(7 * 64 + 4 * 576 + 1408) / 12.0);
+    }
+
+    #[test]
+    fn an_overtaken_packet_is_told_with_the_one_before_it() {
+        let arrival = |flow, number| Arrival {
+            flow,
+            number,
+            sent: 10 * u64::from(number),
+            arrived: 0,
+        };
+        let record = Record {
+            arrivals: [(0, 0), (1, 3), (0, 2), (0, 1), (0, 3)]
+                .map(|(flow, number)| arrival(flow, number))
+                .into(),
+            sent: vec![vec![0, 10, 20, 30]; 2],
+        };
+        let told = vec![(arrival(0, 1), arrival(0, 2))];
+        assert_eq!(record.overtaken(&(0..40)), told);
+        assert_eq!(record.overtaken(&(20..40)), []);
     }
 
     #[test]
