@@ -229,7 +229,10 @@ fn tables(gateways: u32, prefixes: u32) -> Steering {
         peerings: vec![Peering::over(prefixes, &cluster)],
         gateways: cluster
             .iter()
-            .map(|_| Place::Remote { mac: Some(OWN_MAC) })
+            .map(|&index| Place::Remote {
+                address: [10, 1, 1, index as u8].into(),
+                mac: Some(OWN_MAC),
+            })
             .collect(),
         ..steering()
     }

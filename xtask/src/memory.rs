@@ -74,7 +74,7 @@ pub fn under_valgrind(workspace: &Workspace) -> Result<Vec<Command>> {
                 "valgrind --quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite",
             )
             // Properties run with all their inputs in the ordinary tests.
-            .env("PROPTEST_CASES", "32")
+            .env("PROPTEST_CASES", "12")
             .args(["test", "--no-fail-fast", "--target-dir"])
             .arg(workspace.target())
             .args(tests);

@@ -1,6 +1,6 @@
 //! Steering of arbitrary frames: headers, flow key, ESP detection and verdict.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use causeway_demux::steering::{Peering, Place, Steering};
@@ -32,9 +32,13 @@ pub(crate) fn tables() -> Steering {
                 workers: 2,
             },
             Place::Remote {
+                address: Ipv4Addr::new(10, 1, 1, 2).into(),
                 mac: Some([2, 0, 0, 0, 1, 102]),
             },
-            Place::Remote { mac: None },
+            Place::Remote {
+                address: Ipv4Addr::new(10, 1, 1, 3).into(),
+                mac: None,
+            },
         ],
         workers: [(0x2000, 3)].into(),
         skew: Duration::ZERO,

@@ -23,6 +23,10 @@ pub const FAR_LOCAL: [u8; 4] = [10, 2, 7, 10];
 pub const FAR_UNRESOLVED: [u8; 4] = [10, 3, 0, 10];
 /// A host of a peer whose gateway is local and has no AF_XDP socket.
 pub const FAR_WITHOUT_SOCKET: [u8; 4] = [10, 4, 0, 10];
+/// The first gateway of this VPC.
+pub const GATEWAY: [u8; 4] = [10, 1, 0, 101];
+/// A gateway of this VPC whose MAC address is not resolved, and which a peer's prefix covers.
+pub const GATEWAY_UNDER_PEER: [u8; 4] = [10, 2, 9, 10];
 /// A host of no peer.
 pub const ELSEWHERE: [u8; 4] = [192, 0, 2, 1];
 /// The IPv6 addresses with the same roles.
@@ -47,6 +51,8 @@ pub mod ipv6 {
     pub const FAR_UNRESOLVED: [u8; 16] = address(3, 0, 0x10);
     /// A host of a peer whose gateway is local and has no AF_XDP socket.
     pub const FAR_WITHOUT_SOCKET: [u8; 16] = address(4, 0, 0x10);
+    /// The second gateway of this VPC.
+    pub const GATEWAY: [u8; 16] = address(1, 0, 0x102);
     /// A host of no peer.
     pub const ELSEWHERE: [u8; 16] = address(0xff, 0, 1);
 
@@ -98,14 +104,19 @@ pub fn steering() -> Steering {
         ],
         gateways: vec![
             Place::Remote {
+                address: GATEWAY.into(),
                 mac: Some(GATEWAY_MACS[0]),
             },
             Place::Remote {
+                address: ipv6::GATEWAY.into(),
                 mac: Some(GATEWAY_MACS[1]),
             },
             local(0),
             local(1),
-            Place::Remote { mac: None },
+            Place::Remote {
+                address: GATEWAY_UNDER_PEER.into(),
+                mac: None,
+            },
             local(9),
         ],
         workers: HashMap::from([(SPI, 1), (SPI_WITHOUT_SOCKET, 9)]),

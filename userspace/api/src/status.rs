@@ -4,6 +4,7 @@
 //! contain only the reasons that occurred. `docs/status.md` is generated from these types.
 
 mod profile;
+mod readiness;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use profile::{Burst, Ring, Rings, Rounds, Stage};
+pub use readiness::{NotReady, NotReadyReason};
 pub use tables::{
     Changes, HeldPackets, MovedBuckets, Pair, PairState, PeerTable, RecoveredChange, Table,
 };
@@ -58,8 +60,11 @@ pub struct Status {
     /// connection.
     #[serde(default)]
     pub transient_errors: u64,
-    /// Whether the XDP program is attached and every socket is bound.
+    /// Whether packets pass: `not_ready` is empty, and the role has started.
     pub ready: bool,
+    /// Why packets do not pass, or soon will not.
+    #[serde(default)]
+    pub not_ready: Vec<NotReady>,
     /// Whether the role was stopped and all frames returned to their pools.
     pub drained: bool,
     /// The counters of the XDP program.
@@ -80,6 +85,7 @@ impl Status {
             nic: Nic::default(),
             transient_errors: 0,
             ready: false,
+            not_ready: Vec::new(),
             drained: false,
             steering: Steering::default(),
             tables: Vec::new(),

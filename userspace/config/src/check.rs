@@ -2,6 +2,8 @@
 //! for a start.
 
 pub(crate) mod addresses;
+pub(crate) mod doubtful;
+pub(crate) mod files;
 pub(crate) mod forwarding;
 pub(crate) mod host;
 pub(crate) mod reverse_path;
@@ -41,7 +43,7 @@ pub fn offline(config: &Config, role: Option<Role>) -> Findings {
 /// The facts of the host cannot be read.
 pub async fn here(config: &Config, role: Option<Role>) -> anyhow::Result<Findings> {
     let mut findings = offline(config, role);
-    let facts = HostFacts::read(&config.plan().nic.name).await?;
+    let facts = HostFacts::read(config.plan()).await?;
     if let NicFacts::Present { addresses, .. } = &facts.nic {
         let own: Vec<_> = addresses.iter().map(IpNet::addr).collect();
         findings.warnings.extend(
@@ -52,6 +54,12 @@ pub async fn here(config: &Config, role: Option<Role>) -> anyhow::Result<Finding
     findings
         .warnings
         .extend(forwarding::warnings(config.plan()).await?);
+    if facts.role_runs {
+        findings.warnings.push(String::from(
+            "a role serves the control socket of this configuration: whether its HTTP port is free, and its NIC \
+             without another XDP program, was not checked",
+        ));
+    }
     match config.for_host(&facts) {
         Ok(warnings) => findings.warnings.extend(lines(&warnings)),
         Err(error) => findings.problems.extend(lines(error.problems())),

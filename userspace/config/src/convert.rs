@@ -9,6 +9,7 @@ mod gateways;
 mod key_file;
 mod limits;
 mod names;
+mod number;
 mod peerings;
 mod prefixes;
 mod rescale;
@@ -17,6 +18,7 @@ mod settings;
 
 use causeway_esp::{Backend, BackendChoice};
 
+pub(crate) use address::is_reserved;
 pub use endpoints::Endpoints;
 pub(crate) use endpoints::convert as endpoints;
 

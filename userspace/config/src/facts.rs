@@ -1,10 +1,15 @@
 //! Facts of this host, for [`Config::for_host`](crate::Config::for_host).
 
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+
 use anyhow::Context;
 use causeway_routes::{RoutesError, interface};
 use ipnet::IpNet;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
+
+use crate::Plan;
 
 /// The NIC and the cores of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,10 @@ pub struct HostFacts {
     pub cores: Vec<usize>,
     /// The hard limit of open files (RLIMIT_NOFILE); `None`: unlimited.
     pub open_files: Option<u64>,
+    /// Why no socket can listen on the address of `http.listen`.
+    pub listen: Option<String>,
+    /// Whether a role already serves the configuration's control socket. Port and NIC are then in use by it.
+    pub role_runs: bool,
 }
 
 /// The NIC that the configuration names.
@@ -30,6 +39,8 @@ pub enum NicFacts {
         rx_queues: u32,
         /// Addresses with their subnets.
         addresses: Vec<IpNet>,
+        /// The kernel's identifier of an XDP program on the NIC.
+        xdp_program: Option<u32>,
     },
     /// No NIC has this name.
     Absent {
@@ -39,17 +50,18 @@ pub enum NicFacts {
 }
 
 impl HostFacts {
-    /// Reads the facts of this host. `nic` is looked up in the network namespace of this process.
+    /// Reads the facts of this host for a plan. The NIC is looked up in the network namespace of this process.
     ///
     /// # Errors
     /// The kernel does not answer, or the NIC is not an Ethernet device.
-    pub async fn read(nic: &str) -> anyhow::Result<Self> {
-        let nic = match interface(nic).await {
+    pub async fn read(plan: &Plan) -> anyhow::Result<Self> {
+        let nic = match interface(&plan.nic.name).await {
             Ok(nic) => NicFacts::Present {
                 up: nic.up,
                 mtu: nic.mtu,
                 rx_queues: nic.rx_queues,
                 addresses: nic.addresses,
+                xdp_program: nic.xdp_program,
             },
             Err(RoutesError::NoSuchInterface { existing, .. }) => NicFacts::Absent { existing },
             Err(error) => return Err(error.into()),
@@ -60,6 +72,14 @@ impl HostFacts {
             nic,
             cores: cores.collect(),
             open_files: getrlimit(Resource::Nofile).maximum,
+            listen: plan.http.and_then(|address| {
+                let error = TcpListener::bind(address).err()?;
+                Some(error.to_string())
+            }),
+            role_runs: plan
+                .control
+                .as_ref()
+                .is_some_and(|path| UnixStream::connect(path).is_ok()),
         })
     }
 }

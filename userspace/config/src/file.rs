@@ -1,7 +1,7 @@
 //! The TOML schema of the configuration file. `Spanned` keeps the place of a value for errors.
 //!
-//! Addresses and prefixes are text here. [`convert`](super::convert) parses them, so that all errors
-//! have one format.
+//! Addresses and prefixes are text here, and numbers have the range of TOML. [`convert`](super::convert) parses and checks
+//! them, so that all errors have one format.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -119,20 +119,20 @@ pub struct Rescale {
     /// The file that stores the tables; absent: the cluster cannot change.
     pub state: Option<Spanned<String>>,
     /// The interval of probes through each gateway pair, in milliseconds.
-    pub probe_interval: Option<Spanned<u64>>,
+    pub probe_interval: Option<Spanned<i64>>,
     /// The time without a probe reply after which a pair is dead, in milliseconds.
-    pub dead_after: Option<Spanned<u64>>,
+    pub dead_after: Option<Spanned<i64>>,
     /// The most packets that a worker holds.
-    pub hold_packets: Option<Spanned<u64>>,
+    pub hold_packets: Option<Spanned<i64>>,
     /// The longest time of a hold, in milliseconds.
-    pub hold_time: Option<Spanned<u64>>,
+    pub hold_time: Option<Spanned<i64>>,
     /// The action for held packets after `hold-time`.
     #[serde(default)]
     pub hold_timeout_action: HoldTimeoutAction,
     /// The time in which a change moves buckets while they are idle, in milliseconds.
-    pub idle_time: Option<Spanned<u64>>,
+    pub idle_time: Option<Spanned<i64>>,
     /// The most buckets that one barrier moves.
-    pub batch: Option<Spanned<u64>>,
+    pub batch: Option<Spanned<i64>>,
 }
 
 /// `rescale.hold-timeout-action`
@@ -162,7 +162,7 @@ pub struct Peering {
     #[serde(default)]
     pub clamp_mss: bool,
     /// The lifetime of a path MTU from an ICMP error, in seconds; 0: such errors are ignored.
-    pub path_mtu_age: Option<Spanned<u64>>,
+    pub path_mtu_age: Option<Spanned<i64>>,
 }
 
 /// `[[gateway]]`. A gateway with workers is local, others are remote.
@@ -174,7 +174,7 @@ pub struct Gateway {
     /// Remote: the address of its host. Local: the outer source address of its tunnels.
     pub address: Option<Spanned<String>>,
     /// The share of the buckets, relative to the weights of the others; absent: 1.
-    pub weight: Option<Spanned<u64>>,
+    pub weight: Option<Spanned<i64>>,
     /// The workers of a local gateway.
     #[serde(default)]
     pub worker: Vec<Spanned<Worker>>,
@@ -185,7 +185,7 @@ pub struct Gateway {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Worker {
     /// The core to which the worker's thread is pinned; absent: not pinned.
-    pub core: Option<Spanned<usize>>,
+    pub core: Option<Spanned<i64>>,
     /// Whether an idle worker polls its rings and does not sleep.
     #[serde(default)]
     pub spin: bool,
@@ -204,9 +204,9 @@ pub struct Tunnel {
     pub peer: Spanned<String>,
     pub encapsulation: Encapsulation,
     /// The UDP source port; only with `encapsulation = "udp"`.
-    pub source_port: Option<Spanned<u16>>,
+    pub source_port: Option<Spanned<i64>>,
     /// The size of the replay window, in packets.
-    pub replay_window: Option<Spanned<u32>>,
+    pub replay_window: Option<Spanned<i64>>,
     /// The outer DSCP; absent: copied from the inner header.
     pub dscp: Option<Spanned<Dscp>>,
     #[serde(default)]
@@ -215,9 +215,9 @@ pub struct Tunnel {
     #[serde(default = "yes")]
     pub esn: bool,
     /// The length in octets to which shorter inner packets are padded.
-    pub tfc_pad_to: Option<Spanned<u32>>,
+    pub tfc_pad_to: Option<Spanned<i64>>,
     /// The idle time after which a dummy packet is sent, in milliseconds; absent: no dummies.
-    pub dummy_interval: Option<Spanned<u64>>,
+    pub dummy_interval: Option<Spanned<i64>>,
     /// The limits of both SAs; absent: none.
     pub lifetime: Option<Lifetime>,
     /// The SA that seals packets.
@@ -280,10 +280,10 @@ pub struct Lifetime {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
     /// Seconds since the SA was installed.
-    pub seconds: Option<Spanned<u64>>,
+    pub seconds: Option<Spanned<i64>>,
     /// Inner IP bytes, including padding.
-    pub bytes: Option<Spanned<u64>>,
-    pub packets: Option<Spanned<u64>>,
+    pub bytes: Option<Spanned<i64>>,
+    pub packets: Option<Spanned<i64>>,
 }
 
 /// One direction of a tunnel.
@@ -291,7 +291,7 @@ pub struct Limits {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sa {
     /// The SPI, which the receiver chooses.
-    pub spi: Spanned<u32>,
+    pub spi: Spanned<i64>,
     /// The file with cipher and key.
     pub key_file: Spanned<String>,
 }

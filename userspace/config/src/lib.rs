@@ -52,6 +52,9 @@ impl Config {
         let file = parse(&source)?;
         let mut report = Report::new(&source);
         let plan = convert::convert(&file, &mut report);
+        if let Some(plan) = &plan {
+            check::doubtful::check(&file, plan, &mut report);
+        }
         let (plan, warnings) = report.finish(plan)?;
         Ok(Self {
             source,

@@ -1,6 +1,6 @@
 //! The limits of the NIC's MTU.
 
-use crate::plan::Plan;
+use crate::plan::{Encapsulation, Plan, Tunnel};
 
 /// The largest MTU, in bytes, of a NIC with a native XDP program without multi-buffer: a page of
 /// 4096, less 256 of headroom, 320 of the kernel's `skb_shared_info` behind the packet, and 22 for
@@ -14,6 +14,18 @@ const LEAST_IPV6: u32 = 1280;
 /// 20 bytes longer.
 const OVERHEAD_IPV4: u32 = 65;
 const OVERHEAD_IPV6: u32 = OVERHEAD_IPV4 + 20;
+
+/// The longest inner packet of a tunnel over a NIC with this MTU, as `causeway_esp::Seal::max_inner` calculates it.
+pub(crate) fn tunnel_mtu(tunnel: &Tunnel, mtu: u32) -> u32 {
+    let ip = if tunnel.peer.is_ipv6() { 40 } else { 20 };
+    let udp = match tunnel.encapsulation {
+        Encapsulation::Udp { .. } => 8,
+        Encapsulation::Esp => 0,
+    };
+    // SPI and sequence number, IV, and ICV; then a trailer of 2 in a length that is a multiple of 4.
+    let fixed = ip + udp + 8 + 8 + 16;
+    (mtu.saturating_sub(fixed) & !3).saturating_sub(2)
+}
 
 /// The smallest packet that the tunnels must carry, and the MTU that this packet needs, in bytes.
 pub fn tunnel_need(plan: &Plan) -> (u32, u32) {

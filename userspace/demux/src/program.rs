@@ -1,5 +1,7 @@
 //! The XDP program in the kernel: loads it, fills its maps, attaches it and reads its counters.
 
+use std::mem;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use aya::maps::lpm_trie::Key;
@@ -56,6 +58,8 @@ pub struct Program {
     ebpf: Ebpf,
     link: Option<XdpLinkId>,
     counters: PerCpuArray<MapData, Counts>,
+    /// The addresses of gateways on other hosts, by index.
+    gateway_addresses: Vec<Option<IpAddr>>,
 }
 
 impl Program {
@@ -76,6 +80,7 @@ impl Program {
             ebpf,
             link: None,
             counters,
+            gateway_addresses: Vec::new(),
         })
     }
 
@@ -111,16 +116,7 @@ impl Program {
             }
         }
         for (prefix, destination) in steering.destinations() {
-            match prefix {
-                IpNet::V4(net) => {
-                    let key = Key::new(net.prefix_len().into(), net.network().octets());
-                    self.add_destination("DESTINATIONS_V4", &key, destination)?;
-                }
-                IpNet::V6(net) => {
-                    let key = Key::new(net.prefix_len().into(), net.network().octets());
-                    self.add_destination("DESTINATIONS_V6", &key, destination)?;
-                }
-            }
+            self.set_destination(prefix, Some(destination))?;
         }
         let mut nic: DevMap<_> = self.map("NIC")?;
         nic.set(0, nic_index, None, 0).map_err(in_map("NIC"))?;
@@ -128,18 +124,39 @@ impl Program {
         host.set(0, steering.host(), 0).map_err(in_map("HOST"))
     }
 
-    fn add_destination<const OCTETS: usize>(
+    fn set_destination(
+        &mut self,
+        prefix: IpNet,
+        destination: Option<Destination>,
+    ) -> Result<(), ProgramError> {
+        let length = prefix.prefix_len().into();
+        match prefix {
+            IpNet::V4(net) => {
+                let key = Key::new(length, net.network().octets());
+                self.set_in_trie("DESTINATIONS_V4", &key, destination)
+            }
+            IpNet::V6(net) => {
+                let key = Key::new(length, net.network().octets());
+                self.set_in_trie("DESTINATIONS_V6", &key, destination)
+            }
+        }
+    }
+
+    fn set_in_trie<const OCTETS: usize>(
         &mut self,
         map: &'static str,
         key: &Key<[u8; OCTETS]>,
-        destination: Destination,
+        destination: Option<Destination>,
     ) -> Result<(), ProgramError>
     where
         [u8; OCTETS]: aya::Pod,
     {
         let mut trie: LpmTrie<_, [u8; OCTETS], u32> = self.map(map)?;
-        trie.insert(key, u32::from(destination), 0)
-            .map_err(in_map(map))
+        match destination {
+            Some(destination) => trie.insert(key, u32::from(destination), 0),
+            None => trie.remove(key),
+        }
+        .map_err(in_map(map))
     }
 
     /// Writes a gateway's placement, or replaces it.
@@ -147,6 +164,21 @@ impl Program {
     /// # Errors
     /// If the kernel refuses the write.
     pub fn place(&mut self, index: u32, place: Place) -> Result<(), ProgramError> {
+        let index_of = index as usize;
+        if self.gateway_addresses.len() <= index_of {
+            self.gateway_addresses.resize(index_of + 1, None);
+        }
+        let before = mem::replace(&mut self.gateway_addresses[index_of], place.address());
+        if before != place.address() {
+            if let Some(before) = before
+                && !self.gateway_addresses.contains(&Some(before))
+            {
+                self.set_destination(before.into(), None)?;
+            }
+            if let Some(address) = place.address() {
+                self.set_destination(address.into(), Some(Destination::Gateway))?;
+            }
+        }
         let mut gateways: Array<_, Gateway> = self.map("GATEWAYS")?;
         gateways
             .set(index, Gateway::from(place), 0)

@@ -21,9 +21,20 @@ pub enum Place {
     },
     /// A host of the NIC's subnet.
     Remote {
+        address: IpAddr,
         /// The MAC address, once the neighbour entry is resolved.
         mac: Option<[u8; 6]>,
     },
+}
+
+impl Place {
+    /// The address of a gateway on another host.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Remote { address, .. } => Some(*address),
+            Self::Local { .. } => None,
+        }
+    }
 }
 
 impl From<Place> for Gateway {
@@ -38,12 +49,12 @@ impl From<Place> for Gateway {
                 workers,
                 ..Self::default()
             },
-            Place::Remote { mac: Some(mac) } => Self {
+            Place::Remote { mac: Some(mac), .. } => Self {
                 kind: Self::REMOTE,
                 mac: words(mac),
                 ..Self::default()
             },
-            Place::Remote { mac: None } => Self {
+            Place::Remote { mac: None, .. } => Self {
                 kind: Self::UNRESOLVED,
                 ..Self::default()
             },
@@ -106,15 +117,17 @@ impl Steering {
         }
     }
 
-    /// Every prefix and its owner. The NIC's addresses are the longest possible prefixes, so they
-    /// take precedence over a peer's prefix that covers them.
+    /// Every prefix and its owner. The addresses of the NIC and of gateways are the longest possible prefixes, so they
+    /// take precedence over a peer's prefix that covers them. Of equal prefixes the last one is in force.
     pub fn destinations(&self) -> impl Iterator<Item = (IpNet, Destination)> + '_ {
         let own = self.own.iter().map(|&own| (own.into(), Destination::Own));
         let peers = self.peerings.iter().zip(0..).flat_map(|(peering, index)| {
             let prefixes = peering.prefixes.iter();
             prefixes.map(move |&prefix| (prefix, Destination::Peering(index)))
         });
-        peers.chain(own)
+        let gateways = self.gateways.iter().filter_map(|place| place.address());
+        let gateways = gateways.map(|address| (address.into(), Destination::Gateway));
+        peers.chain(gateways).chain(own)
     }
 }
 

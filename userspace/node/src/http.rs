@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::metrics;
 use crate::transient::{RETRY_DELAY, Transient};
-use causeway_api::status::Status;
+use causeway_api::status::{NotReady, Status};
 
 /// Simultaneous connections. Further ones are closed without an answer.
 const CONNECTIONS: usize = 64;
@@ -115,12 +115,16 @@ async fn status(State(source): State<Source>) -> Response {
     }
 }
 
-async fn health(State(source): State<Source>) -> (StatusCode, &'static str) {
-    if source().ready {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+async fn health(State(source): State<Source>) -> (StatusCode, String) {
+    let status = source();
+    if status.ready {
+        return (StatusCode::OK, String::from("ready\n"));
     }
+    let mut text = String::from("not ready\n");
+    for NotReady { reason, detail } in &status.not_ready {
+        text.push_str(&format!("{}: {detail}\n", reason.name()));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 fn failure(error: &dyn std::error::Error) -> Response {

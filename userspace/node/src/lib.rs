@@ -13,7 +13,7 @@
 //! | `sas` | installs, switches and retires SAs |
 //! | `rescale` | changes clusters under load; `wire` encodes its messages, `state` stores its tables |
 //! | `path_mtu` | receives ICMP reports of packets that were too big for their path |
-//! | `status_reader` | reads the status document; `metrics` exports it in the format of Prometheus |
+//! | `status_reader` | reads the status document; `readiness` judges whether packets pass, `metrics` exports it in the format of Prometheus |
 //! | `control_socket`, `http` | servers; `requests` answers the requests of the control socket |
 //! | `transient` | counts failures that end nothing |
 //! | `explain` | traces a packet through the steering tables |
@@ -27,6 +27,7 @@ mod node;
 mod object;
 mod path_mtu;
 mod program_tables;
+mod readiness;
 mod remote_gateways;
 mod requests;
 mod rescale;

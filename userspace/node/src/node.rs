@@ -49,7 +49,6 @@ pub struct Node {
     executor: Option<Executor>,
     status: Arc<StatusReader>,
     /// Packets that the NIC had refused to transmit before the program was loaded.
-    dropped_before: u64,
     failures: Transient,
     path_mtu: Option<Listener>,
     http: Option<TcpListener>,
@@ -77,6 +76,14 @@ impl Node {
         let nic = interface(&plan.nic.name).await?;
         let object = object::read()?;
         let socket = plan.control.as_deref().map(Socket::bind).transpose()?;
+        let http = match plan.http {
+            Some(address) => Some(http::bind(address).await?),
+            None => None,
+        };
+        let path_mtu = match plan.workers().next() {
+            Some(_) => Some(Listener::open()?),
+            None => None,
+        };
         let mut program = Program::load(&object)?;
         let logger = program.logger();
         let mut kernel = KernelRoutes::follow(nic.index).await?;
@@ -95,7 +102,7 @@ impl Node {
         })?;
         program.fill(nic.index, &steering)?;
         // The NIC's drops count from here on, as the program's own counters do.
-        let dropped_before = kernel.watcher.tx_dropped().await?;
+        let link = kernel.watcher.link().await?;
 
         let threads = workers::start(prepared.idle, &prepared.handles)?;
         let workers = prepared.handles;
@@ -128,8 +135,9 @@ impl Node {
             sas: sas.clone(),
             directory: directory.clone(),
             rescale: rescale.clone(),
+            routes: kernel.snapshots.clone(),
         };
-        let status = Arc::new(StatusReader::new(role, &plan, &nic, parts));
+        let status = Arc::new(StatusReader::new(role, &plan, nic.clone(), link, parts));
         tracing::info!(
             role = role.name(),
             nic = nic.name,
@@ -145,14 +153,6 @@ impl Node {
             status: status.clone(),
             names: crate::explain::Names::of(&plan),
         };
-        let path_mtu = match workers.is_empty() {
-            true => None,
-            false => Some(Listener::open()?),
-        };
-        let http = match plan.http {
-            Some(address) => Some(http::bind(address).await?),
-            None => None,
-        };
         // `plan` is dropped here, and its copies of the keys with it. The workers' SAs have their own copies.
         Ok(Self {
             kernel,
@@ -165,7 +165,6 @@ impl Node {
             sas,
             executor,
             status,
-            dropped_before,
             failures: Transient::default(),
             path_mtu,
             http,
@@ -241,17 +240,12 @@ impl Node {
         Ok(self.status.final_status(&finished))
     }
 
-    /// Reads the NIC's counter for the status. A failed read leaves the last value: it ends nothing that carries packets.
+    /// Reads the NIC's link for the status. A failed read leaves the last value: it ends nothing that carries packets.
     async fn read_nic(&self) {
         let watcher = &self.kernel.watcher;
-        match watcher.tx_dropped().await {
-            // A driver may restart its count with the link.
-            Ok(all) => self
-                .status
-                .set_nic_dropped(all.saturating_sub(self.dropped_before)),
-            Err(error) => self
-                .failures
-                .count("cannot read the NIC's counters", &error),
+        match watcher.link().await {
+            Ok(link) => self.status.set_link(link),
+            Err(error) => self.failures.count("cannot read the NIC's state", &error),
         }
         self.status
             .set_transient_errors(watcher.transient_errors() + self.failures.total());

@@ -69,7 +69,7 @@ impl ProgramTables {
     pub fn set_placement(&self, index: u32, placement: Place) -> anyhow::Result<()> {
         let gateway = self.directory.names().swap_remove(index as usize);
         match placement {
-            Place::Remote { mac: None } => {
+            Place::Remote { mac: None, .. } => {
                 tracing::warn!(
                     gateway,
                     "the gateway's MAC address is unknown: it does not answer ARP or neighbour discovery"

@@ -41,7 +41,8 @@ impl RemoteGateways {
                 remote.requested = watcher.resolve(remote.address);
             }
             if mac != remote.mac {
-                set_placement(remote.index, Place::Remote { mac })?;
+                let address = remote.address;
+                set_placement(remote.index, Place::Remote { address, mac })?;
                 remote.mac = mac;
                 // The program has the address before the directory reports it.
                 directory.set_resolved(remote.index, mac.is_some());

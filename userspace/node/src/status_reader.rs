@@ -3,21 +3,25 @@
 mod profile;
 mod worker;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use causeway_api::status::{self, Role, Status, XdpMode, reasons};
+use causeway_api::status::{self, Role, Status, reasons};
 use causeway_config::Plan;
 use causeway_demux::Counters;
 use causeway_device::{AfXdp, Monitor};
 use causeway_gateway::{Command, Finished, histogram};
-use causeway_routes::Interface;
+use causeway_routes::{Interface, Link, Snapshot};
 use causeway_steering::headers::ETHERNET;
 use causeway_steering::{DropReason, PuntReason};
 use hdrhistogram::Histogram;
+use tokio::sync::watch;
 
 use crate::program_tables::ProgramTables;
+use crate::readiness::{Facts, not_ready};
 use crate::rescale::{Directory, Rescale};
 use crate::sas::Sas;
 use crate::worker_handle::Workers;
@@ -29,10 +33,12 @@ pub struct StatusReader {
     role: Role,
     cluster: Option<String>,
     since: u64,
-    nic: status::Nic,
+    /// The NIC as it was at the start.
+    nic: Interface,
+    dropped_before: u64,
+    peers: Vec<IpAddr>,
     parts: Parts,
     last: Mutex<Last>,
-    nic_dropped: AtomicU64,
     transient_errors: AtomicU64,
 }
 
@@ -45,10 +51,12 @@ pub struct Parts {
     pub sas: Arc<Sas>,
     pub directory: Arc<Directory>,
     pub rescale: Arc<Rescale>,
+    pub routes: watch::Receiver<Arc<Snapshot>>,
 }
 
 /// The results of the last reads.
 struct Last {
+    link: Link,
     /// The counters of the program at the last successful read.
     counters: Option<Counters>,
     /// The latencies of each worker since the start.
@@ -58,35 +66,35 @@ struct Last {
 }
 
 impl StatusReader {
-    /// A reader for a role that has just started.
-    pub fn new(role: Role, plan: &Plan, nic: &Interface, parts: Parts) -> Self {
+    /// A reader for a role that has just started. The NIC's drops count from `link` on, as the program's counters do from its
+    /// start.
+    pub fn new(role: Role, plan: &Plan, nic: Interface, link: Link, parts: Parts) -> Self {
         let workers = parts.workers.iter();
+        let tunnels = plan.workers().flat_map(|(_, worker)| &worker.tunnels);
+        let peers: BTreeSet<IpAddr> = tunnels.map(|tunnel| tunnel.peer).collect();
         Self {
             role,
             cluster: plan.cluster.clone(),
             since: SystemTime::UNIX_EPOCH
                 .elapsed()
                 .map_or(0, |time| time.as_secs()),
-            nic: status::Nic {
-                name: nic.name.clone(),
-                xdp_mode: XdpMode::Detached,
-                mtu: nic.mtu,
-                tx_dropped: 0,
-            },
+            nic,
+            dropped_before: link.tx_dropped,
+            peers: peers.into_iter().collect(),
             last: Mutex::new(Last {
+                link,
                 counters: None,
                 latency: workers.clone().map(|_| histogram()).collect(),
                 spare: workers.map(|_| Some(histogram())).collect(),
             }),
             parts,
-            nic_dropped: AtomicU64::new(0),
             transient_errors: AtomicU64::new(0),
         }
     }
 
-    /// Sets how many packets the NIC's transmit side has refused since the start.
-    pub fn set_nic_dropped(&self, packets: u64) {
-        self.nic_dropped.store(packets, Relaxed);
+    /// Sets the state of the NIC's link.
+    pub fn set_link(&self, link: Link) {
+        self.lock().link = link;
     }
 
     /// Sets [`Status::transient_errors`].
@@ -162,24 +170,38 @@ impl StatusReader {
             }
         }
         let xdp_mode = tables.mode();
-        let nic_dropped = self.nic_dropped.load(Relaxed);
+        // A driver may restart its count with the link.
+        let nic_dropped = last.link.tx_dropped.saturating_sub(self.dropped_before);
         let steering = last.counters.as_ref();
+        let tables = self.parts.rescale.tables();
+        let not_ready = not_ready(&Facts {
+            xdp_mode,
+            nic: &self.nic,
+            link: &last.link,
+            routes: &self.parts.routes.borrow(),
+            peers: &self.peers,
+            tables: &tables,
+            unresolved: &directory.unresolved(),
+            workers: &workers,
+        });
         Status {
             role: self.role,
             cluster: self.cluster.clone(),
             since: self.since,
             nic: status::Nic {
+                name: self.nic.name.clone(),
                 xdp_mode,
+                mtu: last.link.mtu,
                 tx_dropped: nic_dropped,
-                ..self.nic.clone()
             },
             transient_errors: self.transient_errors.load(Relaxed),
-            ready: xdp_mode != XdpMode::Detached,
+            ready: not_ready.is_empty(),
+            not_ready,
             drained,
             steering: steering
                 .map(|counters| steering_of(counters, &directory.names(), nic_dropped))
                 .unwrap_or_default(),
-            tables: self.parts.rescale.tables(),
+            tables,
             workers,
         }
     }

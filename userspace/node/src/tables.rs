@@ -68,7 +68,7 @@ pub fn at_next_start(
     let clusters: Vec<_> = states.iter().map(in_force).collect();
     let mut steering = tables(plan, nic, &directory, &clusters)?;
     for placement in &mut steering.gateways {
-        if let Place::Remote { mac: unknown } = placement {
+        if let Place::Remote { mac: unknown, .. } = placement {
             *unknown = Some(mac);
         }
     }

@@ -28,6 +28,10 @@ fn sample() -> Status {
         },
         transient_errors: 1571,
         ready: true,
+        not_ready: vec![NotReady {
+            reason: NotReadyReason::LinkDown,
+            detail: "eth0 is down".to_owned(),
+        }],
         drained: false,
         steering: Steering {
             received: 1503,
@@ -183,7 +187,7 @@ fn the_document_has_the_documented_form() {
     assert!(!json.contains('\n'));
     assert_eq!(
         json,
-        r#"{"role":"gateway","cluster":null,"since":1567,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"transient_errors":1571,"ready":true,"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"at_start":"resumed","peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"holds":{"now":1549,"waiting":1550,"packets":1551,"expired":1552},"control_packets":1553,"control_sealed":1570,"worker_stalls":1554,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526},"rounds":{"all":1555,"empty":1556,"sleeps":1557,"asleep_ns":1568},"bursts":[{"most":1,"count":1558},{"most":64,"count":2},{"most":null,"count":3}],"stages":[{"stage":"seal","packets":1559,"ns":1569}],"rings":{"samples":1560,"receive":{"entries":1561,"room":1562},"fill":{"entries":1563,"room":1564},"transmit":{"entries":1565,"room":1566}}}]}"#
+        r#"{"role":"gateway","cluster":null,"since":1567,"nic":{"name":"eth0","xdp_mode":"driver","mtu":1501,"tx_dropped":1502},"transient_errors":1571,"ready":true,"not_ready":[{"reason":"link-down","detail":"eth0 is down"}],"drained":false,"steering":{"received":1503,"to_worker":1504,"to_gateway":1505,"drops":{"no-worker":1506},"punts":{"arp":1507},"gateways":[{"name":"gateway-1","packets":1508,"bytes":1509}]},"tables":[{"peering":"vpc-2","epoch":1536,"digest":"00000000075bcd15","changing_to":1537,"at_start":"resumed","peer":"behind","pairs":[{"gateway":"gateway-1","pair":0,"weight":64,"buckets":1538,"state":"fenced","round_trip_ns":1539}],"changes":{"done":1540,"refused":1541,"given_up":1542},"moved":{"idle":1543,"barrier":1544},"held":{"packets":1545,"dropped":1546,"expired":1547},"differed":1548}],"workers":[{"gateway":"gateway-1","worker":3,"core":1,"copy_mode":"zero-copy","received":1510,"sent":1511,"originated":1512,"waiting":1513,"holds":{"now":1549,"waiting":1550,"packets":1551,"expired":1552},"control_packets":1553,"control_sealed":1570,"worker_stalls":1554,"sealed":{"packets":1514,"bytes":1515},"opened":{"packets":1516,"bytes":1517},"drops":{"replayed":1518},"kernel_drops":{"rx-ring-full":1519},"tunnels":[{"peering":"vpc-2","path_mtu":1535}],"sequence_numbers_remaining":1527,"sas":[{"spi":4097,"direction":"outbound","peering":"vpc-2","state":"active","packets":5,"bytes":6,"since":7,"expires":1533,"sequence_numbers_remaining":1527},{"spi":4097,"direction":"inbound","peering":"vpc-2","state":"retiring","packets":5,"bytes":6,"since":7,"expires":1532,"sequence_numbers_remaining":null}],"sa_changes":{"installed":1528,"switched":1529,"retired":1530,"due":1531,"expired":1534},"latency_ns":{"count":1520,"p50":1521,"p99":1522,"p999":1523,"max":1524},"frames":{"total":1525,"home":1526},"rounds":{"all":1555,"empty":1556,"sleeps":1557,"asleep_ns":1568},"bursts":[{"most":1,"count":1558},{"most":64,"count":2},{"most":null,"count":3}],"stages":[{"stage":"seal","packets":1559,"ns":1569}],"rings":{"samples":1560,"receive":{"entries":1561,"room":1562},"fill":{"entries":1563,"room":1564},"transmit":{"entries":1565,"room":1566}}}]}"#
     );
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), sample());
 }
@@ -302,6 +306,8 @@ fn metrics_have_their_names_labels_and_units() {
     for (sample, value) in [
         (format!("causeway_info{{version=\"{}\",role=\"gateway\",nic=\"eth0\",xdp_mode=\"driver\"}}", env!("CARGO_PKG_VERSION")), "1"),
         ("causeway_ready".to_owned(), "1"),
+        ("causeway_not_ready_reasons{reason=\"link-down\"}".to_owned(), "1"),
+        ("causeway_not_ready_reasons{reason=\"no-route\"}".to_owned(), "0"),
         ("causeway_steering_dropped_packets_total{reason=\"no-worker\"}".to_owned(), "1506"),
         ("causeway_gateway_steered_bytes_total{gateway=\"gateway-1\"}".to_owned(), "1509"),
         ("causeway_table_info{peer=\"vpc-2\",digest=\"00000000075bcd15\"}".to_owned(), "1"),
@@ -461,7 +467,12 @@ async fn the_endpoints_answer() {
         ..sample()
     };
     let server = tokio::spawn(http::serve(listener, status, Transient::default()));
-    assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 503 "));
+    let refused = get(address, "/healthz").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(
+        refused.ends_with("not ready\nlink-down: eth0 is down\n"),
+        "{refused}"
+    );
     ready.store(true, SeqCst);
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
 

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use rtnetlink::Handle;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::AddressMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp};
 
 use crate::error::RoutesError;
 use crate::{hardware, messages, netlink};
@@ -29,6 +29,8 @@ pub struct Interface {
     pub addresses: Vec<IpNet>,
     /// True if the NIC is administratively up. The carrier may still be absent.
     pub up: bool,
+    /// The kernel's identifier of the XDP program that is attached to the NIC.
+    pub xdp_program: Option<u32>,
 }
 
 /// True if the address is valid only on its link: fe80::/10 (RFC 4291 section 2.5.6) and 169.254.0.0/16
@@ -113,22 +115,55 @@ pub async fn interface(name: &str) -> Result<Interface, RoutesError> {
             })
             .collect(),
         up: link.header.flags.contains(LinkFlags::Up),
+        xdp_program: find(|attribute| match attribute {
+            LinkAttribute::Xdp(xdp) => xdp.iter().find_map(|each| match each {
+                LinkXdp::ProgId(id) => Some(*id),
+                _ => None,
+            }),
+            _ => None,
+        }),
     })
 }
 
-/// See [`Watcher::tx_dropped`](crate::Watcher::tx_dropped).
-pub(crate) async fn tx_dropped(handle: &mut Handle, index: u32) -> Result<u64, RoutesError> {
-    let link = by_index(handle, index).await?;
-    link.attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Stats64(stats) => Some(stats.tx_dropped),
-            _ => None,
-        })
-        .ok_or_else(|| RoutesError::Incomplete {
-            interface: index.to_string(),
-            attribute: "statistics",
-        })
+/// The state of a NIC that changes while it is in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Link {
+    /// True if the NIC is administratively up.
+    pub up: bool,
+    /// True if the NIC has a carrier.
+    pub carrier: bool,
+    /// The NIC's MAC address.
+    pub mac: [u8; 6],
+    /// The size of the largest IP packet in bytes.
+    pub mtu: u32,
+    /// Packets that the NIC refused to transmit since its creation (`tx_dropped` of the kernel's `rtnl_link_stats64`).
+    pub tx_dropped: u64,
+}
+
+/// See [`Watcher::link`](crate::Watcher::link).
+pub(crate) async fn link(handle: &mut Handle, index: u32) -> Result<Link, RoutesError> {
+    let message = by_index(handle, index).await?;
+    let (mut mac, mut mtu, mut tx_dropped) = (None, None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Address(octets) => mac = octets.as_slice().try_into().ok(),
+            LinkAttribute::Mtu(octets) => mtu = Some(*octets),
+            LinkAttribute::Stats64(stats) => tx_dropped = Some(stats.tx_dropped),
+            _ => {}
+        }
+    }
+    let incomplete = |attribute| RoutesError::Incomplete {
+        interface: index.to_string(),
+        attribute,
+    };
+    let flags = message.header.flags;
+    Ok(Link {
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        mac: mac.ok_or_else(|| incomplete("MAC address"))?,
+        mtu: mtu.ok_or_else(|| incomplete("MTU"))?,
+        tx_dropped: tx_dropped.ok_or_else(|| incomplete("statistics"))?,
+    })
 }
 
 pub(crate) async fn by_index(handle: &mut Handle, index: u32) -> Result<LinkMessage, RoutesError> {

@@ -28,7 +28,7 @@ mod xdp;
 
 pub use error::RoutesError;
 pub use hardware::{Channels, Count, Hardware, Offload, Rings, hardware};
-pub use interface::{Interface, interface, is_link_local};
+pub use interface::{Interface, Link, interface, is_link_local};
 pub use snapshot::{Lookup, Route, Snapshot};
 pub use watcher::Watcher;
 pub use xdp::XdpFeatures;

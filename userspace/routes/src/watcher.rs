@@ -6,6 +6,7 @@ use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 
 use crate::error::RoutesError;
+use crate::interface::Link;
 use crate::mirror::Mirror;
 use crate::netlink::Netlink;
 use crate::snapshot::Snapshot;
@@ -88,14 +89,13 @@ impl Watcher {
         Ok((watcher, task))
     }
 
-    /// The number of packets that the NIC refused to transmit since its creation (`tx_dropped` of the kernel's
-    /// `rtnl_link_stats64`). Uses the socket of the watcher, whose future must be polled meanwhile.
+    /// The state of the NIC's link now. Uses the socket of the watcher, whose future must be polled meanwhile.
     ///
     /// # Errors
     /// [`RoutesError::NoSuchIndex`] if the NIC was removed, [`RoutesError::Closed`] if the watcher has ended, and others
     /// if the kernel's answer is an error or incomplete.
-    pub async fn tx_dropped(&self) -> Result<u64, RoutesError> {
-        crate::interface::tx_dropped(&mut self.handle.clone(), self.interface).await
+    pub async fn link(&self) -> Result<Link, RoutesError> {
+        crate::interface::link(&mut self.handle.clone(), self.interface).await
     }
 
     /// The number of times that the kernel could not answer for lack of memory or descriptors.

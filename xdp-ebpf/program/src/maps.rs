@@ -26,10 +26,10 @@ static HOST: Array<Host> = Array::with_max_entries(1, 0);
 static WORKER_OF_SPI: HashMap<u32, u32> = HashMap::with_max_entries(MAX_SAS, 0);
 #[map]
 static DESTINATIONS_V4: LpmTrie<[u8; 4], u32> =
-    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
+    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES + MAX_GATEWAYS, 0);
 #[map]
 static DESTINATIONS_V6: LpmTrie<[u8; 16], u32> =
-    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES, 0);
+    LpmTrie::with_max_entries(MAX_PREFIXES + MAX_ADDRESSES + MAX_GATEWAYS, 0);
 #[map(name = "BUCKETS")]
 static ENTRIES: Array<u64> = Array::with_max_entries(MAX_PEERINGS * BUCKETS, 0);
 #[map]
@@ -148,8 +148,9 @@ fn longest_prefix(address: Address) -> Option<Destination> {
     Some((*value).into())
 }
 
-/// A cached lookup in the tries, per CPU. The host writes the tries before the first packet is steered
-/// and never again, so an entry never becomes stale.
+/// A cached lookup in the tries, per CPU. The host writes the prefixes before the first packet is steered and never again.
+/// Later it adds addresses of gateways, which had no entry to be cached, and removes them, which leaves the entry of an
+/// address that only ESP is compared with.
 #[repr(C)]
 struct Recent {
     address: Address,

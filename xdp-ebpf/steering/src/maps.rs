@@ -43,23 +43,27 @@ impl Gateway {
     pub const UNRESOLVED: u16 = 3;
 }
 
-/// The owner of a destination address. One trie holds the peerings' prefixes and the NIC's addresses.
+/// The owner of an address. One trie holds the peerings' prefixes, the NIC's addresses and those of the gateways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// The address is one of the NIC's.
     Own,
+    /// The address is that of a gateway of this VPC, on another host.
+    Gateway,
     /// The address is in a prefix of the peering with this index.
     Peering(u32),
 }
 
 impl Destination {
     const OWN: u32 = u32::MAX;
+    const GATEWAY: u32 = u32::MAX - 1;
 }
 
 impl From<Destination> for u32 {
     fn from(destination: Destination) -> Self {
         match destination {
             Destination::Own => Destination::OWN,
+            Destination::Gateway => Destination::GATEWAY,
             Destination::Peering(index) => index,
         }
     }
@@ -70,6 +74,7 @@ impl From<u32> for Destination {
     fn from(value: u32) -> Self {
         match value {
             Self::OWN => Self::Own,
+            Self::GATEWAY => Self::Gateway,
             index => Self::Peering(index),
         }
     }

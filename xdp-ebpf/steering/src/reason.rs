@@ -36,6 +36,7 @@ reasons! {
         EspFragment "esp-fragment" "The packet is a fragment of an ESP packet; ESP is accepted only whole (RFC 4303 section 3.4.1).",
         EspTruncated "esp-truncated" "The packet is shorter than its ESP header or its UDP length requires.",
         Keepalive "nat-keepalive" "The packet is a NAT keepalive on UDP port 4500 (RFC 3948 section 2.3).",
+        OwnEsp "own-esp" "A gateway of this VPC sent the packet as ESP, and its destination is in a peering's prefixes; it is not sealed a second time.",
         NoGateway "no-gateway" "No gateway carries the packet's bucket.",
         GatewayUnresolved "gateway-unresolved" "The MAC address of the bucket's gateway is not resolved yet.",
         NoWorker "no-worker" "No AF_XDP socket of the worker is bound to the packet's receive queue.",

@@ -16,7 +16,7 @@ pub trait Tables {
     fn host(&self) -> Option<Host>;
     /// The index of the worker that holds the inbound SA with this SPI.
     fn worker_of(&self, spi: u32) -> Option<u32>;
-    /// The owner of the longest prefix that covers `address`.
+    /// The owner of the longest prefix that covers `address`, a source or a destination.
     fn destination(&self, address: Address) -> Option<Destination>;
     /// The index of the gateway that carries a packet in a bucket of a peering. A moving bucket may
     /// change its gateway at this packet: see [`Bucket::route`](crate::Bucket::route).
@@ -108,8 +108,17 @@ fn steer<B: Bytes + ?Sized, T: Tables>(
     let peering = match tables.destination(headers.destination) {
         Some(Destination::Own) => return to_host(packet, headers, tables),
         Some(Destination::Peering(peering)) => peering,
-        None => return Verdict::Punt(PuntReason::NoPeering),
+        Some(Destination::Gateway) | None => return Verdict::Punt(PuntReason::NoPeering),
     };
+    // Before the hash: a sealed packet that is steered again returns to a gateway, which seals it again, without end.
+    if is_esp(packet, headers)
+        && matches!(
+            tables.destination(headers.source),
+            Some(Destination::Own | Destination::Gateway)
+        )
+    {
+        return Verdict::Drop(DropReason::OwnEsp);
+    }
     let bucket = host.hash.bucket(&FlowKey::of(packet, headers));
     let Some(index) = tables.gateway_of(peering, bucket, host) else {
         return Verdict::Drop(DropReason::NoGateway);
@@ -129,6 +138,15 @@ fn steer<B: Bytes + ?Sized, T: Tables>(
         Gateway::UNRESOLVED => Verdict::Drop(DropReason::GatewayUnresolved),
         _ => Verdict::Drop(DropReason::NoGateway),
     }
+}
+
+/// Whether a packet is ESP, directly in IP or in UDP, whole or not.
+#[inline(always)]
+fn is_esp<B: Bytes + ?Sized>(packet: &B, headers: &Headers) -> bool {
+    matches!(
+        Inbound::of(packet, headers),
+        Inbound::Esp { .. } | Inbound::EspFragment | Inbound::EspTruncated
+    )
 }
 
 #[inline(always)]

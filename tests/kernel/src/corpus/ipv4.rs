@@ -5,8 +5,8 @@ use causeway_steering::{DropReason, PuntReason};
 use super::case::{Case, End, case};
 use crate::packet::{HOST_MAC, Ipv4, OWN_MAC, esp, ethernet, icmp, tcp, udp};
 use crate::world::{
-    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, OWN_UNDER_PEER, SPI,
-    SPI_WITHOUT_SOCKET,
+    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, GATEWAY, GATEWAY_UNDER_PEER,
+    HOST, OWN, OWN_UNDER_PEER, SPI, SPI_WITHOUT_SOCKET,
 };
 
 const ICMP: u8 = 1;
@@ -18,6 +18,7 @@ const SCTP: u8 = 132;
 pub(super) fn cases() -> Vec<Case> {
     let to_far = |protocol| Ipv4::new(HOST, FAR, protocol);
     let to_own = |protocol| Ipv4::new(FAR, OWN, protocol);
+    let from_gateway = |protocol| Ipv4::new(GATEWAY, FAR, protocol);
     let fragment = |protocol, fragment| Ipv4 {
         fragment,
         ..to_far(protocol)
@@ -139,6 +140,55 @@ pub(super) fn cases() -> Vec<Case> {
             "UDP to the host itself",
             to_own(UDP).frame(&udp(50000, 53, &[0; 9])),
             End::Punt(PuntReason::OwnAddress),
+        ),
+        case(
+            "a gateway's own ESP to a peer",
+            from_gateway(ESP).frame(&esp(SPI)),
+            End::Drop(DropReason::OwnEsp),
+        ),
+        case(
+            "a gateway's own ESP in UDP to a peer",
+            from_gateway(UDP).frame(&udp(4501, 4500, &esp(SPI))),
+            End::Drop(DropReason::OwnEsp),
+        ),
+        case(
+            "a fragment of a gateway's own ESP to a peer",
+            Ipv4 {
+                fragment: 0x2000,
+                ..from_gateway(ESP)
+            }
+            .frame(&esp(SPI)),
+            End::Drop(DropReason::OwnEsp),
+        ),
+        case(
+            "a gateway's own ESP to a peer, truncated",
+            from_gateway(ESP).frame(&esp(SPI)[..6]),
+            End::Drop(DropReason::OwnEsp),
+        ),
+        case(
+            "ESP from this host's address to a peer",
+            Ipv4::new(OWN, FAR, ESP).frame(&esp(SPI)),
+            End::Drop(DropReason::OwnEsp),
+        ),
+        case(
+            "IKE of a gateway to a peer",
+            from_gateway(UDP).frame(&udp(4500, 4500, &[0; 28])),
+            End::AnyGateway,
+        ),
+        case(
+            "TCP of a gateway to a peer",
+            from_gateway(TCP).frame(&tcp(1234, 443)),
+            End::AnyGateway,
+        ),
+        case(
+            "ESP of another host to a peer",
+            to_far(ESP).frame(&esp(SPI)),
+            End::AnyGateway,
+        ),
+        case(
+            "to a gateway that a peer's prefix covers",
+            Ipv4::new(HOST, GATEWAY_UNDER_PEER, TCP).frame(&tcp(1, 2)),
+            End::Punt(PuntReason::NoPeering),
         ),
         case("raw ESP", to_own(ESP).frame(&esp(SPI)), End::Worker(1)),
         case(

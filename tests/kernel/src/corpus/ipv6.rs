@@ -8,8 +8,8 @@ use crate::packet::{
     udp,
 };
 use crate::world::ipv6::{
-    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, HOST, OWN, OWN_LINK_LOCAL,
-    OWN_UNDER_PEER,
+    ELSEWHERE, FAR, FAR_LOCAL, FAR_UNRESOLVED, FAR_WITHOUT_SOCKET, GATEWAY, HOST, OWN,
+    OWN_LINK_LOCAL, OWN_UNDER_PEER,
 };
 use crate::world::{SPI, SPI_WITHOUT_SOCKET};
 
@@ -175,6 +175,16 @@ fn to_the_host() -> Vec<Case> {
         kernel(
             "6: ESP with segments left in a routing header",
             to_own(ESP).behind([routing(1)]).frame(&esp(SPI)),
+        ),
+        case(
+            "6: a gateway's own ESP to a peer",
+            Ipv6::new(GATEWAY, FAR, ESP).frame(&esp(SPI)),
+            End::Drop(DropReason::OwnEsp),
+        ),
+        case(
+            "6: a gateway's own ESP in UDP to a peer",
+            Ipv6::new(GATEWAY, FAR, UDP).frame(&nat_t(&esp(SPI))),
+            End::Drop(DropReason::OwnEsp),
         ),
         worker("6: raw ESP", to_own(ESP).frame(&esp(SPI))),
         worker(

@@ -4,7 +4,7 @@ use causeway_rescale::message::TableId;
 use serde::{Deserialize, Serialize};
 
 /// The table of a peering.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Table {
     /// The name of the peering.
@@ -43,11 +43,12 @@ pub enum RecoveredChange {
 }
 
 /// The peer's table, compared with the own table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PeerTable {
     /// No message from the peer yet.
+    #[default]
     Unknown,
     /// Both tables are equal.
     Same,

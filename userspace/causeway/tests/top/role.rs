@@ -34,6 +34,7 @@ pub fn gateway(name: &str, counters: Counters) -> Status {
         },
         transient_errors: 0,
         ready: true,
+        not_ready: Vec::new(),
         drained: false,
         steering: Steering {
             received: packets,

@@ -6,6 +6,7 @@ use causeway_routes::is_link_local;
 use causeway_steering::MAX_ADDRESSES;
 use ipnet::IpNet;
 
+use crate::convert::is_reserved;
 use crate::file::File;
 use crate::plan::{Gateway, Plan};
 use crate::report::{Report, list};
@@ -170,6 +171,16 @@ fn gateways(file: &File, plan: &Plan, addresses: &[IpNet], report: &mut Report<'
                 format_args!(
                     "{address} is an address of {name} itself; a gateway on this host needs \
                      [[gateway.worker]] sections"
+                ),
+            );
+        } else if let Some(own) = addresses.iter().find(|own| is_reserved(own, address)) {
+            report.error(
+                at.span(),
+                field,
+                format_args!(
+                    "{address} is the network or broadcast address of {}, the subnet of {name}; write the \
+                     address of the gateway's host",
+                    own.trunc()
                 ),
             );
         } else if !on_link(addresses, address) {

@@ -2,17 +2,31 @@
 
 use std::collections::HashMap;
 
+use causeway_esp::Tfc;
 use causeway_steering::MAX_QUEUES;
 
-use super::addresses;
+use super::{addresses, files};
 use crate::facts::{HostFacts, NicFacts};
 use crate::file::File;
-use crate::mtu::{MAX_MTU, tunnel_need};
+use crate::mtu::{MAX_MTU, tunnel_mtu, tunnel_need};
 use crate::plan::Plan;
 use crate::report::{Report, list};
 
 pub(crate) fn check(file: &File, plan: &Plan, facts: &HostFacts, report: &mut Report<'_>) {
     cores(file, facts, report);
+    files::check(file, plan, report);
+    if let (Some(error), Some(http)) = (&facts.listen, &file.http)
+        && !facts.role_runs
+    {
+        report.error(
+            http.listen.span(),
+            "http.listen",
+            format_args!(
+                "cannot listen on {}: {error}. See who does with `ss -ltnp`, or write another address",
+                http.listen.get_ref()
+            ),
+        );
+    }
     let name = &plan.nic.name;
     match &facts.nic {
         NicFacts::Absent { existing } => report.error(
@@ -27,7 +41,14 @@ pub(crate) fn check(file: &File, plan: &Plan, facts: &HostFacts, report: &mut Re
             mtu,
             rx_queues,
             addresses,
+            xdp_program,
         } => {
+            if let Some(id) = xdp_program
+                && !facts.role_runs
+            {
+                other_program(file, plan, *id, report);
+            }
+            padding(file, plan, *mtu, report);
             nic(file, plan, *up, *mtu, *rx_queues, report);
             workers(file, plan, *rx_queues, report);
             open_files(file, plan, *rx_queues, facts.open_files, report);
@@ -77,6 +98,51 @@ fn nic(file: &File, plan: &Plan, up: bool, mtu: u32, rx_queues: u32, report: &mu
                  packets on the others would be dropped. Try: ethtool -L {name} combined {MAX_QUEUES}"
             ),
         );
+    }
+}
+
+/// A NIC has one XDP program.
+fn other_program(file: &File, plan: &Plan, id: u32, report: &mut Report<'_>) {
+    let name = &plan.nic.name;
+    report.error(
+        file.nic.name.span(),
+        "nic.name",
+        format_args!(
+            "another XDP program is attached to {name} (see it with: bpftool prog show id {id}); a NIC has \
+             only one. Stop its owner, or try: ip link set dev {name} xdp off"
+        ),
+    );
+}
+
+/// A packet that is padded to more than the tunnel's MTU cannot be sent.
+fn padding(file: &File, plan: &Plan, mtu: u32, report: &mut Report<'_>) {
+    for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
+        for (number, (worker, written)) in gateway
+            .workers
+            .iter()
+            .zip(&written.get_ref().worker)
+            .enumerate()
+        {
+            let tunnels = worker.tunnels.iter().zip(&written.get_ref().tunnel);
+            for (position, (tunnel, written)) in tunnels.enumerate() {
+                let most = tunnel_mtu(tunnel, mtu);
+                if let (Tfc::PadTo(length), Some(at)) =
+                    (tunnel.settings.tfc, &written.get_ref().tfc_pad_to)
+                    && length > most as usize
+                {
+                    report.error(
+                        at.span(),
+                        format_args!(
+                            "gateway[{index}].worker[{number}].tunnel[{position}].tfc-pad-to"
+                        ),
+                        format_args!(
+                            "{length} exceeds {most}, the MTU of the tunnel over {}; write at most {most}",
+                            plan.nic.name
+                        ),
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -138,7 +204,7 @@ fn open_files(
 
 fn cores(file: &File, facts: &HostFacts, report: &mut Report<'_>) {
     // By core: the field, its line, and whether the worker spins.
-    let mut taken: HashMap<usize, (String, usize, bool)> = HashMap::new();
+    let mut taken: HashMap<i64, (String, usize, bool)> = HashMap::new();
     for (gateway_index, gateway) in file.gateway.iter().enumerate() {
         for (index, worker) in gateway.get_ref().worker.iter().enumerate() {
             let Some(core) = &worker.get_ref().core else {
@@ -146,7 +212,7 @@ fn cores(file: &File, facts: &HostFacts, report: &mut Report<'_>) {
             };
             let field = format!("gateway[{gateway_index}].worker[{index}].core");
             let number = *core.get_ref();
-            if !facts.cores.contains(&number) {
+            if !facts.cores.iter().any(|&core| core as i64 == number) {
                 report.error(
                     core.span(),
                     &field,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use causeway_routes::is_link_local;
+use ipnet::IpNet;
 use toml::Spanned;
 
 use crate::report::Report;
@@ -44,4 +45,12 @@ pub(crate) fn host_address(
         return None;
     }
     Some(address)
+}
+
+/// Whether no host of an IPv4 subnet can have this address: it is that of the network, or the broadcast address (RFC 1122
+/// section 3.2.1.3). A subnet of two addresses has neither (RFC 3021).
+pub(crate) fn is_reserved(subnet: &IpNet, address: IpAddr) -> bool {
+    subnet.addr().is_ipv4()
+        && subnet.prefix_len() < 31
+        && (address == subnet.network() || address == subnet.broadcast())
 }

@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 
 use causeway_rescale::Weight;
 use causeway_steering::MAX_WORKERS;
+use rustix::thread::CpuSet;
 use toml::Spanned;
 
 use super::address::host_address;
 use super::names::Names;
+use super::number::within;
 use super::sas::Unique;
 use super::settings;
 use crate::file::{self, File};
@@ -17,10 +19,13 @@ use crate::report::Report;
 
 /// The default UDP source port (RFC 3948 section 2.1).
 const SOURCE_PORT: u16 = 4500;
+const UDP_PORTS: RangeInclusive<i64> = 1..=65_535;
+/// The CPUs that an affinity can name.
+const CORES: RangeInclusive<i64> = 0..=CpuSet::MAX_CPU as i64 - 1;
 /// The default replay window, in packets.
 const REPLAY_WINDOW: u32 = 4096;
 /// The windows that `causeway_esp::InboundSa` supports.
-const REPLAY_WINDOWS: RangeInclusive<u32> = 64..=16384;
+const REPLAY_WINDOWS: RangeInclusive<i64> = 64..=16384;
 
 struct Context<'a> {
     names: &'a Names,
@@ -117,7 +122,7 @@ fn convert_gateway(
         let tunnels = convert_tunnels(worker, index, address, &field, context, unique, report);
         workers.push(Worker {
             id: *worker_id,
-            core: worker.get_ref().core.as_ref().map(|core| *core.get_ref()),
+            core: core(worker.get_ref(), &field, report),
             spin: worker.get_ref().spin,
             tunnels,
         });
@@ -130,6 +135,12 @@ fn convert_gateway(
         weight: weight(gateway.weight.as_ref(), &field, report),
         workers,
     })
+}
+
+fn core(worker: &file::Worker, field: &str, report: &mut Report<'_>) -> Option<usize> {
+    let core = worker.core.as_ref()?;
+    let field = format_args!("{field}.core");
+    Some(within(core, CORES, "", "", field, report) as usize)
 }
 
 fn convert_tunnels(
@@ -227,24 +238,11 @@ fn convert_tunnel(
         _ => {}
     }
     let encapsulation = encapsulation(tunnel, field, report);
-    let replay_window = match &tunnel.replay_window {
-        None => REPLAY_WINDOW,
-        Some(window) => {
-            if !REPLAY_WINDOWS.contains(window.get_ref()) {
-                report.error(
-                    window.span(),
-                    format_args!("{field}.replay-window"),
-                    format_args!(
-                        "expected {} to {} packets, got {}",
-                        REPLAY_WINDOWS.start(),
-                        REPLAY_WINDOWS.end(),
-                        window.get_ref()
-                    ),
-                );
-            }
-            *window.get_ref()
-        }
-    };
+    let replay_window = tunnel.replay_window.as_ref();
+    let replay_window = replay_window.map_or(REPLAY_WINDOW, |window| {
+        let field = format_args!("{field}.replay-window");
+        within(window, REPLAY_WINDOWS, "packets", "", field, report) as u32
+    });
     let field_of = |direction| format!("{field}.{direction}");
     let outbound = unique.outbound(&tunnel.outbound, peer, &field_of("outbound"), report);
     let inbound = unique.inbound(&tunnel.inbound, &field_of("inbound"), report);
@@ -265,39 +263,31 @@ fn encapsulation(
     field: &str,
     report: &mut Report<'_>,
 ) -> Option<Encapsulation> {
-    let error = match (tunnel.encapsulation, &tunnel.source_port) {
-        (file::Encapsulation::Udp, Some(port)) if *port.get_ref() == 0 => {
-            (port, "expected a UDP port from 1 to 65535, got 0")
+    let field = format_args!("{field}.source-port");
+    match (tunnel.encapsulation, &tunnel.source_port) {
+        (file::Encapsulation::Udp, port) => Some(Encapsulation::Udp {
+            source_port: port.as_ref().map_or(SOURCE_PORT, |port| {
+                within(port, UDP_PORTS, "", "", field, report) as u16
+            }),
+        }),
+        (file::Encapsulation::Esp, None) => Some(Encapsulation::Esp),
+        (file::Encapsulation::Esp, Some(port)) => {
+            report.error(
+                port.span(),
+                field,
+                "ESP without UDP has no port; set encapsulation = \"udp\" or remove this key",
+            );
+            None
         }
-        (file::Encapsulation::Esp, Some(port)) => (
-            port,
-            "ESP without UDP has no port; set encapsulation = \"udp\" or remove this key",
-        ),
-        (file::Encapsulation::Udp, port) => {
-            return Some(Encapsulation::Udp {
-                source_port: port.as_ref().map_or(SOURCE_PORT, |port| *port.get_ref()),
-            });
-        }
-        (file::Encapsulation::Esp, None) => return Some(Encapsulation::Esp),
-    };
-    let (port, message) = error;
-    report.error(port.span(), format_args!("{field}.source-port"), message);
-    None
+    }
 }
 
 /// The gateway's share of the buckets, relative to the weights of the others.
-fn weight(written: Option<&Spanned<u64>>, field: &str, report: &mut Report<'_>) -> Weight {
-    let Some(written) = written else {
-        return Weight::ONE;
-    };
-    let got = *written.get_ref();
-    let weight = u8::try_from(got).ok().and_then(|got| Weight::new(got).ok());
-    weight.unwrap_or_else(|| {
-        report.error(
-            written.span(),
-            format_args!("{field}.weight"),
-            format_args!("expected a weight from 1 to {}, got {got}", Weight::MAX),
-        );
-        Weight::ONE
-    })
+fn weight(written: Option<&Spanned<i64>>, field: &str, report: &mut Report<'_>) -> Weight {
+    let field = format_args!("{field}.weight");
+    let range = 1..=i64::from(Weight::MAX);
+    let weight = written.map(|written| within(written, range, "", "", field, report) as u8);
+    weight
+        .and_then(|weight| Weight::new(weight).ok())
+        .unwrap_or(Weight::ONE)
 }

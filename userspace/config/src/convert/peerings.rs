@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::address::host_address;
+use super::address::{host_address, is_reserved};
 use super::names::Names;
+use super::number::within;
 use crate::file::File;
 use crate::plan::Peering;
 use crate::report::{Report, list};
@@ -14,7 +15,7 @@ use crate::report::{Report, list};
 /// The default, in seconds (RFC 1191 section 6.3).
 const PATH_MTU_AGE: u64 = 600;
 /// A day, in seconds: a wrong or forged MTU must expire.
-const LONGEST_PATH_MTU_AGE: u64 = 86_400;
+const LONGEST_PATH_MTU_AGE: i64 = 86_400;
 
 /// Converts the peerings. `prefixes` and `clusters` are by peering, in the order of the file.
 pub(crate) fn convert(
@@ -98,17 +99,26 @@ fn demuxes(file: &File, prefixes: &[Vec<IpNet>], report: &mut Report<'_>) -> Vec
         };
         let field = format!("peering[{index}].demux");
         let address = host_address(text, &field, report);
-        if let Some(address) = address
-            && !prefixes.iter().any(|prefix| prefix.contains(&address))
-        {
-            report.error(
-                text.span(),
-                field,
-                format_args!(
-                    "{address} is in none of this peering's prefixes; packets to the peer's demux go \
-                     through the tunnels, so the prefixes must contain its address"
+        if let Some(address) = address {
+            match prefixes.iter().find(|prefix| prefix.contains(&address)) {
+                None => report.error(
+                    text.span(),
+                    field,
+                    format_args!(
+                        "{address} is in none of this peering's prefixes; packets to the peer's demux go \
+                         through the tunnels, so the prefixes must contain its address"
+                    ),
                 ),
-            );
+                Some(prefix) if is_reserved(prefix, address) => report.error(
+                    text.span(),
+                    field,
+                    format_args!(
+                        "{address} is the network or broadcast address of {prefix}; write the address of the \
+                         peer's demux"
+                    ),
+                ),
+                Some(_) => {}
+            }
         }
         demuxes.push(address);
     }
@@ -118,20 +128,13 @@ fn demuxes(file: &File, prefixes: &[Vec<IpNet>], report: &mut Report<'_>) -> Vec
 fn path_mtu_ages(file: &File, report: &mut Report<'_>) -> Vec<Duration> {
     let mut ages = Vec::with_capacity(file.peering.len());
     for (index, peering) in file.peering.iter().enumerate() {
-        let written = &peering.get_ref().path_mtu_age;
-        let seconds = written.as_ref().map_or(PATH_MTU_AGE, |age| *age.get_ref());
-        if let Some(age) = written
-            && seconds > LONGEST_PATH_MTU_AGE
-        {
-            report.error(
-                age.span(),
-                format_args!("peering[{index}].path-mtu-age"),
-                format_args!(
-                    "expected 0 to {LONGEST_PATH_MTU_AGE} seconds, got {seconds}; with 0, ICMP \
-                     errors from the path are ignored"
-                ),
-            );
-        }
+        let field = format_args!("peering[{index}].path-mtu-age");
+        let hint = "; with 0, ICMP errors from the path are ignored";
+        let range = 0..=LONGEST_PATH_MTU_AGE;
+        let written = peering.get_ref().path_mtu_age.as_ref();
+        let seconds = written.map_or(PATH_MTU_AGE, |age| {
+            within(age, range, "seconds", hint, field, report)
+        });
         ages.push(Duration::from_secs(seconds));
     }
     ages

@@ -8,32 +8,33 @@ use causeway_rescale::message::HoldTimeoutAction;
 use causeway_steering::BUCKETS;
 use toml::Spanned;
 
+use super::number::within;
 use crate::file;
 use crate::plan::Rescale;
 use crate::report::Report;
 
 /// In milliseconds. With rarer probes, a dead gateway is not found within a second.
-const PROBE_INTERVALS: RangeInclusive<u64> = 10..=500;
+const PROBE_INTERVALS: RangeInclusive<i64> = 10..=500;
 /// In milliseconds. [`convert`] also requires [`PROBES`] probe intervals.
-const DEAD_AFTER: RangeInclusive<u64> = 40..=10_000;
+const DEAD_AFTER: RangeInclusive<i64> = 40..=10_000;
 /// A few lost probes do not count as a death.
 const PROBES: u32 = 4;
 /// On a busy host a probe is late by tens of milliseconds.
 const SHORT: Duration = Duration::from_millis(100);
 /// Per worker. Each packet takes a UMEM frame of 4096 bytes.
-const HOLD_PACKETS: RangeInclusive<u64> = 64..=65_536;
+const HOLD_PACKETS: RangeInclusive<i64> = 64..=65_536;
 /// In milliseconds.
-const HOLD_TIMES: RangeInclusive<u64> = 10..=10_000;
+const HOLD_TIMES: RangeInclusive<i64> = 10..=10_000;
 /// A worker resumes after a stall of up to 250 ms without loss. Both workers of a pair may stall, and
 /// then process their backlog.
 const TWO_STALLS: Duration = Duration::from_millis(600);
 /// In milliseconds.
-const IDLE_TIMES: RangeInclusive<u64> = 0..=10_000;
-const BATCHES: RangeInclusive<u64> = 1..=BUCKETS as u64;
+const IDLE_TIMES: RangeInclusive<i64> = 0..=10_000;
+const BATCHES: RangeInclusive<i64> = 1..=BUCKETS as i64;
 
 pub(crate) fn convert(written: &file::Rescale, report: &mut Report<'_>) -> Rescale {
     let unset = Rescale::default();
-    let mut time = |written: &Option<Spanned<u64>>, range, name, unset: Duration| {
+    let mut time = |written: &Option<Spanned<i64>>, range, name, unset: Duration| {
         number(written, range, "milliseconds", name, report).map_or(unset, Duration::from_millis)
     };
     let probe_interval = time(
@@ -132,24 +133,13 @@ fn state(written: &Spanned<String>, report: &mut Report<'_>) -> Option<PathBuf> 
 }
 
 fn number(
-    written: &Option<Spanned<u64>>,
-    range: RangeInclusive<u64>,
+    written: &Option<Spanned<i64>>,
+    range: RangeInclusive<i64>,
     unit: &str,
     name: &str,
     report: &mut Report<'_>,
 ) -> Option<u64> {
+    let field = format_args!("rescale.{name}");
     let written = written.as_ref()?;
-    let got = *written.get_ref();
-    if !range.contains(&got) {
-        report.error(
-            written.span(),
-            format_args!("rescale.{name}"),
-            format_args!(
-                "expected {} to {} {unit}, got {got}",
-                range.start(),
-                range.end()
-            ),
-        );
-    }
-    Some(got)
+    Some(within(written, range, unit, "", field, report))
 }

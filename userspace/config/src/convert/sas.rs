@@ -2,24 +2,29 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use causeway_esp::Spi;
 use causeway_steering::MAX_SAS;
 
 use super::key_file::key_path;
+use super::number::within;
 use crate::file;
 use crate::plan::Sa;
 use crate::report::Report;
 use causeway_keys::{Fingerprint, SaKey, read_sa, sequence};
+
+/// The SPIs of RFC 4303 section 2.1.
+const SPIS: RangeInclusive<i64> = 256..=u32::MAX as i64;
 
 /// The values that must be unique, each with the line of its first occurrence.
 #[derive(Default)]
 pub(crate) struct Unique {
     /// Addresses of remote gateways.
     pub(crate) remotes: HashMap<IpAddr, usize>,
-    inbound: HashMap<u32, usize>,
-    outbound: HashMap<(IpAddr, u32), usize>,
+    inbound: HashMap<i64, usize>,
+    outbound: HashMap<(IpAddr, i64), usize>,
     keys: HashMap<Fingerprint, usize>,
 }
 
@@ -90,22 +95,14 @@ impl Unique {
     }
 
     fn convert(&mut self, written: &file::Sa, field: &str, report: &mut Report<'_>) -> Option<Sa> {
-        let spi = Spi::new(*written.spi.get_ref());
-        if spi.is_none() {
-            report.error(
-                written.spi.span(),
-                format_args!("{field}.spi"),
-                format_args!(
-                    "{} is reserved (RFC 4303 section 2.1); choose 256 to 4294967295",
-                    written.spi.get_ref()
-                ),
-            );
-        }
+        let hint = "; 0 to 255 are reserved (RFC 4303 section 2.1)";
+        let spi_field = format_args!("{field}.spi");
+        let spi = within(&written.spi, SPIS, "", hint, spi_field, report) as u32;
         let path_field = format!("{field}.key-file");
         let key_file = key_path(&written.key_file, &path_field, report)?;
         let key = self.load(written, &key_file, &path_field, report);
         Some(Sa {
-            spi: spi?,
+            spi: Spi::new(spi)?,
             key_file,
             key: key?,
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use causeway_esp::{DontFragment, Dscp, Lifetime, Limits, Tfc};
 use toml::Spanned;
 
+use super::number::within;
 use crate::file;
 use crate::mtu::MAX_MTU;
 use crate::plan::Settings;
@@ -13,7 +14,7 @@ use crate::report::Report;
 /// The largest DSCP: six bits (RFC 2474 section 3).
 const MAX_DSCP: i64 = 63;
 /// An hour, in milliseconds: rarer dummies hide nothing.
-const LONGEST_DUMMY_INTERVAL: u64 = 3_600_000;
+const LONGEST_DUMMY_INTERVAL: i64 = 3_600_000;
 
 pub(crate) fn convert(tunnel: &file::Tunnel, field: &str, report: &mut Report<'_>) -> Settings {
     Settings {
@@ -35,17 +36,10 @@ pub(crate) fn dummy_interval(
     report: &mut Report<'_>,
 ) -> Option<Duration> {
     let written = tunnel.dummy_interval.as_ref()?;
-    let milliseconds = *written.get_ref();
-    if !(1..=LONGEST_DUMMY_INTERVAL).contains(&milliseconds) {
-        report.error(
-            written.span(),
-            format_args!("{field}.dummy-interval"),
-            format_args!(
-                "expected 1 to {LONGEST_DUMMY_INTERVAL} milliseconds, got {milliseconds}; remove \
-                 this key to send no dummies"
-            ),
-        );
-    }
+    let field = format_args!("{field}.dummy-interval");
+    let hint = "; remove this key to send no dummies";
+    let range = 1..=LONGEST_DUMMY_INTERVAL;
+    let milliseconds = within(written, range, "milliseconds", hint, field, report);
     Some(Duration::from_millis(milliseconds))
 }
 
@@ -67,22 +61,14 @@ fn dscp(written: Option<&Spanned<file::Dscp>>, field: &str, report: &mut Report<
     Dscp::Copy
 }
 
-fn tfc(written: Option<&Spanned<u32>>, field: &str, report: &mut Report<'_>) -> Tfc {
+fn tfc(written: Option<&Spanned<i64>>, field: &str, report: &mut Report<'_>) -> Tfc {
     let Some(written) = written else {
         return Tfc::Off;
     };
-    let length = *written.get_ref();
-    if !(1..=MAX_MTU).contains(&length) {
-        report.error(
-            written.span(),
-            format_args!("{field}.tfc-pad-to"),
-            format_args!(
-                "expected 1 to {MAX_MTU} octets, got {length}; remove this key to send packets \
-                 without padding"
-            ),
-        );
-    }
-    Tfc::PadTo(length as usize)
+    let field = format_args!("{field}.tfc-pad-to");
+    let hint = "; remove this key to send packets without padding";
+    let range = 1..=i64::from(MAX_MTU);
+    Tfc::PadTo(within(written, range, "octets", hint, field, report) as usize)
 }
 
 fn lifetime(written: Option<&file::Lifetime>, field: &str, report: &mut Report<'_>) -> Lifetime {
@@ -96,12 +82,15 @@ fn lifetime(written: Option<&file::Lifetime>, field: &str, report: &mut Report<'
     ] {
         for (stage, limit) in [("soft", soft), ("hard", hard)] {
             if let Some(limit) = limit
-                && *limit.get_ref() == 0
+                && *limit.get_ref() < 1
             {
                 report.error(
                     limit.span(),
                     format_args!("{field}.lifetime.{stage}.{name}"),
-                    "expected at least 1, got 0; remove this key for no limit",
+                    format_args!(
+                        "expected at least 1, got {}; remove this key for no limit",
+                        limit.get_ref()
+                    ),
                 );
             }
         }
@@ -128,7 +117,10 @@ fn lifetime(written: Option<&file::Lifetime>, field: &str, report: &mut Report<'
 }
 
 fn limits(written: &file::Limits) -> Limits {
-    let number = |limit: &Option<Spanned<u64>>| limit.as_ref().map(|limit| *limit.get_ref());
+    let number = |limit: &Option<Spanned<i64>>| {
+        let limit = limit.as_ref()?;
+        Some(limit.get_ref().unsigned_abs())
+    };
     Limits {
         time: number(&written.seconds).map(Duration::from_secs),
         bytes: number(&written.bytes),

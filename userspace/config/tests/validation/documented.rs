@@ -36,6 +36,15 @@ fn examples(document: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// In the examples, as between VPCs of a region, the peer gateways are in the prefixes of their VPC.
+#[track_caller]
+fn only_peers_in_prefixes(config: &Config) {
+    for warning in config.warnings() {
+        let text = warning.to_string();
+        assert!(text.contains("must not lead to the demux"), "{text}");
+    }
+}
+
 #[test]
 fn the_examples_load_for_their_roles() {
     let document = document();
@@ -50,7 +59,7 @@ fn the_examples_load_for_their_roles() {
         let directory = directory(name, text);
         let config = Config::load(&directory.path().join(name)).unwrap();
         config.for_role(role).unwrap();
-        assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+        only_peers_in_prefixes(&config);
         configurations += 1;
     }
     assert_eq!(configurations, 3);
@@ -81,7 +90,7 @@ fn the_two_hosts_of_the_readme_form_one_peering() {
         std::fs::write(&path, text).unwrap();
         let config = Config::load(&path).unwrap();
         config.for_role(Role::Demux).unwrap();
-        assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+        only_peers_in_prefixes(&config);
         plans.push(config.into_plan());
     }
     let [one, two] = &plans[..] else {

@@ -26,9 +26,12 @@ fn judge(text: &str, mtu: u32, addresses: &[&str]) -> Result<Vec<Problem>, Confi
             mtu,
             rx_queues: 2,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            xdp_program: None,
         },
         cores: vec![0, 1],
         open_files: Some(4096),
+        listen: None,
+        role_runs: false,
     };
     let directory = keys();
     load(directory.path(), text).unwrap().for_host(&facts)

@@ -12,9 +12,12 @@ fn facts(addresses: &[&str]) -> HostFacts {
             mtu: 1500,
             rx_queues: 2,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            xdp_program: None,
         },
         cores: vec![0, 1],
         open_files: Some(4096),
+        listen: None,
+        role_runs: false,
     }
 }
 
@@ -30,9 +33,12 @@ fn with_nic(up: bool, mtu: u32, rx_queues: u32) -> HostFacts {
             mtu,
             rx_queues,
             addresses: vec!["10.1.0.10/24".parse().unwrap()],
+            xdp_program: None,
         },
         cores: vec![0],
         open_files: Some(4096),
+        listen: None,
+        role_runs: false,
     }
 }
 
@@ -54,6 +60,8 @@ fn a_missing_nic_is_refused_with_a_list_of_the_others() {
         },
         cores: vec![0],
         open_files: Some(4096),
+        listen: None,
+        role_runs: false,
     };
     refused(
         judge(REMOTE, &facts),
@@ -189,4 +197,90 @@ fn too_few_open_files_are_refused() {
         "2:",
         "nic.name: the hard limit of open files (RLIMIT_NOFILE) is 64",
     );
+}
+
+#[test]
+fn a_port_or_nic_in_use_is_refused_unless_a_running_role_uses_it() {
+    let mut host = facts(&["10.1.0.10/24", "10.1.0.101/32"]);
+    host.listen = Some("Address already in use (os error 98)".to_owned());
+    if let NicFacts::Present { xdp_program, .. } = &mut host.nic {
+        *xdp_program = Some(77);
+    }
+    refused(
+        judge(LOCAL, &host),
+        "2:",
+        "nic.name: another XDP program is attached to eth0 (see it with: bpftool prog show id 77)",
+    );
+    refused(
+        judge(LOCAL, &host),
+        "6:",
+        "http.listen: cannot listen on 127.0.0.1:9464: Address already in use (os error 98). See who does",
+    );
+    host.role_runs = true;
+    judge(LOCAL, &host).unwrap();
+}
+
+/// 1500 less 20, 8, 8, 8, 2 and 16 octets in UDP, and 8 more without.
+#[test]
+fn padding_beyond_the_mtu_of_the_tunnel_is_refused() {
+    let padded = |tunnel: &str, length| {
+        let text = changed(LOCAL, tunnel, &format!("{tunnel}tfc-pad-to = {length}\n"));
+        judge(&text, &facts(&["10.1.0.10/24", "10.1.0.101/32"]))
+    };
+    let (udp, esp) = ("encapsulation = \"udp\"\n", "encapsulation = \"esp\"\n");
+    padded(udp, 1438).unwrap();
+    padded(esp, 1446).unwrap();
+    refused(
+        padded(udp, 1439),
+        "32:",
+        "gateway[0].worker[0].tunnel[0].tfc-pad-to: 1439 exceeds 1438, the MTU of the tunnel over eth0",
+    );
+    refused(
+        padded(esp, 1447),
+        "43:",
+        "gateway[0].worker[1].tunnel[0].tfc-pad-to: 1447 exceeds 1446",
+    );
+}
+
+#[test]
+fn a_remote_gateway_has_an_address_of_a_host() {
+    for address in ["10.1.0.0", "10.1.0.255"] {
+        let text = changed(REMOTE, "10.1.0.102", address);
+        let message = format!(
+            "gateway[1].address: {address} is the network or broadcast address of 10.1.0.0/24"
+        );
+        refused(judge(&text, &facts(&["10.1.0.10/24"])), "21:", &message);
+    }
+}
+
+/// A start would fail at the first change of the cluster, or overwrite a key.
+#[test]
+fn the_state_file_has_a_place_of_its_own() {
+    let directory = keys();
+    let host = facts(&["10.1.0.10/24", "10.1.0.101/32"]);
+    std::fs::create_dir(directory.path().join("a-directory")).unwrap();
+    std::os::unix::fs::symlink("out-0.key", directory.path().join("a-link")).unwrap();
+    let judge = |state: &str| {
+        let text = format!("{LOCAL}\n[rescale]\nstate = \"{state}\"\n");
+        load(directory.path(), &text).unwrap().for_host(&host)
+    };
+    judge("state.json").unwrap();
+    for (state, fault) in [
+        (
+            "missing/state.json",
+            "this process cannot write: No such file or directory",
+        ),
+        ("a-directory", "is not a regular file"),
+        ("steering.key", "is a key file"),
+        ("in-1.key", "is a key file"),
+        ("a-link", "is a key file"),
+        ("causeway.toml", "is this configuration file"),
+        ("/dev/null", "is not a regular file"),
+    ] {
+        let error = judge(state).unwrap_err().to_string();
+        assert!(
+            error.contains("rescale.state: ") && error.contains(fault),
+            "{state}: {error}"
+        );
+    }
 }

@@ -68,8 +68,8 @@ fn schema_violations_are_refused() {
             LOCAL,
             "spi = 4097",
             "spi = 4294967296",
-            "34:20:",
-            "gateway.worker.tunnel.outbound.spi: invalid value: integer `4294967296`, expected u32",
+            "34:",
+            "gateway[0].worker[0].tunnel[0].outbound.spi: expected 256 to 4294967295, got 4294967296; 0 to 255 are reserved",
         ),
         (
             LOCAL,
@@ -284,7 +284,7 @@ fn workers_and_tunnels_are_refused() {
             "source-port = 4501",
             "source-port = 0",
             "32:",
-            "gateway[0].worker[0].tunnel[0].source-port: expected a UDP port from 1 to 65535, got 0",
+            "gateway[0].worker[0].tunnel[0].source-port: expected 1 to 65535, got 0",
         ),
         (
             LOCAL,
@@ -304,14 +304,14 @@ fn spis_are_refused() {
             "spi = 4097",
             "spi = 0",
             "34:",
-            "gateway[0].worker[0].tunnel[0].outbound.spi: 0 is reserved",
+            "gateway[0].worker[0].tunnel[0].outbound.spi: expected 256 to 4294967295, got 0; 0 to 255 are reserved (RFC 4303 section 2.1)",
         ),
         (
             LOCAL,
             "spi = 8193",
             "spi = 255",
             "35:",
-            "gateway[0].worker[0].tunnel[0].inbound.spi: 255 is reserved (RFC 4303 section 2.1); choose 256 to 4294967295",
+            "gateway[0].worker[0].tunnel[0].inbound.spi: expected 256 to 4294967295, got 255",
         ),
         (
             LOCAL,
@@ -328,6 +328,93 @@ fn spis_are_refused() {
             "gateway[0].worker[1].tunnel[0].outbound.spi: 4097 is already an SPI towards 10.2.0.101 (line 34)",
         ),
     ]);
+}
+
+/// Each number of the file, and a line in which it can stand.
+#[test]
+fn a_number_out_of_range_names_the_range() {
+    let directory = keys();
+    let tunnel = "replay-window = 1024\n";
+    for (key, after, least, most) in [
+        ("core", "[[gateway.worker]]\n", "0", "1023"),
+        ("weight", "name = \"gateway-1\"\n", "1", "64"),
+        ("path-mtu-age", "clamp-mss = true\n", "0", "86400"),
+        ("source-port", tunnel, "1", "65535"),
+        ("replay-window", tunnel, "64", "16384"),
+        ("tfc-pad-to", tunnel, "1", "3498"),
+        ("dummy-interval", tunnel, "1", "3600000"),
+    ] {
+        for value in ["-1", "9223372036854775807"] {
+            // The key may be in the fixture already.
+            let written = LOCAL
+                .lines()
+                .filter(|line| !line.starts_with(&format!("{key} = ")));
+            let text = written.map(|line| format!("{line}\n")).collect::<String>();
+            let after = if text.contains(after) {
+                after
+            } else {
+                "source-port = 4501\n"
+            };
+            let text = changed(&text, after, &format!("{after}{key} = {value}\n"));
+            let error = load(directory.path(), &text).unwrap_err().to_string();
+            let range = format!("{key}: expected {least} to {most}");
+            assert!(
+                error.contains(&range) && error.contains(&format!("got {value}")),
+                "{error}"
+            );
+        }
+    }
+    for (limit, value) in [("seconds", "-1"), ("bytes", "0"), ("packets", "-5")] {
+        let lifetime = format!("{tunnel}lifetime = {{ hard = {{ {limit} = {value} }} }}\n");
+        let error = load(directory.path(), &changed(LOCAL, tunnel, &lifetime)).unwrap_err();
+        let message = format!("hard.{limit}: expected at least 1, got {value}");
+        assert!(error.to_string().contains(&message), "{error}");
+    }
+}
+
+#[test]
+fn addresses_that_no_host_has_are_refused() {
+    for demux in ["10.2.0.0", "10.2.0.255"] {
+        let after = "gateways = [\"gateway-1\", \"gateway-2\"]\n";
+        let text = changed(REMOTE, after, &format!("{after}demux = \"{demux}\"\n"));
+        let message =
+            format!("peering[0].demux: {demux} is the network or broadcast address of 10.2.0.0/24");
+        refused(load(keys().path(), &text), "14:", &message);
+    }
+}
+
+/// They are valid, so a start does not fail.
+#[test]
+fn doubtful_values_are_warnings() {
+    let directory = keys();
+    let warnings = |text: &str| {
+        let config = load(directory.path(), text).unwrap();
+        config
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let far = LOCAL.replace("10.2.0.101", "203.0.113.1");
+    assert_eq!(warnings(&far), "");
+    let in_peering = warnings(LOCAL);
+    assert!(in_peering.contains(":30: gateway[0].worker[0].tunnel[0].peer: 10.2.0.101 is in 10.2.0.0/24, a prefix of a peering"), "{in_peering}");
+    let in_vpc = warnings(&LOCAL.replace("10.2.0.101", "10.1.0.99"));
+    assert!(
+        in_vpc.contains("10.1.0.99 is in 10.1.0.0/24, a prefix of this VPC"),
+        "{in_vpc}"
+    );
+    for (all, told) in [
+        ("0.0.0.0:9464", "127.0.0.1:9464"),
+        ("[::]:80", "127.0.0.1:80"),
+    ] {
+        let text = warnings(&changed(&far, "127.0.0.1:9464", all));
+        assert!(
+            text.contains("http.listen: ") && text.ends_with(told),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn invalid_settings_are_refused() {
     for weight in ["0", "65", "300"] {
         let name = "name = \"gateway-2\"\n";
         let text = changed(REMOTE, name, &format!("{name}weight = {weight}\n"));
-        let message = format!("gateway[1].weight: expected a weight from 1 to 64, got {weight}");
+        let message = format!("gateway[1].weight: expected 1 to 64, got {weight}");
         refused(load(directory.path(), &text), "21:", &message);
     }
     for (address, message) in [
@@ -181,9 +181,12 @@ fn markers_need_a_source_address_in_the_vpc() {
             mtu: 1500,
             rx_queues: 1,
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
+            xdp_program: None,
         },
         cores: vec![0],
         open_files: Some(4096),
+        listen: None,
+        role_runs: false,
     };
     let config = load(directory.path(), &demux("10.3.0.100")).unwrap();
     config.for_host(&facts(&["10.1.0.100/24"])).unwrap();

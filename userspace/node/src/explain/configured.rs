@@ -41,6 +41,7 @@ impl Configured {
             tx_queues: 1,
             addresses: Vec::new(),
             up: false,
+            xdp_program: None,
         });
         let (steering, names) = tables::at_next_start(plan, &nic, PLACEHOLDER_MAC)?;
         Ok(Self {

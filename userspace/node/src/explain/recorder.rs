@@ -81,7 +81,9 @@ impl<T: BucketEntries> Tables for Recorder<'_, T> {
 
     fn destination(&self, address: Address) -> Option<Destination> {
         let destination = self.tables.destination(address);
-        self.lookups.borrow_mut().destination = Some((address, destination));
+        // The first lookup is that of the destination, a second one that of the source.
+        let recorded = &mut self.lookups.borrow_mut().destination;
+        recorded.get_or_insert((address, destination));
         destination
     }
 

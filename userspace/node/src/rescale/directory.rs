@@ -9,7 +9,7 @@ use causeway_demux::steering::Place;
 use causeway_steering::MAX_GATEWAYS;
 use ipnet::IpNet;
 
-use causeway_config::{Gateway, Plan};
+use causeway_config::Plan;
 
 /// Where a gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,13 @@ impl Directory {
             .map(|entry| entry.name.clone())
     }
 
+    /// The names of the gateways without a MAC address.
+    pub fn unresolved(&self) -> Vec<String> {
+        let entries = self.lock();
+        let entries = entries.iter().filter(|entry| !entry.resolved);
+        entries.map(|entry| entry.name.clone()).collect()
+    }
+
     /// The names of all gateways, by index.
     pub fn names(&self) -> Vec<String> {
         self.lock().iter().map(|entry| entry.name.clone()).collect()
@@ -116,20 +123,22 @@ impl Directory {
 
     /// The placements of all gateways at the start, by index. No remote gateway is resolved yet.
     pub fn placements(&self, plan: &Plan) -> Vec<Place> {
-        let workers = |gateway: &Gateway| {
-            gateway.workers.first().map(|first| Place::Local {
-                first_worker: first.id as u16,
-                workers: gateway.workers.len() as u16,
-            })
+        let workers = |name: &str| {
+            let mut gateways = plan.gateways.iter();
+            let local = gateways.find(|gateway| gateway.name == name);
+            local.map_or(&[][..], |gateway| &gateway.workers)
         };
-        let remote = Place::Remote { mac: None };
-        let configured = plan.gateways.iter().map(workers);
-        let added = std::iter::repeat(None);
-        configured
-            .chain(added)
-            .take(self.lock().len())
-            .map(|local| local.unwrap_or(remote))
-            .collect()
+        let place = |entry: &Entry| match entry.location {
+            GatewayLocation::Remote(address) => Place::Remote { address, mac: None },
+            GatewayLocation::Local(_) => {
+                let workers = workers(&entry.name);
+                Place::Local {
+                    first_worker: workers.first().map_or(0, |first| first.id as u16),
+                    workers: workers.len() as u16,
+                }
+            }
+        };
+        self.lock().iter().map(place).collect()
     }
 
     /// The names of all gateways, with the addresses of those on other hosts, by index.

@@ -99,12 +99,12 @@ fn frames_the_nic_refused_are_counted() {
     pair.far(&format!("link set {NIC} down"));
     pair.run(async || {
         let watch = RunningWatcher::start().await;
-        let before = watch.watcher.tx_dropped().await.unwrap();
+        let before = watch.watcher.link().await.unwrap().tx_dropped;
         let socket = std::net::UdpSocket::bind("10.1.0.1:0").unwrap();
         for _ in 0..5 {
             socket.send_to(b"no listener", "10.1.0.2:9").unwrap();
         }
-        let after = watch.watcher.tx_dropped().await.unwrap();
+        let after = watch.watcher.link().await.unwrap().tx_dropped;
         assert!(after >= before + 5, "{before} before, {after} after");
     });
 }

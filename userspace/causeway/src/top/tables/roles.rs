@@ -110,7 +110,11 @@ fn state(role: &Role, now: Instant) -> Cell {
         (Some(_), ..) => Cell::new("no answer", Tone::Bad),
         (None, None, _) => Cell::new("waiting", Tone::Dim),
         (None, Some(status), _) if status.ready => Cell::new("ready", Tone::Good),
-        (None, Some(_), _) => Cell::new("not ready", Tone::Warn),
+        (None, Some(status), _) => {
+            let first = status.not_ready.first();
+            let word = first.map_or("not ready", |first| first.reason.name());
+            Cell::new(word, Tone::Warn)
+        }
     }
 }
 

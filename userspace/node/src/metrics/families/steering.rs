@@ -1,5 +1,6 @@
 //! Metrics of a role as a whole and of its XDP program.
 
+use causeway_api::status::{self, NotReadyReason};
 use causeway_steering::PuntReason;
 
 use crate::metrics::family::Family;
@@ -28,8 +29,15 @@ pub const FAMILIES: &[Family] = &[
         "ready",
         None,
         &[],
-        "1 if the XDP program is attached and every socket is bound, else 0.",
+        "1 if packets pass, else 0; `causeway_not_ready_reasons` has the reasons.",
         Status(|status| vec![Sample::of([], status.ready.into())]),
+    ),
+    gauge(
+        "not_ready_reasons",
+        None,
+        &["reason"],
+        "Reasons for which packets do not pass, or soon will not. /healthz and /status have the details.",
+        Status(not_ready),
     ),
     gauge(
         "nic_mtu",
@@ -105,3 +113,11 @@ pub const FAMILIES: &[Family] = &[
         Status(|status| by_gateway(status, |gateway| gateway.bytes)),
     ),
 ];
+
+fn not_ready(status: &status::Status) -> Vec<Sample> {
+    let of = |reason: NotReadyReason| {
+        let found = status.not_ready.iter().filter(|each| each.reason == reason);
+        Sample::of([reason.name()], found.count() as u64)
+    };
+    NotReadyReason::ALL.map(of).into()
+}
