@@ -1,13 +1,16 @@
 //! Crashes, restarts and failed starts.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e_tests::{
-    build_lab, has_xdp, must_cross, must_not_cross, run_probe, start_lab, stop_cleanly,
+    build_lab, has_xdp, must_cross, must_not_cross, run_probe, start_lab, stop_cleanly, wait_until,
     with_gateways,
 };
+use causeway_lab::status::NotReadyReason;
 use causeway_lab::{Family, Inner, Lab, Options, Placement, Site};
 
 /// Runs `ip` inside a machine of the lab and returns its output.
@@ -37,6 +40,47 @@ fn a_killed_process_leaves_no_program_attached_and_starts_again() -> Result<()> 
     must_cross(&lab)
 }
 
+/// `causeway check` says the same as a start: the port and the NIC are taken. For the role that has them nothing is wrong.
+#[test]
+fn what_a_running_role_uses_is_refused_to_another_one() -> Result<()> {
+    let lab = start_lab(with_gateways(1)?)?;
+    let site = Site::gateway(1, 1);
+    let file = lab.config_file(site);
+    let other = file.with_file_name("other.toml");
+    let text = fs::read_to_string(&file)?;
+    let socket = "socket = \"";
+    ensure!(text.contains(socket), "{text}");
+    fs::write(&other, text.replacen(socket, "socket = \"other-", 1))?;
+    let run = |arguments: &[&str], file: &Path| {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &lab.namespace(site)])
+            .arg(&lab.options().causeway)
+            .args(arguments)
+            .arg(file)
+            .env("CAUSEWAY_XDP_OBJECT", &lab.options().xdp_object);
+        let output = command.output()?;
+        let printed = [output.stdout, output.stderr].concat();
+        Ok::<_, anyhow::Error>((output.status.success(), String::from_utf8(printed)?))
+    };
+    let check = ["check", "--role", "gateway", "--config"];
+    let (good, printed) = run(&check, &file)?;
+    ensure!(good, "{printed}");
+    for arguments in [&check[..], &["gateway", "--config"]] {
+        let (good, printed) = run(arguments, &other)?;
+        for reason in [
+            "another XDP program is attached to cwlab0",
+            "Address already in use",
+        ] {
+            ensure!(
+                !good && printed.contains(reason),
+                "{arguments:?}: {printed}"
+            );
+        }
+    }
+    must_cross(&lab)
+}
+
 /// A NIC that goes down loses its neighbours and routes, but keeps sockets and XDP program.
 #[test]
 fn packets_cross_again_after_a_nic_was_down() -> Result<()> {
@@ -57,6 +101,11 @@ fn take_nics_down(outer: Family) -> Result<()> {
         routes += &ip(&lab, site, "-6 route show dev cwlab0 proto boot")?;
         ip(&lab, site, "link set cwlab0 down")?;
         must_not_cross(&lab, &format!("the NIC of {site} is down"))?;
+        wait_until("the role tells that its link is down", || {
+            let status = lab.status(site)?;
+            let mut reasons = status.not_ready.iter().map(|each| each.reason);
+            Ok(!status.ready && reasons.any(|reason| reason == NotReadyReason::LinkDown))
+        })?;
         ip(&lab, site, "link set cwlab0 up")?;
         // The kernel does not restore these routes.
         for route in routes.lines() {
@@ -66,6 +115,7 @@ fn take_nics_down(outer: Family) -> Result<()> {
                 &format!("route add {} dev cwlab0", route.trim()),
             )?;
         }
+        wait_until("the role is ready again", || Ok(lab.status(site)?.ready))?;
         std::thread::sleep(Duration::from_secs(1));
         must_cross(&lab).with_context(|| format!("after {site}"))?;
     }
