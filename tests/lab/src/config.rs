@@ -105,13 +105,14 @@ fn text(options: &Options, role: Site, cores: &[usize]) -> String {
         "[nic]\nname = \"{NIC}\"\nmode = \"{mode}\"\n\n\
          [http]\nlisten = \"{listen}\"\n\n\
          [control]\nsocket = \"{SOCKET}\"\n\n\
-         [vpc]\nprefixes = [{own}]\n\n\
+         [vpc]\nprefixes = [{own}]\n{own_demux}\n\
          [steering]\nkey-file = \"steering.key\"\n\n\
          {rescale}[[peering]]\nname = \"{peering}\"\nprefixes = [{theirs}]\n\
          gateways = [{names}]\nclamp-mss = {clamp}\n{demux}",
         mode = options.nic_mode,
         listen = http::ADDRESS,
         own = prefixes(options, vpc),
+        own_demux = own_demux(options, role),
         peering = peering(vpc),
         theirs = prefixes(options, peer_vpc(vpc)),
         names = names.join(", "),
@@ -145,6 +146,16 @@ fn demux(options: &Options, role: Site) -> String {
             let family = options.inner.families()[0];
             let peer = Site::demux(peer_vpc(role.vpc)).address(family);
             format!("demux = \"{peer}\"\n")
+        }
+        _ => String::new(),
+    }
+}
+
+fn own_demux(options: &Options, role: Site) -> String {
+    match role.node {
+        Node::Gateway(_) => {
+            let demux = Site::demux(role.vpc).address(options.outer);
+            format!("demux = \"{demux}\"\n")
         }
         _ => String::new(),
     }

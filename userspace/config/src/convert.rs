@@ -16,6 +16,8 @@ mod rescale;
 mod sas;
 mod settings;
 
+use std::net::IpAddr;
+
 use causeway_esp::{Backend, BackendChoice};
 
 pub(crate) use address::is_reserved;
@@ -38,6 +40,7 @@ pub(crate) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
     let clusters = peerings::clusters(file, &names, report);
     let gateways = gateways::convert(file, &names, &clusters, report);
     let peerings = peerings::convert(file, prefixes.peers, clusters, report);
+    let demux = demux(file, report);
     let rescale = rescale::convert(&file.rescale, report);
     let Endpoints { http, control } = endpoints?;
     Some(Plan {
@@ -46,12 +49,36 @@ pub(crate) fn convert(file: &File, report: &mut Report<'_>) -> Option<Plan> {
         control,
         cluster: file.vpc.cluster.as_ref().map(|name| name.get_ref().clone()),
         vpc_prefixes: prefixes.vpc,
+        demux,
         steering_key: steering_key?,
         crypto: crypto?,
         rescale,
         peerings,
         gateways: gateways?,
     })
+}
+
+/// The demux of this VPC, of the family of the gateway to which it sends.
+fn demux(file: &File, report: &mut Report<'_>) -> Option<IpAddr> {
+    let text = file.vpc.demux.as_ref()?;
+    let demux = address::host_address(text, "vpc.demux", report)?;
+    let written = file
+        .gateway
+        .iter()
+        .find_map(|gateway| gateway.get_ref().address.as_ref());
+    if let Some(gateway) = written.and_then(|text| text.get_ref().parse::<IpAddr>().ok())
+        && gateway.is_ipv4() != demux.is_ipv4()
+    {
+        report.error(
+            text.span(),
+            "vpc.demux",
+            format_args!(
+                "{demux} and the gateway's address {gateway} are of different families; write the demux's \
+                 address of the gateway's family"
+            ),
+        );
+    }
+    Some(demux)
 }
 
 fn nic(nic: &file::Nic, report: &mut Report<'_>) -> Option<Nic> {

@@ -80,6 +80,8 @@ pub struct Vpc {
     pub cluster: Option<Spanned<String>>,
     /// The prefixes of this VPC.
     pub prefixes: Spanned<Vec<Spanned<String>>>,
+    /// The address from which the VPC's demux sends requests to this gateway; absent: it takes none.
+    pub demux: Option<Spanned<String>>,
 }
 
 /// `[steering]`

@@ -23,6 +23,8 @@ pub struct Plan {
     /// The cluster's name, a label of all metrics.
     pub cluster: Option<String>,
     pub vpc_prefixes: Vec<IpNet>,
+    /// The address of this VPC's demux, at a gateway.
+    pub demux: Option<IpAddr>,
     pub steering_key: SteeringKey,
     /// The implementation of the AEADs.
     pub crypto: BackendChoice,

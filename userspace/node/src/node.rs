@@ -70,6 +70,7 @@ impl Node {
     /// The kernel refuses the program, the NIC a socket, or the disk a reservation of sequence numbers; an SA
     /// cannot be made of its key; a port or a path is in use.
     pub async fn start(plan: Plan, role: Role) -> anyhow::Result<Self> {
+        let failures = Transient::default();
         raise_open_files()?;
         // First of all: from here on nothing leaves in clear, whatever happens to this process.
         guard::install(&plan.guarded()).await?;
@@ -120,11 +121,12 @@ impl Node {
                     directory: directory.clone(),
                     buckets: program.clone(),
                     state_file: state,
+                    failures: failures.clone(),
                 })?;
                 (Arc::new(rescale), Some(executor))
             }
             Role::Gateway => {
-                rescale::serve(&plan, &workers)?;
+                rescale::serve(&plan, &workers, failures.clone())?;
                 (Arc::default(), None)
             }
         };
@@ -165,7 +167,7 @@ impl Node {
             sas,
             executor,
             status,
-            failures: Transient::default(),
+            failures,
             path_mtu,
             http,
             requests,

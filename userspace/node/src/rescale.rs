@@ -6,6 +6,8 @@
 //! | `executor` | the thread of all drivers of a demux |
 //! | `command` | requests for changes, from the control socket |
 //! | `transports` | requests from a demux to its gateways |
+//! | `sessions` | numbers the requests to each gateway, so that no recorded one is obeyed |
+//! | `source_filter` | lets only datagrams of known senders into a socket |
 //! | `message_receiver` | messages to a demux, over UDP |
 //! | `peer_messages` | messages to a demux, through the tunnels of local workers |
 //! | `peering_status` | the status of a peering |
@@ -25,6 +27,8 @@ mod peering_status;
 mod rate_limited_log;
 mod responder;
 mod responder_thread;
+mod sessions;
+mod source_filter;
 mod transports;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -36,11 +40,13 @@ use causeway_rescale::coordinator::State;
 use causeway_steering::SteerHash;
 
 use crate::state::{StateFile, at_start};
+use crate::transient::Transient;
 use crate::wire::{MessageAuth, PORT};
 use crate::worker_handle::WorkerHandle;
 use causeway_api::status::Role;
 use causeway_config::Plan;
 use responder::Responder;
+use responder_thread::ControlPort;
 
 pub use command::{Rescale, RescaleError};
 pub use directory::Directory;
@@ -120,17 +126,34 @@ fn responders(
     responder_thread::start(responders)
 }
 
-/// Starts to serve the requests of the demux, at a gateway.
+/// Starts to serve the requests of the demux, at a gateway. Without `vpc.demux` nobody may send any.
 ///
 /// # Errors
 /// The port is in use, or a thread cannot be started.
-pub fn serve(plan: &Plan, workers: &[Arc<WorkerHandle>]) -> anyhow::Result<()> {
-    let auth = Arc::new(MessageAuth::new(plan.steering_key.octets()));
-    let Some(gateway) = plan.gateways.first() else {
+pub fn serve(
+    plan: &Plan,
+    workers: &[Arc<WorkerHandle>],
+    failures: Transient,
+) -> anyhow::Result<()> {
+    let (Some(gateway), Some(demux)) = (plan.gateways.first(), plan.demux) else {
         return Ok(());
     };
-    let socket = bind(gateway.address)?;
-    responder_thread::start_receiver(socket, auth.clone(), responders(plan, &auth, workers)?)
+    let auth = auth(plan);
+    let port = ControlPort {
+        socket: bind(gateway.address)?,
+        own: gateway.address,
+        demux,
+        queue: responders(plan, &auth, workers)?,
+        auth,
+        failures,
+    };
+    // Of 32 bits, to keep messages short.
+    port.serve((random_number()? >> 32) | 1)
+}
+
+fn auth(plan: &Plan) -> Arc<MessageAuth> {
+    let key = plan.steering_key.octets();
+    Arc::new(MessageAuth::new(key, &plan.vpc_prefixes))
 }
 
 fn bind(address: IpAddr) -> anyhow::Result<UdpSocket> {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use causeway_node::wire::{
-    LONGEST, LONGEST_PACKET, Message, MessageAuth, MessageError, PORT, Packet, PacketError, TAG,
-    build_packet, parse_packet,
+    Ends, LONGEST, LONGEST_PACKET, Message, MessageAuth, MessageError, Outcome, PORT, Packet,
+    PacketError, ReplyDatagram, RequestDatagram, TAG, build_packet, parse_packet,
 };
 use causeway_rescale::message::{
     FromGateway, HoldTimeoutAction, Marker, PeerMessage, Reply, Request, TableId, ToGateway,
@@ -13,7 +13,23 @@ use causeway_rescale::{BucketSet, Ordinal};
 use proptest::prelude::*;
 
 fn auth() -> MessageAuth {
-    MessageAuth::new(b"0123456789abcdef")
+    of_vpc("10.1.0.0/24")
+}
+
+fn of_vpc(prefix: &str) -> MessageAuth {
+    MessageAuth::new(b"0123456789abcdef", &[prefix.parse().unwrap()])
+}
+
+fn ends(from: &str, to: &str) -> Ends {
+    Ends {
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+    }
+}
+
+/// The ends of most messages.
+fn there() -> Ends {
+    ends("10.1.0.100", "10.1.0.101")
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -83,15 +99,24 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
-fn to_gateway() -> impl Strategy<Value = ToGateway> {
-    (any::<u64>(), "[a-z0-9._-]{1,63}", request()).prop_map(|(id, peering, request)| ToGateway {
-        id,
-        peering,
-        request,
-    })
+fn to_gateway() -> impl Strategy<Value = RequestDatagram> {
+    let numbers = any::<(u64, u64, u64)>();
+    (any::<u64>(), "[a-z0-9._-]{1,63}", request(), numbers).prop_map(
+        |(id, peering, request, (incarnation, sequence, recipient))| RequestDatagram {
+            // As long as in use.
+            incarnation: incarnation >> 6,
+            sequence: sequence >> 29,
+            recipient: recipient >> 32,
+            request: ToGateway {
+                id,
+                peering,
+                request,
+            },
+        },
+    )
 }
 
-fn from_gateway() -> impl Strategy<Value = FromGateway> {
+fn from_gateway() -> impl Strategy<Value = ReplyDatagram> {
     let reply = prop_oneof![
         Just(Reply::Sealed),
         Just(Reply::Held),
@@ -101,7 +126,25 @@ fn from_gateway() -> impl Strategy<Value = FromGateway> {
         Just(Reply::ResetDone),
         ".{0,64}".prop_map(|why| Reply::Refused { why }),
     ];
-    (any::<(u64, u64)>(), reply).prop_map(|((id, boot), reply)| FromGateway { id, boot, reply })
+    let reply = (any::<(u64, u64)>(), reply).prop_map(|((id, boot), reply)| FromGateway {
+        id,
+        boot,
+        reply,
+    });
+    let outcome = prop_oneof![
+        reply.prop_map(Outcome::Reply),
+        Just(Outcome::OtherProcess),
+        Just(Outcome::Old),
+    ];
+    (any::<(u64, u64, u64, u64)>(), outcome).prop_map(
+        |((boot, newest, recipient, answers), outcome)| ReplyDatagram {
+            boot,
+            newest,
+            recipient,
+            answers,
+            outcome,
+        },
+    )
 }
 
 /// An encoded message decodes to itself. A changed, truncated or extended one is refused.
@@ -110,25 +153,27 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(
     index: prop::sample::Index,
     bit: u8,
 ) -> Result<(), TestCaseError> {
-    let encoded = auth().encode(message).expect("it fits");
+    let encoded = auth().encode(there(), message).expect("it fits");
     prop_assert!(encoded.len() <= LONGEST);
     prop_assert_eq!(
-        &auth().decode::<M>(&encoded).expect("the tag is right"),
+        &auth()
+            .decode::<M>(there(), &encoded)
+            .expect("the tag is right"),
         message
     );
 
     let mut changed = encoded.clone();
     changed[index.index(encoded.len())] ^= 1 << bit;
-    prop_assert!(auth().decode::<M>(&changed).is_err());
+    prop_assert!(auth().decode::<M>(there(), &changed).is_err());
     let cut = &encoded[..index.index(encoded.len())];
-    prop_assert!(auth().decode::<M>(cut).is_err());
+    prop_assert!(auth().decode::<M>(there(), cut).is_err());
     let mut longer = encoded.clone();
     longer.insert(index.index(encoded.len()), bit);
-    prop_assert!(auth().decode::<M>(&longer).is_err());
+    prop_assert!(auth().decode::<M>(there(), &longer).is_err());
 
-    let other = MessageAuth::new(b"0123456789abcdeg");
+    let other = MessageAuth::new(b"0123456789abcdeg", &["10.1.0.0/24".parse().unwrap()]);
     prop_assert_eq!(
-        other.decode::<M>(&encoded).err(),
+        other.decode::<M>(there(), &encoded).err(),
         Some(MessageError::Forged)
     );
     Ok(())
@@ -138,9 +183,9 @@ proptest! {
     #[test]
     fn requests_decode_to_themselves(m in to_gateway(), at: prop::sample::Index, bit in 0u8..8) {
         check(&m, at, bit)?;
-        let encoded = auth().encode(&m).expect("it fits");
-        prop_assert_eq!(auth().decode::<FromGateway>(&encoded).err(), Some(MessageError::Forged));
-        prop_assert_eq!(auth().decode::<PeerMessage>(&encoded).err(), Some(MessageError::Forged));
+        let encoded = auth().encode(there(), &m).expect("it fits");
+        prop_assert_eq!(auth().decode::<ReplyDatagram>(there(), &encoded).err(), Some(MessageError::Forged));
+        prop_assert_eq!(auth().decode::<PeerMessage>(there(), &encoded).err(), Some(MessageError::Forged));
     }
 
     #[test]
@@ -155,9 +200,9 @@ proptest! {
 
     #[test]
     fn arbitrary_octets_are_refused(octets in prop::collection::vec(any::<u8>(), 0..1000)) {
-        prop_assert!(auth().decode::<ToGateway>(&octets).is_err());
-        prop_assert!(auth().decode::<FromGateway>(&octets).is_err());
-        prop_assert!(auth().decode::<PeerMessage>(&octets).is_err());
+        prop_assert!(auth().decode::<RequestDatagram>(there(), &octets).is_err());
+        prop_assert!(auth().decode::<ReplyDatagram>(there(), &octets).is_err());
+        prop_assert!(auth().decode::<PeerMessage>(there(), &octets).is_err());
         let _ = parse_packet(&octets);
     }
 
@@ -210,48 +255,117 @@ fn ones(octets: &[u8]) -> u16 {
 }
 
 #[test]
-fn the_longest_request_fits_the_smallest_mtu() {
-    let message = ToGateway {
-        id: u64::MAX,
-        peering: "n".repeat(63),
-        request: Request::Hold {
-            buckets: (0..causeway_steering::BUCKETS).collect::<BucketSet>(),
-            limit_ms: u32::MAX,
-            hold_timeout_action: HoldTimeoutAction::Send,
+fn the_longest_request_fits() {
+    let message = RequestDatagram {
+        incarnation: (1 << 58) - 1,
+        sequence: u32::MAX.into(),
+        recipient: u32::MAX.into(),
+        request: ToGateway {
+            id: u64::MAX,
+            peering: "n".repeat(63),
+            request: Request::Hold {
+                buckets: (0..causeway_steering::BUCKETS).collect::<BucketSet>(),
+                limit_ms: u32::MAX,
+                hold_timeout_action: HoldTimeoutAction::Send,
+            },
         },
     };
-    let encoded = auth().encode(&message).expect("it fits");
+    let encoded = auth().encode(there(), &message).expect("it fits");
     assert!(encoded.len() <= LONGEST, "{} octets", encoded.len());
-    // With a full tag of 32 octets it would not fit.
-    assert!(encoded.len() - TAG + 32 > LONGEST);
+    // No octet more than necessary.
+    assert!(encoded.len() + 10 > LONGEST, "{} octets", encoded.len());
+}
+
+/// A message says nothing about its ends and its VPC, and is valid only for them.
+#[test]
+fn a_message_is_refused_by_any_other_recipient() {
+    let request = RequestDatagram {
+        incarnation: 1,
+        sequence: 2,
+        recipient: 3,
+        request: ToGateway {
+            id: 4,
+            peering: "vpc-2".into(),
+            request: Request::Fence,
+        },
+    };
+    let encoded = auth().encode(there(), &request).expect("it fits");
+    let refused = |auth: MessageAuth, ends| {
+        let error = auth.decode::<RequestDatagram>(ends, &encoded).unwrap_err();
+        assert_eq!(error, MessageError::Forged, "{ends:?}");
+    };
+    refused(auth(), ends("10.1.0.100", "10.1.0.102"));
+    refused(auth(), ends("10.1.0.99", "10.1.0.101"));
+    refused(auth(), ends("10.1.0.101", "10.1.0.100"));
+    refused(auth(), ends("::ffff:10.1.0.100", "::10.1.0.101"));
+    refused(of_vpc("10.2.0.0/24"), there());
+
+    // Between demuxes of two VPCs, only the addresses count.
+    let message = PeerMessage::Fence {
+        id: 1,
+        pair: Ordinal(2),
+    };
+    let peers = ends("10.1.0.100", "10.2.0.100");
+    let encoded = auth().encode(peers, &message).expect("it fits");
+    let other = of_vpc("10.2.0.0/24");
+    assert_eq!(other.decode(peers, &encoded).as_ref(), Ok(&message));
+    let back = ends("10.2.0.100", "10.1.0.100");
+    let reflected = auth().decode::<PeerMessage>(back, &encoded);
+    assert_eq!(reflected, Err(MessageError::Forged));
+}
+
+/// The order in which files list the prefixes does not matter.
+#[test]
+fn the_order_of_prefixes_does_not_matter() {
+    let nets = ["10.1.0.0/24", "fd00:1::/64"].map(|net| net.parse().unwrap());
+    let message = PeerMessage::Lift {
+        id: 1,
+        pair: Ordinal(2),
+    };
+    let key = b"0123456789abcdef";
+    let encoded = MessageAuth::new(key, &nets).encode(there(), &message);
+    let turned = MessageAuth::new(key, &[nets[1], nets[0]]);
+    assert_eq!(
+        turned.decode(there(), &encoded.unwrap()).as_ref(),
+        Ok(&message)
+    );
 }
 
 #[test]
 fn each_refusal_has_its_error() {
     let encoded = auth()
-        .encode(&PeerMessage::Fence {
-            id: 1,
-            pair: Ordinal(2),
-        })
+        .encode(
+            there(),
+            &PeerMessage::Fence {
+                id: 1,
+                pair: Ordinal(2),
+            },
+        )
         .expect("it fits");
     let error = |octets: &[u8]| {
         auth()
-            .decode::<PeerMessage>(octets)
+            .decode::<PeerMessage>(there(), octets)
             .expect_err("no message")
     };
     assert_eq!(error(&encoded[..TAG]), MessageError::Length { got: TAG });
     assert_eq!(
-        error(&[1; LONGEST + 1]),
+        error(&[2; LONGEST + 1]),
         MessageError::Length { got: LONGEST + 1 }
     );
     assert_eq!(error(&[9; 64]), MessageError::Version { got: 9 });
-    assert_eq!(error(&[1; 64]), MessageError::Forged);
+    assert_eq!(error(&[2; 64]), MessageError::Forged);
     // A reply that is too long is not encoded.
     let why = "x".repeat(LONGEST);
-    let long = FromGateway {
-        id: 1,
+    let long = ReplyDatagram {
         boot: 2,
-        reply: Reply::Refused { why },
+        newest: 1,
+        recipient: 1,
+        answers: 1,
+        outcome: Outcome::Reply(FromGateway {
+            id: 1,
+            boot: 2,
+            reply: Reply::Refused { why },
+        }),
     };
-    assert_eq!(auth().encode(&long), None);
+    assert_eq!(auth().encode(there(), &long), None);
 }

@@ -14,9 +14,9 @@ use crate::change::Ordinal;
 
 /// The UDP port of all these messages, in both directions. Status and metrics use 9464.
 pub const PORT: u16 = 9465;
-/// Octets of the longest IP packet with such a message. It fits unfragmented into the smallest MTU
-/// that a role accepts (576 inner octets through an IPv4 tunnel).
-pub const LONGEST_PACKET: usize = 641;
+/// Octets of the longest IPv4 packet with such a message: a [`Request::Hold`] of a peering whose name has 63 octets. On a NIC
+/// with a smaller MTU the kernel fragments it. Messages between demuxes are shorter than 576 octets, so they fit every tunnel.
+pub const LONGEST_PACKET: usize = 664;
 
 /// A request from a demux to a gateway of its VPC. It is resent until the reply arrives, so a gateway
 /// may receive it more than once.

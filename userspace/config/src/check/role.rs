@@ -13,6 +13,13 @@ pub(crate) fn check(file: &File, role: Role, report: &mut Report<'_>) {
 
 /// The gateways of a demux are all local or all remote.
 fn demux(file: &File, report: &mut Report<'_>) {
+    if let Some(demux) = &file.vpc.demux {
+        report.error(
+            demux.span(),
+            "vpc.demux",
+            "is a setting of a gateway; remove it here, and set it in the configuration of each gateway",
+        );
+    }
     let Some(first) = file.gateway.first() else {
         return;
     };

@@ -2,7 +2,7 @@
 
 use causeway_api::status::Role;
 
-use super::{LOCAL, REMOTE, keys, load, refused};
+use super::{LOCAL, REMOTE, changed, keys, load, refused};
 
 const REMOTE_GATEWAY: &str = "\n[[gateway]]\nname = \"far\"\naddress = \"10.1.0.109\"\n";
 
@@ -36,4 +36,33 @@ fn a_demux_does_not_mix_placements() {
         "46:",
         "gateway[1]: is remote while gateway[0] (line 20) is local; a demux has only local",
     );
+}
+
+/// The demux of the VPC is told to its gateways, and has the family of their addresses.
+#[test]
+fn the_own_demux_is_a_setting_of_a_gateway() {
+    let directory = keys();
+    let with = |demux: &str| {
+        let prefixes = "prefixes = [\"10.1.0.0/24\"]\n";
+        let text = changed(LOCAL, prefixes, &format!("{prefixes}demux = \"{demux}\"\n"));
+        load(directory.path(), &text)
+    };
+    let gateway = with("10.1.0.100").unwrap();
+    gateway.for_role(Role::Gateway).unwrap();
+    assert_eq!(gateway.plan().demux, Some([10, 1, 0, 100].into()));
+    let message = "vpc.demux: is a setting of a gateway; remove it here";
+    refused(gateway.for_role(Role::Demux), "10:", message);
+    for (demux, message) in [
+        (
+            "fd00:1::100",
+            "vpc.demux: fd00:1::100 and the gateway's address 10.1.0.101 are of different families",
+        ),
+        ("demux", "vpc.demux: \"demux\" is not an IP address"),
+        (
+            "224.0.0.1",
+            "vpc.demux: 224.0.0.1 cannot be the address of a gateway or demux",
+        ),
+    ] {
+        refused(with(demux), "10:", message);
+    }
 }

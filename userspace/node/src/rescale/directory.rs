@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use causeway_demux::steering::Place;
 use causeway_steering::MAX_GATEWAYS;
 use ipnet::IpNet;
+use tokio::sync::watch;
 
 use causeway_config::Plan;
 
@@ -51,6 +52,8 @@ pub enum AdmitError {
 pub struct Directory {
     subnets: Vec<IpNet>,
     entries: Mutex<Vec<Entry>>,
+    /// Told when a gateway has come.
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -81,6 +84,7 @@ impl Directory {
         Self {
             subnets,
             entries: Mutex::new(entries.collect()),
+            changed: watch::Sender::new(()),
         }
     }
 
@@ -219,11 +223,17 @@ impl Directory {
         // A new index is preferred, because a freed one has the counters of another gateway.
         if entries.len() < MAX_GATEWAYS as usize {
             entries.push(entry);
-            return Ok(());
+        } else {
+            let free = entries.iter_mut().find(|entry| entry.is_free());
+            *free.ok_or(AdmitError::Full)? = entry;
         }
-        let free = entries.iter_mut().find(|entry| entry.is_free());
-        *free.ok_or(AdmitError::Full)? = entry;
+        self.changed.send_replace(());
         Ok(())
+    }
+
+    /// Tells when a gateway has come.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Removes a gateway from a peering.
@@ -259,6 +269,7 @@ mod tests {
             resolved: matches!(location, GatewayLocation::Local(_)),
         });
         Directory {
+            changed: watch::Sender::new(()),
             subnets: vec!["10.1.0.100/24".parse().unwrap()],
             entries: Mutex::new(entries.collect()),
         }

@@ -19,11 +19,13 @@ use super::command::{FixedCluster, PeeringHandle, Rescale};
 use super::directory::Directory;
 use super::driver::{Buckets, Driver};
 use super::driver_input::DriverInput;
-use super::message_receiver::{MessageReceiver, receive};
+use super::message_receiver::{MessageReceiver, Socket};
 use super::peer_messages::{self, Source};
 use super::peering_status::PeeringStatus;
+use super::sessions::Sessions;
 use super::transports::Transports;
-use super::{SharedStateFile, bind, in_force, random_number, responders};
+use super::{SharedStateFile, auth, bind, in_force, random_number, responders};
+use crate::transient::Transient;
 use crate::wire::MessageAuth;
 use crate::worker_handle::Workers;
 use causeway_config::{Peering, Plan};
@@ -53,6 +55,7 @@ pub struct Start<'a> {
     pub directory: Arc<Directory>,
     pub buckets: Arc<dyn Buckets>,
     pub state_file: Option<SharedStateFile>,
+    pub failures: Transient,
 }
 
 impl Executor {
@@ -69,8 +72,9 @@ impl Executor {
             directory,
             buckets,
             state_file,
+            failures,
         } = start;
-        let auth = Arc::new(MessageAuth::new(plan.steering_key.octets()));
+        let auth = auth(plan);
         let local = !workers.is_empty();
         let responders = local
             .then(|| responders(plan, &auth, &workers))
@@ -97,11 +101,12 @@ impl Executor {
                     _ => Ok(driver.clone()),
                 },
             });
-            let Some((settings, demux)) = settings(plan, nic, peering) else {
+            let Some(settings) = settings(plan, nic, peering) else {
                 continue;
             };
             receivers[peering.id as usize] = Some(MessageReceiver {
-                demux,
+                own: settings.own,
+                demux: settings.peer,
                 status: status.clone(),
                 driver: driver.clone(),
             });
@@ -140,6 +145,7 @@ impl Executor {
             directory,
             buckets,
             state_file,
+            failures,
         };
         Builder::new()
             .name("rescale".into())
@@ -191,6 +197,7 @@ struct Work {
     directory: Arc<Directory>,
     buckets: Arc<dyn Buckets>,
     state_file: Option<SharedStateFile>,
+    failures: Transient,
 }
 
 impl Work {
@@ -209,12 +216,22 @@ impl Work {
         }
         let sockets = Arc::new(sockets);
         let mut tasks = JoinSet::new();
+        let sessions = Arc::new(Sessions::new(random_number()? as u16));
         for index in 0..sockets.len() {
-            let (sockets, auth) = (sockets.clone(), self.auth.clone());
-            let (receivers, directory) = (self.receivers.clone(), self.directory.clone());
+            let socket = Socket {
+                sockets: sockets.clone(),
+                index,
+                auth: self.auth.clone(),
+                sessions: sessions.clone(),
+                receivers: self.receivers.clone(),
+                directory: self.directory.clone(),
+                failures: self.failures.clone(),
+            };
             tasks.spawn(async move {
-                let received = receive(&sockets[index], &auth, &receivers, &directory).await;
-                received.context("cannot receive messages of gateways any more")
+                match socket.receive().await {
+                    Ok(never) => match never {},
+                    Err(error) => Err(error).context("cannot limit the senders of messages"),
+                }
             });
         }
         for parts in self.drivers {
@@ -234,6 +251,7 @@ impl Work {
                 directory: self.directory.clone(),
                 transports: Transports {
                     auth: self.auth.clone(),
+                    sessions: sessions.clone(),
                     sockets: sockets.clone(),
                     responders: self.responders.clone(),
                     driver: parts.driver,
@@ -254,12 +272,12 @@ impl Work {
     }
 }
 
-/// The settings of a peering's coordinator, and the address of the peer's demux. `None` if the peering has no demux.
-fn settings(plan: &Plan, nic: &Interface, peering: &Peering) -> Option<(Settings, IpAddr)> {
+/// The settings of a peering's coordinator. `None` if the peering has no demux.
+fn settings(plan: &Plan, nic: &Interface, peering: &Peering) -> Option<Settings> {
     let peer = peering.demux?;
     let own = plan.marker_source(peer, &nic.addresses)?;
     let rescale = &plan.rescale;
-    let settings = Settings {
+    Some(Settings {
         peering: peering.name.clone(),
         own,
         peer,
@@ -272,8 +290,7 @@ fn settings(plan: &Plan, nic: &Interface, peering: &Peering) -> Option<(Settings
         join_time: JOIN_TIME,
         fence_time: FENCE_TIME,
         stall_after: STALL_AFTER,
-    };
-    Some((settings, peer))
+    })
 }
 
 /// One socket for each address family of the gateways and the peers' demuxes, bound to the source address of the markers.

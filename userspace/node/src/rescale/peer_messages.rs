@@ -10,7 +10,7 @@ use crossbeam::channel::{Select, TryRecvError};
 
 use super::message_receiver::MessageReceiver;
 use super::rate_limited_log::RateLimitedLog;
-use crate::wire::{MessageAuth, PORT, parse_packet};
+use crate::wire::{Ends, MessageAuth, PORT, parse_packet};
 use crate::worker_handle::WorkerHandle;
 
 /// A worker, and for each of its tunnels the receiver of the peer's messages.
@@ -62,12 +62,16 @@ fn deliver(
     };
     let from = (packet.from, PORT).into();
     match receivers.get(message.tunnel) {
-        Some(Some(receiver)) if receiver.demux == packet.from => {
-            match auth.decode(packet.payload) {
+        Some(Some(receiver)) if (receiver.demux, receiver.own) == (packet.from, packet.to) => {
+            let ends = Ends {
+                from: packet.from,
+                to: packet.to,
+            };
+            match auth.decode(ends, packet.payload) {
                 Ok(message) => receiver.peer_message(Instant::now(), message),
                 Err(error) => log.refused(from, &error),
             }
         }
-        _ => log.refused(from, &"the source address is not that of the peer's demux"),
+        _ => log.refused(from, &"it is not from the peer's demux to this one"),
     }
 }

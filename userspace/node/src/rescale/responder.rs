@@ -10,7 +10,7 @@ use causeway_rescale::message::{FromGateway, Marker, PeerMessage, Reply, Request
 use causeway_steering::SteerHash;
 use crossbeam::channel::{Receiver, Select, TryRecvError};
 
-use crate::wire::{MessageAuth, build_packet};
+use crate::wire::{Ends, MessageAuth, build_packet};
 use crate::worker_handle::WorkerHandle;
 
 /// The time limit for the workers' answers. A worker handles commands between two bursts. A demux has resent its request
@@ -261,7 +261,7 @@ impl Responder {
     ) -> Result<Vec<u8>, String> {
         let payload = self
             .auth
-            .encode(message)
+            .encode(Ends { from, to }, message)
             .ok_or("the peer message is too long")?;
         build_packet(from, to, &payload).map_err(|error| error.to_string())
     }

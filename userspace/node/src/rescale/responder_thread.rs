@@ -1,8 +1,8 @@
 //! The thread of this host's responders. It waits for requests and for the workers' answers at the same time.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::thread::Builder;
+use std::thread::{self, Builder};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -11,7 +11,12 @@ use crossbeam::channel::{Receiver, Select, Sender, TryRecvError, TrySendError, b
 
 use super::rate_limited_log::RateLimitedLog;
 use super::responder::{Respond, Responder};
-use crate::wire::{LONGEST, MessageAuth};
+use super::source_filter::accept_only;
+use crate::transient::{RETRY_DELAY, Transient};
+use crate::wire::{
+    Ends, GatewaySession, LONGEST, MessageAuth, MessageError, Outcome, PORT, ReplyDatagram,
+    RequestDatagram, Verdict,
+};
 
 /// Requests in the queue. A request that finds the queue full is lost, and its demux resends it.
 const QUEUE: usize = 256;
@@ -72,58 +77,128 @@ fn wait(responders: &[Responder], requests: &Receiver<ResponderRequest>) {
     }
 }
 
-/// Starts the thread that receives the demuxes' requests over UDP and sends the replies. It runs until the process ends.
-///
-/// # Errors
-/// The thread cannot be started.
-pub fn start_receiver(
-    socket: UdpSocket,
-    auth: Arc<MessageAuth>,
-    queue: Sender<ResponderRequest>,
-) -> anyhow::Result<()> {
-    Builder::new()
-        .name("responder-udp".into())
-        .spawn(move || {
-            if let Err(error) = receive(&Arc::new(socket), &auth, &queue) {
-                tracing::error!(%error, "the gateway cannot receive requests of demuxes any more");
-            }
-        })
-        .context("cannot start the thread that receives the demuxes' requests")?;
-    Ok(())
+/// The control port of a gateway.
+pub struct ControlPort {
+    pub socket: UdpSocket,
+    /// The gateway's own address.
+    pub own: IpAddr,
+    /// The only sender of requests.
+    pub demux: IpAddr,
+    pub auth: Arc<MessageAuth>,
+    /// The queue of the responders' thread.
+    pub queue: Sender<ResponderRequest>,
+    pub failures: Transient,
 }
 
-fn receive(
-    socket: &Arc<UdpSocket>,
-    auth: &Arc<MessageAuth>,
-    queue: &Sender<ResponderRequest>,
-) -> std::io::Result<()> {
-    // One octet more than the longest message, so that a longer datagram is detected.
-    let mut octets = [0; LONGEST + 1];
-    let mut log = RateLimitedLog::default();
-    loop {
-        let (length, from) = socket.recv_from(&mut octets)?;
-        let request = match auth.decode(&octets[..length]) {
-            Ok(request) => request,
-            Err(error) => {
-                log.refused(from, &error);
-                continue;
+impl ControlPort {
+    /// Starts the thread that receives the demux's requests and sends the replies. It runs until the process ends. `boot` must
+    /// differ between starts, and is not 0.
+    ///
+    /// # Errors
+    /// The kernel refuses the filter, or the thread cannot be started.
+    pub fn serve(self, boot: u64) -> anyhow::Result<()> {
+        accept_only(&self.socket, [self.demux])
+            .context("cannot limit the senders on the port of demuxes and gateways")?;
+        let session = GatewaySession::new(boot);
+        Builder::new()
+            .name("responder-udp".into())
+            .spawn(move || self.run(session))
+            .context("cannot start the thread that receives the demux's requests")?;
+        Ok(())
+    }
+
+    fn run(self, mut session: GatewaySession) {
+        // One octet more than the longest message, so that a longer datagram is detected.
+        let mut octets = [0; LONGEST + 1];
+        let mut log = RateLimitedLog::default();
+        let port = Arc::new(self);
+        loop {
+            let (length, from) = match port.socket.recv_from(&mut octets) {
+                Ok(received) => received,
+                Err(error) => {
+                    let failures = &port.failures;
+                    failures.count("cannot receive requests of the demux", &error);
+                    thread::sleep(RETRY_DELAY);
+                    continue;
+                }
+            };
+            match port.handle(&mut session, from, &octets[..length]) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => log.refused(from, &error),
             }
+        }
+    }
+
+    /// Handles a datagram. Returns false if the responders' thread has ended.
+    fn handle(
+        self: &Arc<Self>,
+        session: &mut GatewaySession,
+        from: SocketAddr,
+        octets: &[u8],
+    ) -> Result<bool, RefusedRequest> {
+        // The filter does not cover datagrams that were in the queue before it.
+        if from != SocketAddr::new(self.demux, PORT) {
+            return Err(RefusedRequest::Source { demux: self.demux });
+        }
+        let ends = Ends {
+            from: self.demux,
+            to: self.own,
         };
-        let (socket, auth) = (socket.clone(), auth.clone());
-        let respond = Box::new(move |reply: FromGateway| {
-            if let Some(datagram) = auth.encode(&reply) {
-                // If the reply is lost, the demux resends its request.
-                let _ = socket.send_to(&datagram, from);
+        let datagram: RequestDatagram = self.auth.decode(ends, octets)?;
+        let numbers = (datagram.incarnation, datagram.sequence);
+        let request = match session.receive(datagram) {
+            Verdict::Obey(request) => request,
+            Verdict::Correct(reply) => {
+                self.send(&reply);
+                return Ok(true);
             }
+            Verdict::Repeated => return Err(RefusedRequest::Repeated),
+        };
+        let (port, answer) = (
+            Arc::clone(self),
+            session.answer(numbers, Outcome::OtherProcess),
+        );
+        let respond = Box::new(move |reply: FromGateway| {
+            port.send(&ReplyDatagram {
+                outcome: Outcome::Reply(reply),
+                ..answer
+            });
         });
         let request = ResponderRequest {
             responder: 0,
             request,
             respond,
         };
-        match queue.try_send(request) {
-            Ok(()) | Err(TrySendError::Full(_)) => {}
-            Err(TrySendError::Disconnected(_)) => return Ok(()),
+        // A request that finds the queue full is lost, and its demux resends it.
+        Ok(!matches!(
+            self.queue.try_send(request),
+            Err(TrySendError::Disconnected(_))
+        ))
+    }
+
+    fn send(&self, reply: &ReplyDatagram) {
+        let ends = Ends {
+            from: self.own,
+            to: self.demux,
+        };
+        if let Some(datagram) = self.auth.encode(ends, reply) {
+            // If the reply is lost, the demux resends its request.
+            let _ = self.socket.send_to(&datagram, (self.demux, PORT));
         }
     }
 }
+
+/// Why a datagram was refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum RefusedRequest {
+    #[error("expected requests of the demux {demux} (vpc.demux) only")]
+    Source { demux: IpAddr },
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("the request was received before")]
+    Repeated,
+}
+
+#[cfg(test)]
+mod tests;

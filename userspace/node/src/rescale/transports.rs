@@ -14,12 +14,14 @@ use tokio::sync::mpsc;
 use super::directory::GatewayLocation;
 use super::driver_input::DriverInput;
 use super::responder_thread::ResponderRequest;
-use crate::wire::{MessageAuth, PORT};
+use super::sessions::Sessions;
+use crate::wire::{Ends, MessageAuth, PORT};
 
 /// Sends the requests of one peering's coordinator.
 #[derive(Clone)]
 pub struct Transports {
     pub auth: Arc<MessageAuth>,
+    pub sessions: Arc<Sessions>,
     /// One socket for each address family of the gateways.
     pub sockets: Arc<Vec<UdpSocket>>,
     /// The queue of this host's responders, where gateways are local.
@@ -48,22 +50,28 @@ impl Transports {
                 });
             }
             GatewayLocation::Remote(address) => {
-                let Some(datagram) = self.auth.encode(&request) else {
+                let Some((socket, from)) = self.socket_towards(address) else {
+                    return;
+                };
+                let datagram = self.sessions.send(address, request);
+                let ends = Ends { from, to: address };
+                let Some(datagram) = self.auth.encode(ends, &datagram) else {
                     return;
                 };
                 let to = SocketAddr::new(address, PORT);
-                let sockets = self.sockets.iter();
-                for socket in sockets.filter(|socket| same_family(socket, address)) {
-                    if let Err(error) = socket.try_send_to(&datagram, to) {
-                        tracing::debug!(%to, %error, "a request was not sent");
-                    }
+                if let Err(error) = socket.try_send_to(&datagram, to) {
+                    tracing::debug!(%to, %error, "a request was not sent");
                 }
             }
         }
     }
-}
 
-fn same_family(socket: &UdpSocket, address: IpAddr) -> bool {
-    let local = socket.local_addr();
-    local.is_ok_and(|local| local.is_ipv4() == address.is_ipv4())
+    /// The socket of a family, with its own address.
+    fn socket_towards(&self, address: IpAddr) -> Option<(&UdpSocket, IpAddr)> {
+        let mut sockets = self.sockets.iter();
+        sockets.find_map(|socket| {
+            let own = socket.local_addr().ok()?.ip();
+            (own.is_ipv4() == address.is_ipv4()).then_some((socket, own))
+        })
+    }
 }

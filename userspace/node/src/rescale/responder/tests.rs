@@ -49,7 +49,7 @@ impl World {
                 reserved: Mutex::default(),
             })
         });
-        let auth = Arc::new(MessageAuth::new(b"0123456789abcdef"));
+        let auth = Arc::new(MessageAuth::new(b"0123456789abcdef", &[]));
         let hash = SteerHash::new([7; 16]);
         Self {
             responder: Responder::new(77, auth, hash, workers.collect()),
@@ -80,7 +80,11 @@ impl World {
                 .map(|message| {
                     let packet =
                         parse_packet(message.packet()).expect("a packet from demux to demux");
-                    auth.decode(packet.payload)
+                    let ends = Ends {
+                        from: packet.from,
+                        to: packet.to,
+                    };
+                    auth.decode(ends, packet.payload)
                         .expect("a message of the responder")
                 })
                 .collect()
