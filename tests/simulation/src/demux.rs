@@ -22,6 +22,10 @@ const FLUSH: [Time; 2] = [100 * US, 3 * MS];
 /// The most messages in the process's queue. Further messages are lost.
 const QUEUE: usize = 512;
 
+/// In a million: writes that the disk refuses, and inputs after which it takes what it has refused.
+const DISK_FAILS: u64 = 50_000;
+const DISK_RECOVERS: u64 = 100_000;
+
 /// An action of the demux that other parts of the simulation see.
 #[derive(Debug)]
 pub enum Action {
@@ -37,6 +41,8 @@ pub struct Demux {
     /// A number that changes with each start and stop, so that earlier wake-ups are ignored.
     pub life: u64,
     disk: State,
+    /// A state that the disk has not taken.
+    unwritten: Option<(u64, State)>,
     settings: Settings,
     entries: Vec<Option<Bucket>>,
     skew: u32,
@@ -53,6 +59,7 @@ impl Demux {
             coordinator: None,
             life: 0,
             disk,
+            unwritten: None,
             settings,
             entries: vec![None; BUCKETS as usize],
             skew: 0,
@@ -75,6 +82,7 @@ impl Demux {
         self.life += 1;
         self.coordinator = None;
         self.inputs.clear();
+        self.unwritten = None;
         (self.busy, self.is_frozen) = (false, false);
         self.entries.fill(None);
     }
@@ -98,6 +106,14 @@ impl Demux {
 
     pub fn entry(&self, bucket: u32) -> Option<Bucket> {
         self.entries[bucket as usize]
+    }
+
+    /// The epoch of the table in force, and whether a change or a command is pending. `None` while the process does not run.
+    pub fn epoch(&self) -> Option<(u64, bool)> {
+        let coordinator = self.coordinator.as_ref()?;
+        let command = |input: &Input| matches!(input, Input::Command { .. });
+        let pending = coordinator.under_way().is_some() || self.inputs.iter().any(command);
+        Some((coordinator.table().epoch(), pending))
     }
 
     pub fn receive(&mut self, input: Input) {
@@ -132,6 +148,9 @@ impl Demux {
                     }
                 }
                 None => {
+                    if random.chance(DISK_RECOVERS) {
+                        self.write();
+                    }
                     let Some(coordinator) = &mut self.coordinator else {
                         return Ok(Time::MAX);
                     };
@@ -181,11 +200,28 @@ impl Demux {
                 self.skew = (skew.as_nanos() >> 10) as u32;
                 return Some(random.below(200 * US));
             }
-            Output::Store(state) => self.disk = state,
+            Output::Store { id, state } => {
+                self.unwritten = Some((id, state));
+                match random.chance(DISK_FAILS) {
+                    true => {
+                        let result = Err(String::from("no space left"));
+                        self.inputs.push_back(Input::Stored { id, result });
+                    }
+                    false => self.write(),
+                }
+            }
             Output::Done(result) => actions.push(Action::Done(result)),
             Output::Event(event) => actions.push(Action::Log(event)),
         }
         None
+    }
+
+    fn write(&mut self) {
+        if let Some((id, state)) = self.unwritten.take() {
+            self.disk = state;
+            let result = Ok(());
+            self.inputs.push_back(Input::Stored { id, result });
+        }
     }
 
     /// The same as `Program::settle` of causeway-demux.

@@ -44,6 +44,7 @@ fn kind(why: &Refusal) -> &'static str {
         Refusal::TablesDiffer { .. } => "tables differ",
         Refusal::PairUnreachable { .. } => "pair unreachable",
         Refusal::HoldNotConfirmed { .. } => "hold not confirmed",
+        Refusal::NotStored { .. } => "not stored",
     }
 }
 

@@ -381,14 +381,9 @@ impl World {
 
     fn drive(&mut self) {
         let (now, end) = (self.now, self.schedule.end);
-        let tables = [0, 1].map(|site| {
-            let coordinator = self.sites[site].demux.coordinator.as_ref()?;
-            Some((
-                coordinator.table().epoch(),
-                coordinator.under_way().is_some(),
-            ))
-        });
         for site in 0..2 {
+            // Again for each site: the other one may just have got a command.
+            let tables = [0, 1].map(|site| self.sites[site].demux.epoch());
             let Some(coordinator) = &self.sites[site].demux.coordinator else {
                 continue;
             };

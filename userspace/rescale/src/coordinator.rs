@@ -29,6 +29,7 @@ mod path_check;
 mod peer;
 mod pending_change;
 mod settings;
+mod storing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,6 +44,7 @@ use idle_move::{IdleMove, NEVER};
 use pairs::Pairs;
 use peer::Peer;
 use pending_change::PendingChange;
+use storing::Storing;
 
 pub use io::{Event, Health, Input, Outcome, Output, Refusal, State, UnderWay};
 pub use settings::Settings;
@@ -61,6 +63,7 @@ pub struct Coordinator {
     table: Table,
     id: TableId,
     change: Option<PendingChange>,
+    storing: Storing,
     /// For each bucket the pair to which the program sends its packets.
     placed: Vec<Ordinal>,
     /// For each bucket the pair to which the program should send its packets.
@@ -110,12 +113,16 @@ impl Coordinator {
                 });
             }
         }
+        let mut storing = Storing::default();
         if let Some(event) = found {
             context.notify(event);
-            context.outputs.push_back(Output::Store(State {
-                table: table.clone(),
-                under_way: None,
-            }));
+            context.outputs.push_back(Output::Store {
+                id: storing.begin(),
+                state: State {
+                    table: table.clone(),
+                    under_way: None,
+                },
+            });
         }
         Self {
             context,
@@ -126,6 +133,7 @@ impl Coordinator {
             wanted: table.buckets().to_vec(),
             table,
             change: None,
+            storing,
             idle_move: None,
             idle_move_done: false,
             batches: Vec::new(),
@@ -137,12 +145,14 @@ impl Coordinator {
     pub fn handle(&mut self, now: Duration, input: Input) {
         let late = self.context.advance_clock(now);
         self.pairs.exclude_pause(late);
+        self.peer.exclude_pause(late);
         match input {
             Input::Tick => {}
             Input::Command { change, address } => self.command(&change, address),
             Input::FromGateway(pair, answer) => self.receive_from_gateway(pair, &answer),
             Input::FromPeer(message) => self.receive_from_peer(message),
             Input::Idle(moved) => self.idle_buckets_moved(&moved),
+            Input::Stored { id, result } => self.receive_stored(id, result),
         }
         self.step();
     }
@@ -235,6 +245,7 @@ impl Coordinator {
 
     fn receive_from_peer(&mut self, message: PeerMessage) {
         let context = &mut self.context;
+        self.peer.record_message(context.now);
         match message {
             PeerMessage::Marker(marker) => {
                 Peer::send_echo(marker, self.id, &mut self.pairs, context)

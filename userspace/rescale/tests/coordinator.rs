@@ -52,6 +52,15 @@ struct Bench {
     silent: Vec<Ordinal>,
     events: Vec<Event>,
     stored: Option<State>,
+    disk: Disk,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Disk {
+    Good,
+    Full,
+    /// It never answers.
+    Hangs,
 }
 
 impl Bench {
@@ -65,6 +74,7 @@ impl Bench {
             silent: Vec::new(),
             events: Vec::new(),
             stored: None,
+            disk: Disk::Good,
         }
     }
 
@@ -87,7 +97,17 @@ impl Bench {
                     Output::PollIdle(buckets) => inputs.insert(0, Input::Idle(buckets)),
                     Output::Done(result) => done = Some(result.map(|outcome| outcome.epoch)),
                     Output::Event(event) => self.events.push(event),
-                    Output::Store(state) => self.stored = Some(state),
+                    Output::Store { id, state } => {
+                        let result = match self.disk {
+                            Disk::Good => {
+                                self.stored = Some(state);
+                                Ok(())
+                            }
+                            Disk::Full => Err(String::from("No space left on device")),
+                            Disk::Hangs => continue,
+                        };
+                        inputs.push(Input::Stored { id, result });
+                    }
                     Output::Assign { .. } | Output::Skew(_) => {}
                 }
             }
@@ -454,4 +474,131 @@ proptest! {
         prop_assert!(bench.coordinator.is_quiet());
         prop_assert_eq!(bench.coordinator.placed(), bench.coordinator.table().buckets());
     }
+}
+
+/// The disk refuses the state: so is the change, with the disk's reason, and the next one succeeds when there is room.
+#[test]
+fn a_change_that_cannot_be_stored_is_refused() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    bench.disk = Disk::Full;
+    for _ in 0..2 {
+        let refused = bench.command(drain("a0"));
+        let why = "No space left on device".into();
+        assert_eq!(refused, Some(Err(Refusal::NotStored { why })));
+        assert_eq!(bench.coordinator.table(), &table());
+        assert_eq!(bench.coordinator.placed(), table().buckets());
+    }
+    bench.disk = Disk::Good;
+    // The owner repeats the latest write.
+    let id = 2;
+    let stored = Input::Stored { id, result: Ok(()) };
+    bench.coordinator.handle(bench.now, stored);
+    assert_eq!(bench.command(drain("a0")), Some(Ok(1)));
+}
+
+/// A joining gateway proves its path, then the disk is full.
+#[test]
+fn a_disk_that_fills_before_a_bucket_moves_ends_the_change() {
+    let add = Change::Add {
+        name: "a2".into(),
+        weight: Weight::ONE,
+    };
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    bench.silent = vec![Ordinal(2)];
+    assert_eq!(bench.command(add), None);
+    assert!(
+        bench
+            .stored
+            .take()
+            .is_some_and(|state| state.under_way.is_some())
+    );
+    bench.disk = Disk::Full;
+    bench.silent.clear();
+    let refused = bench.run(3000);
+    assert!(
+        matches!(refused, Some(Err(Refusal::NotStored { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!(bench.coordinator.placed(), table().buckets());
+}
+
+/// Failover needs no disk: neither a full one nor one that never answers delays it, also during a change.
+#[test]
+fn a_dead_pair_is_replaced_whatever_the_disk_does() {
+    for disk in [Disk::Full, Disk::Hangs] {
+        let mut bench = Bench::at(table());
+        bench.run(200);
+        bench.disk = disk;
+        let change = Change::Weight {
+            name: "a1".into(),
+            weight: Weight::new(2).unwrap(),
+        };
+        let address = None;
+        bench
+            .coordinator
+            .handle(bench.now, Input::Command { change, address });
+        bench.run(100);
+        bench.silent = vec![Ordinal(0)];
+        bench.run(2000);
+        let placed = bench.coordinator.placed();
+        assert!(placed.iter().all(|&pair| pair == Ordinal(1)));
+        // A write that hangs ends the change too, after `join_time`.
+        let refused = bench.run(15_000);
+        if disk == Disk::Hangs {
+            assert!(
+                matches!(refused, Some(Err(Refusal::NotStored { .. }))),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(bench.coordinator.under_way(), None);
+        // The pair comes back.
+        bench.silent.clear();
+        bench.run(5000);
+        assert_eq!(bench.coordinator.placed(), table().buckets());
+    }
+}
+
+/// A demux that fenced every pair and was restarted knows of no fence, and nothing that it sends arrives.
+#[test]
+fn fences_of_a_silent_peer_are_lifted() {
+    let mut bench = Bench::at(table());
+    bench.run(200);
+    for (id, pair) in [(900, Ordinal(0)), (901, Ordinal(1))] {
+        let fence = Input::FromPeer(PeerMessage::Fence { id, pair });
+        bench.coordinator.handle(bench.now, fence);
+    }
+    let requests = |bench: &mut Bench, wanted: &Request, ms| {
+        let end = bench.now + Duration::from_millis(ms);
+        let mut to = Vec::new();
+        while bench.now < end {
+            while let Some(output) = bench.coordinator.poll() {
+                if let Output::ToGateway(pair, message) = output
+                    && message.request == *wanted
+                {
+                    to.push(pair);
+                    let reply = match wanted {
+                        Request::Fence => Reply::Fenced,
+                        _ => Reply::Lifted,
+                    };
+                    let answer = FromGateway {
+                        id: message.id,
+                        boot: 1,
+                        reply,
+                    };
+                    let input = Input::FromGateway(pair, answer);
+                    bench.coordinator.handle(bench.now, input);
+                }
+            }
+            bench.now += Duration::from_millis(1);
+            bench.coordinator.handle(bench.now, Input::Tick);
+        }
+        to
+    };
+    let both = [Ordinal(0), Ordinal(1)];
+    assert_eq!(requests(&mut bench, &Request::Fence, 100), both);
+    // Twice `hold-time` and `dead-after`: no packet from before the fence is left then.
+    assert_eq!(requests(&mut bench, &Request::Lift, 2800), []);
+    assert_eq!(requests(&mut bench, &Request::Lift, 300), both);
 }

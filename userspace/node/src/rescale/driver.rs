@@ -11,7 +11,7 @@ use anyhow::Context;
 use causeway_rescale::coordinator::{Coordinator, Input, Outcome, Output, Refusal, State};
 use causeway_rescale::{BucketSet, Change, Ordinal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::SharedStateFile;
 use super::directory::{Directory, GatewayLocation};
@@ -19,6 +19,7 @@ use super::driver_input::{ChangeError, DriverInput};
 use super::event_log::log_event;
 use super::peering_status::PeeringStatus;
 use super::transports::Transports;
+use crate::state::StateError;
 
 /// The buckets in the program's table. Each method may wait for the kernel.
 pub trait Buckets: Send + Sync {
@@ -71,6 +72,21 @@ pub struct Driver {
     pub requester: Option<Requester>,
     /// Buckets that have moved, not yet passed to the coordinator.
     pub moved: Vec<BucketSet>,
+    /// The latest state, if it is not on disk.
+    pub unwritten: Option<(u64, State)>,
+    /// A write of a state.
+    pub writing: Option<Writing>,
+}
+
+/// A write, which returns the number of its state and whether it is on disk.
+pub type Writing = JoinHandle<anyhow::Result<(u64, Result<(), StateError>)>>;
+
+/// The result of the write in progress, if there is one.
+async fn next(
+    writing: &mut Option<Writing>,
+) -> Option<anyhow::Result<(u64, Result<(), StateError>)>> {
+    let ended = writing.as_mut()?.await;
+    Some(ended.context("a write panicked").flatten())
 }
 
 /// The requester of a change, which waits for the result.
@@ -96,6 +112,12 @@ impl Driver {
                     Some(input) => input,
                     None => return Ok(()),
                 },
+                Some(written) = next(&mut self.writing) => {
+                    let (id, result) = written?;
+                    self.written(id, result);
+                    self.execute(None).await?;
+                    continue;
+                }
                 () = tokio::time::sleep_until(wake.into()) => {
                     DriverInput::Received(Instant::now(), Input::Tick)
                 }
@@ -170,7 +192,7 @@ impl Driver {
                     self.in_kernel(move |table| table.set_skew(peering, skew))
                         .await?;
                 }
-                Output::Store(state) => self.store(state).await?,
+                Output::Store { id, state } => self.store(id, state),
                 Output::Done(result) => {
                     let requester = match (&result, self.requester.is_some()) {
                         // This result is for the new request. The change in progress continues.
@@ -228,23 +250,59 @@ impl Driver {
         .await
     }
 
-    async fn store(&mut self, state: State) -> anyhow::Result<()> {
+    /// Writes a state beside all other work.
+    fn store(&mut self, id: u64, state: State) {
         self.lock_status().record_state(&state);
-        let Some(file) = self.state_file.clone() else {
-            return Ok(());
+        self.unwritten = Some((id, state));
+        if self.writing.is_none() {
+            self.write_next(Duration::ZERO);
+        }
+    }
+
+    /// Begins to write the latest state after `delay`, unless it is written already.
+    fn write_next(&mut self, delay: Duration) {
+        let (Some((id, state)), file) = (self.unwritten.clone(), self.state_file.clone()) else {
+            return;
         };
-        loop {
-            let (file, name, state) = (file.clone(), self.name.clone(), state.clone());
+        let name = self.name.clone();
+        self.writing = Some(tokio::spawn(async move {
+            let Some(file) = file else {
+                return Ok((id, Ok(())));
+            };
+            tokio::time::sleep(delay).await;
             let stored = spawn_blocking(move || lock(&file).store(&name, state)).await?;
-            let Err(error) = stored else { return Ok(()) };
-            // Without the stored state, a restart might use another table than the peer does. An exit would stop the
-            // traffic. So this peering's cluster does not change until the write succeeds.
-            tracing::error!(
-                peering = self.name,
-                %error,
-                "the state cannot be stored; the cluster does not change until it can"
-            );
-            tokio::time::sleep(STORE_RETRY).await;
+            Ok((id, stored))
+        }));
+    }
+
+    /// The disk has answered. Without the stored state a restart might use another table than the peer does, and an exit would
+    /// stop the traffic. So the cluster does not change until a write succeeds, and everything else continues.
+    fn written(&mut self, id: u64, result: Result<(), StateError>) {
+        self.writing = None;
+        let latest = |this: &Self| this.unwritten.as_ref().is_some_and(|latest| latest.0 == id);
+        let mut delay = Duration::ZERO;
+        let result = match result {
+            Ok(()) => {
+                if latest(self) {
+                    self.unwritten = None;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(
+                    peering = self.name,
+                    %error,
+                    "the state cannot be stored; the cluster does not change until it can"
+                );
+                if latest(self) {
+                    delay = STORE_RETRY;
+                }
+                Err(error.to_string())
+            }
+        };
+        self.handle(Instant::now(), Input::Stored { id, result });
+        if self.writing.is_none() {
+            self.write_next(delay);
         }
     }
 

@@ -261,6 +261,8 @@ impl Work {
                 status: parts.status,
                 requester: None,
                 moved: Vec::new(),
+                unwritten: None,
+                writing: None,
             };
             tasks.spawn(driver.run());
         }

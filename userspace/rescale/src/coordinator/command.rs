@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Coordinator;
 use super::io::{Event, Health, Outcome, Output, Refusal, State};
+use super::path_check::PathCheck;
 use super::pending_change::{PendingChange, Stage};
 use crate::change::{Change, Ordinal};
 use crate::table::Table;
@@ -19,6 +20,9 @@ impl Coordinator {
         if let Some(under_way) = &self.change {
             let to = under_way.table.epoch();
             return Err(Refusal::UnderWay { to });
+        }
+        if let Some(why) = self.storing.error() {
+            return Err(Refusal::NotStored { why });
         }
         let planned = self.table.change(change, address)?;
         self.peer
@@ -39,11 +43,17 @@ impl Coordinator {
             epoch: planned.table.epoch(),
             buckets: planned.moves.len(),
         });
-        self.change = Some(PendingChange::new(planned, joins, &mut self.context));
+        let stage = match joins {
+            Some(pair) => Stage::Joining {
+                pair,
+                check: PathCheck::new(pair, &mut self.context),
+            },
+            None => Stage::Committing {
+                id: self.storing.next(),
+            },
+        };
+        self.change = Some(PendingChange::new(planned, stage, &self.context));
         self.store();
-        if joins.is_none() {
-            self.update_wanted();
-        }
         Ok(())
     }
 
@@ -55,14 +65,16 @@ impl Coordinator {
         }
     }
 
-    /// Stores that buckets may move from now on, so that a restarted demux completes the change.
-    pub(super) fn commit(&mut self) {
-        if let Some(change) = &mut self.change
-            && matches!(change.stage, Stage::Moving)
-            && !change.begun
+    /// The disk has answered. A change whose state it does not take is given up as long as no bucket may have moved.
+    pub(super) fn receive_stored(&mut self, id: u64, result: Result<(), String>) {
+        self.storing.receive(id, result);
+        let Some(change) = &self.change else {
+            return;
+        };
+        if let Stage::Joining { .. } | Stage::Committing { .. } = change.stage
+            && let Some(why) = self.storing.error()
         {
-            change.begun = true;
-            self.store();
+            self.finish_change(Err(Refusal::NotStored { why }));
         }
     }
 
@@ -82,15 +94,29 @@ impl Coordinator {
                         joined.complete_join(&self.context);
                     }
                     change.record_progress(&self.context);
-                    change.stage = Stage::Moving;
-                    self.update_wanted();
-                    self.advance_moves();
+                    change.stage = Stage::Committing {
+                        id: self.storing.next(),
+                    };
+                    self.store();
                 } else if change.is_stuck(&mut self.context) {
                     let refusal = Refusal::PairUnreachable {
                         name: change.name(pair),
                         within_ms: self.context.settings.join_time.as_millis() as u64,
                     };
                     self.finish_change(Err(refusal));
+                }
+            }
+            Stage::Committing { id: stored } if self.storing.is_done(*stored) => {
+                change.record_progress(&self.context);
+                change.stage = Stage::Moving;
+                self.update_wanted();
+                self.advance_moves();
+            }
+            Stage::Committing { .. } => {
+                if change.is_stuck(&mut self.context) {
+                    let within = self.context.settings.join_time.as_millis();
+                    let why = format!("the write did not end within {within} ms");
+                    self.finish_change(Err(Refusal::NotStored { why }));
                 }
             }
             Stage::Moving if settled => {
@@ -141,9 +167,13 @@ impl Coordinator {
     }
 
     fn store(&mut self) {
-        self.context.outputs.push_back(Output::Store(State {
-            table: self.table.clone(),
-            under_way: self.change.as_ref().map(PendingChange::under_way),
-        }));
+        let id = self.storing.begin();
+        self.context.outputs.push_back(Output::Store {
+            id,
+            state: State {
+                table: self.table.clone(),
+                under_way: self.change.as_ref().map(PendingChange::under_way),
+            },
+        });
     }
 }

@@ -28,6 +28,8 @@ pub enum Input {
     FromPeer(PeerMessage),
     /// The buckets that have moved while idle: the answer to [`Output::PollIdle`].
     Idle(BucketSet),
+    /// The state with this number is on disk, or why it is not: the answer to [`Output::Store`].
+    Stored { id: u64, result: Result<(), String> },
 }
 
 /// An action for the coordinator's owner. The owner carries out the outputs in order.
@@ -50,8 +52,9 @@ pub enum Output {
     PollIdle(BucketSet),
     /// Set how long a bucket must be idle to move by itself.
     Skew(Duration),
-    /// Write the state to disk before any later output.
-    Store(State),
+    /// Write the state to disk, beside all other work, and report the result with [`Input::Stored`]. A state replaces earlier
+    /// ones that are not written yet. The latest state is written again until it succeeds.
+    Store { id: u64, state: State },
     /// Report the result of a command.
     Done(Result<Outcome, Refusal>),
     /// Log the event and count it in the metrics.
@@ -159,6 +162,11 @@ pub enum Refusal {
         "gateway {name:?} did not confirm within {within_ms} ms that it holds packets; the change was given up, and no bucket moved to this gateway by a barrier"
     )]
     HoldNotConfirmed { name: String, within_ms: u64 },
+    /// The disk does not take the state.
+    #[error(
+        "the state of the cluster cannot be stored (rescale.state), so it does not change: {why}"
+    )]
+    NotStored { why: String },
 }
 
 /// The health of a pair.

@@ -46,7 +46,6 @@ impl Coordinator {
 
     /// The new gateway of a batch holds: assigns the buckets to it, and starts a check of each old pair.
     pub(super) fn assign_batch(&mut self, at: usize) {
-        self.commit();
         let batch = &mut self.batches[at];
         let mut from: BTreeMap<Ordinal, usize> = BTreeMap::new();
         for bucket in batch.buckets.iter() {
@@ -160,7 +159,6 @@ impl Coordinator {
         if free.is_empty() || self.idle_move.is_some() {
             return;
         }
-        self.commit();
         if !self.idle_move_done && !self.context.settings.idle_time.is_zero() {
             self.idle_move = Some(IdleMove::new(free, &mut self.context));
             return;

@@ -14,6 +14,8 @@ pub(super) struct Peer {
     table: Option<ReportedTable>,
     reported: Option<(TableId, TableId)>,
     fence_requests: BTreeMap<Ordinal, FenceRequest>,
+    /// The time of the peer's last message.
+    heard: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,31 @@ impl Peer {
     /// The peer's table, as last reported.
     pub fn table(&self) -> Option<TableId> {
         self.table.map(|reported| reported.table)
+    }
+
+    /// A message of the peer has arrived.
+    pub fn record_message(&mut self, now: Duration) {
+        self.heard = now;
+    }
+
+    /// Time during which the coordinator was not scheduled does not count as the peer's silence.
+    pub fn exclude_pause(&mut self, late: Duration) {
+        self.heard += late;
+    }
+
+    /// Lifts the fences of a peer that has been silent for so long that no packet from before them is left. A peer that was
+    /// restarted does not know them, and if every pair is fenced, nothing that it sends arrives.
+    fn lift_fences_of_silent_peer(&mut self, context: &mut Context) {
+        let settings = &context.settings;
+        let lease = 2 * (settings.hold_time + settings.dead_after);
+        let fences = self.fence_requests.values_mut();
+        for request in fences.filter(|request| request.fence) {
+            if context.reached(self.heard + lease) {
+                request.fence = false;
+                request.silent = false;
+                request.pending = Some(context.request());
+            }
+        }
     }
 
     /// Records the table in the echo of a marker that was sent at `sent`.
@@ -162,6 +189,7 @@ impl Peer {
     pub fn tick(&mut self, pairs: &mut Pairs, context: &mut Context) {
         self.fence_requests
             .retain(|pair, _| pairs.all.contains_key(pair));
+        self.lift_fences_of_silent_peer(context);
         for (&pair, request) in &mut self.fence_requests {
             // The reset would undo an earlier request.
             let is_reset = pairs.all.get(&pair).is_some_and(|pair| pair.is_reset());

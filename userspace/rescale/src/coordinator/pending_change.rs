@@ -14,8 +14,6 @@ pub(super) struct PendingChange {
     pub table: Table,
     pub id: TableId,
     pub stage: Stage,
-    /// Buckets may have moved.
-    pub begun: bool,
     pub outcome: Outcome,
     /// The last failure of a move.
     pub last_error: Option<Refusal>,
@@ -27,6 +25,8 @@ pub(super) struct PendingChange {
 pub(super) enum Stage {
     /// A new pair must prove its path before it carries buckets.
     Joining { pair: Ordinal, check: PathCheck },
+    /// The state with this number must be on disk before a bucket moves, so that a restarted demux completes the change.
+    Committing { id: u64 },
     /// Buckets move to the pairs of the new table.
     Moving,
     /// The change was given up, and moved buckets move back.
@@ -34,14 +34,7 @@ pub(super) enum Stage {
 }
 
 impl PendingChange {
-    pub fn new(planned: Planned, joins: Option<Ordinal>, context: &mut Context) -> Self {
-        let stage = match joins {
-            Some(pair) => Stage::Joining {
-                pair,
-                check: PathCheck::new(pair, context),
-            },
-            None => Stage::Moving,
-        };
+    pub fn new(planned: Planned, stage: Stage, context: &Context) -> Self {
         Self {
             id: planned.table.id(),
             outcome: Outcome {
@@ -55,7 +48,6 @@ impl PendingChange {
             },
             table: planned.table,
             stage,
-            begun: false,
             last_error: None,
             started: context.now,
             last_progress: context.now,
@@ -66,7 +58,7 @@ impl PendingChange {
     pub fn under_way(&self) -> UnderWay {
         UnderWay {
             table: self.table.clone(),
-            begun: self.begun,
+            begun: !matches!(self.stage, Stage::Joining { .. }),
         }
     }
 
