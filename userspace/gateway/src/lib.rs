@@ -63,6 +63,7 @@ pub use hold::{Hold, Holds, Released};
 pub use latency::histogram;
 pub use message::ControlMessage;
 pub use profile::{Bursts, Profile, Rings, Room};
+pub use rate::TokenBucket;
 pub use reply::{Refused, Reply};
 pub use run::Finished;
 pub use sa::{Bound, Direction, Limit, Meter, TrackedSa};

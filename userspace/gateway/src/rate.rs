@@ -1,4 +1,4 @@
-//! Token buckets that bound the rates of ICMP errors and of audit events.
+//! Token buckets that bound the rates of ICMP errors, of audit events, and of reports of the path MTU.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ pub(crate) fn audit(now: Instant) -> TokenBucket {
 }
 
 /// Allows at most `burst` events at once, and one per `interval` in the long run.
-pub(crate) struct TokenBucket {
+#[derive(Debug)]
+pub struct TokenBucket {
     interval: Duration,
     burst: u32,
     tokens: u32,
@@ -22,7 +23,7 @@ pub(crate) struct TokenBucket {
 
 impl TokenBucket {
     /// A full bucket.
-    pub(crate) fn new(interval: Duration, burst: u32, now: Instant) -> Self {
+    pub fn new(interval: Duration, burst: u32, now: Instant) -> Self {
         Self {
             interval,
             burst,
@@ -32,7 +33,7 @@ impl TokenBucket {
     }
 
     /// Takes a token. Returns whether there was one.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled);
         let earned = elapsed.as_nanos() / self.interval.as_nanos();
         if earned >= u128::from(self.burst - self.tokens) {

@@ -179,7 +179,7 @@ impl<D: Device> Worker<D> {
         self.egress.request_neighbours(now, &self.channels);
         self.tunnels.request_numbers(now, &self.channels);
         self.path_mtus
-            .forget(now, &mut self.tunnels, &self.channels);
+            .advance(now, &mut self.tunnels, &self.channels);
         if self.egress.backlog.len() > 0 {
             // The last moment before packets leave at which a stall can be detected.
             self.check_stall(Instant::now());

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::control_socket::Socket;
-use crate::path_mtu::Listener;
+use crate::path_mtu::{Dispatcher, Listener};
 use crate::program_tables::{IN_FLIGHT, ProgramTables};
 use crate::remote_gateways::RemoteGateways;
 use crate::requests::Requests;
@@ -188,6 +188,7 @@ impl Node {
         let requests = self.requests.clone();
         let control = serve_control(self.socket.as_ref(), requests, self.failures.clone());
         tokio::pin!(control);
+        let mut reports = Dispatcher::new(self.workers.len(), Instant::now());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -205,8 +206,8 @@ impl Node {
                 }
                 report = next_report(self.path_mtu.as_ref(), &self.failures) => {
                     let at = Instant::now();
-                    for worker in self.workers.iter() {
-                        worker.control.send(Command::TooBig { report, at })?;
+                    if let Some(worker) = reports.worker_for(&report, &self.sas, at) {
+                        self.workers[worker].control.send(Command::TooBig { report, at })?;
                     }
                 }
                 _ = tick.tick() => {

@@ -2,12 +2,15 @@
 //! the kernel, and raw sockets read copies of them.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use causeway_gateway::TooBig;
+use causeway_gateway::{TokenBucket, TooBig};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto, socket_with};
 use tokio::net::UdpSocket;
+
+use crate::sas::Sas;
 
 /// More octets than an ICMP error has: RFC 1812 section 4.3.2.3 limits it to 576, RFC 4443 section 2.4 to 1280. A longer packet is
 /// truncated and is no report.
@@ -58,6 +61,32 @@ impl Listener {
                 return Ok(report);
             }
         }
+    }
+}
+
+/// Passes reports on to the worker that sent the quoted packet, at a bounded rate.
+pub struct Dispatcher {
+    /// One for each worker.
+    buckets: Vec<TokenBucket>,
+}
+
+impl Dispatcher {
+    /// A genuine report is followed by more of them, so none of these limits loses a path MTU.
+    const INTERVAL: Duration = Duration::from_millis(100);
+    const BURST: u32 = 10;
+
+    pub fn new(workers: usize, now: Instant) -> Self {
+        let bucket = || TokenBucket::new(Self::INTERVAL, Self::BURST, now);
+        Self {
+            buckets: std::iter::repeat_with(bucket).take(workers).collect(),
+        }
+    }
+
+    /// The index of the worker that gets the report. `None`: no SA of this host sends to that peer with that SPI, or the
+    /// worker got too many reports already.
+    pub fn worker_for(&mut self, report: &TooBig, sas: &Sas, now: Instant) -> Option<usize> {
+        let worker = sas.sender(report.destination, report.spi)?;
+        self.buckets.get_mut(worker)?.take(now).then_some(worker)
     }
 }
 

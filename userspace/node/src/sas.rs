@@ -14,6 +14,7 @@ mod registry;
 mod steer;
 mod template;
 
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,19 @@ impl Sas {
             registry: Mutex::new(registry),
             change: Mutex::new(()),
         }
+    }
+
+    /// The index of the worker whose outbound SA sends to this peer with this SPI.
+    pub fn sender(&self, peer: IpAddr, spi: u32) -> Option<usize> {
+        let registry = self.registry();
+        let mut entries = registry.entries().iter();
+        let template = |entry: &Entry| &self.workers[entry.worker].templates[entry.tunnel];
+        let sends = |entry: &&Entry| {
+            entry.direction == Direction::Outbound
+                && entry.spi.get() == spi
+                && template(entry).peer_address() == peer
+        };
+        entries.find(sends).map(|entry| entry.worker)
     }
 
     /// Adds an inbound SA. When this returns, the worker opens packets on it.

@@ -108,6 +108,12 @@ fn only_a_smaller_mtu_is_accepted_and_restarts_the_age() {
     for mtu in [1390, 1391, 1500, 9000] {
         assert_eq!(path_mtu_after(&mut a, report(&lost, mtu)), 1390);
     }
+    assert_eq!(
+        path_mtu_after(&mut a, report(&lost, 1380)),
+        1390,
+        "the packet was sent minutes ago"
+    );
+    let lost = outer(&mut a, 1000);
     assert_eq!(path_mtu_after(&mut a, report(&lost, 1380)), 1380);
     a.pass(PATH_MTU_AGE / 2);
     a.work();
@@ -195,7 +201,7 @@ fn reports_about_packets_that_were_not_sent_recently_are_ignored() {
         (
             "an old sequence number",
             TooBig {
-                sequence: second.wrapping_sub((1 << 22) + 1),
+                sequence: second.wrapping_sub((1 << 18) + 1),
                 ..good
             },
         ),
@@ -213,6 +219,38 @@ fn reports_about_packets_that_were_not_sent_recently_are_ignored() {
         MTU as u64,
         "learning is disabled"
     );
+}
+
+/// Reports with evenly spaced numbers, as somebody forges who knows addresses and SPI: as many as met the window of a million
+/// numbers for sure, and four times as many.
+#[test]
+fn forged_reports_with_spaced_numbers_find_no_packet() {
+    let mut a = Side::new(1, &Setup::default());
+    for _ in 0..4 {
+        outer(&mut a, MAX_INNER);
+        a.pass(Duration::from_millis(600));
+    }
+    let lost = outer(&mut a, MAX_INNER);
+    let good = report(&lost, 1400);
+    let step = 1u32 << 20;
+    for number in 0..1 << 12 {
+        let forged = TooBig {
+            sequence: (step / 2).wrapping_add(step.wrapping_mul(number)),
+            ..good
+        };
+        assert_eq!(path_mtu_after(&mut a, forged), MTU as u64, "{number}");
+    }
+    // Of the last seconds, and not before.
+    let old = TooBig {
+        sequence: good.sequence - 4,
+        ..good
+    };
+    assert_eq!(path_mtu_after(&mut a, old), MTU as u64);
+    let previous = TooBig {
+        sequence: good.sequence - 1,
+        ..good
+    };
+    assert_eq!(path_mtu_after(&mut a, previous), 1400);
 }
 
 /// A tunnel has a minimum inner MTU, which reports cannot undercut. The overhead is 60 bytes in UDP over IPv4, 80 bytes

@@ -7,10 +7,11 @@ use std::thread;
 use anyhow::bail;
 use causeway_device::memory;
 use causeway_esp::Cipher;
-use causeway_gateway::{Control, Tunnel, Worker, WorkerConfig};
+use causeway_gateway::{Control, TooBig, Tunnel, Worker, WorkerConfig};
 use causeway_routes::Snapshot;
 
 use super::*;
+use crate::path_mtu::Dispatcher;
 use causeway_config as config;
 use causeway_keys::new_sa;
 use causeway_keys::sequence::sequence_file;
@@ -315,4 +316,38 @@ fn an_sa_that_cannot_be_steered_is_removed() {
     table.broken = false;
     sas.install(&sa, &table).unwrap();
     assert_eq!(states(&sas, 1).len(), 3);
+}
+
+/// Whatever anybody forges: only the sender of the quoted packet hears of it, and only a bounded number of times.
+#[test]
+fn reports_of_the_path_mtu_reach_their_worker_at_a_bounded_rate() {
+    let directory = tempdir().unwrap();
+    let sas = world(&directory);
+    let now = Instant::now();
+    let mut dispatcher = Dispatcher::new(2, now);
+    let peer = SaTemplate::for_test("vpc-2").peer_address();
+    let report = |destination, spi| TooBig {
+        source: [10, 1, 0, 101].into(),
+        destination,
+        spi,
+        sequence: 1,
+        mtu: 1400,
+    };
+    let mut worker_for = |report, at| dispatcher.worker_for(&report, &sas, at);
+    // An inbound SPI, an unknown one, and another peer.
+    for other in [
+        report(peer, 1001),
+        report(peer, 7),
+        report([192, 0, 2, 1].into(), 1000),
+    ] {
+        assert_eq!(worker_for(other, now), None);
+    }
+    let flood = |worker_for: &mut dyn FnMut(TooBig, Instant) -> Option<usize>, at| {
+        let workers = (0..1000).filter_map(|_| worker_for(report(peer, 1000), at));
+        workers.filter(|&worker| worker == 0).count()
+    };
+    assert_eq!(flood(&mut worker_for, now), 10);
+    // The other worker's reports have a limit of their own.
+    assert_eq!(worker_for(report(peer, 1010), now), Some(1));
+    assert_eq!(flood(&mut worker_for, now + Duration::from_secs(60)), 10);
 }
