@@ -8,6 +8,7 @@ pub(crate) mod forwarding;
 pub(crate) mod host;
 pub(crate) mod reverse_path;
 pub(crate) mod role;
+mod tunnels;
 
 use anyhow::{Context, bail};
 use ipnet::IpNet;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::tunnels::tunnels;
 use crate::file::File;
 use crate::plan::Plan;
 use crate::report::Report;
@@ -31,23 +32,9 @@ fn listens_everywhere(file: &File, plan: &Plan, report: &mut Report<'_>) {
 }
 
 fn peers(file: &File, plan: &Plan, report: &mut Report<'_>) {
-    for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
-        for (number, (worker, written)) in gateway
-            .workers
-            .iter()
-            .zip(&written.get_ref().worker)
-            .enumerate()
-        {
-            let tunnels = worker.tunnels.iter().zip(&written.get_ref().tunnel);
-            for (position, (tunnel, written)) in tunnels.enumerate() {
-                if let Some(doubt) = peer(tunnel.peer, plan) {
-                    report.warn(
-                        written.get_ref().peer.span(),
-                        format_args!("gateway[{index}].worker[{number}].tunnel[{position}].peer"),
-                        doubt,
-                    );
-                }
-            }
+    for (field, tunnel, written) in tunnels(file, plan) {
+        if let Some(doubt) = peer(tunnel.peer, plan) {
+            report.warn(written.peer.span(), format_args!("{field}.peer"), doubt);
         }
     }
 }

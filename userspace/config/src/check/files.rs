@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use super::tunnels::tunnels;
 use crate::file::File;
 use crate::plan::Plan;
 use crate::report::Report;
@@ -54,29 +55,17 @@ fn state(path: &Path, at: Range<usize>, file: &File, plan: &Plan, report: &mut R
 
 /// A role reserves the sequence numbers of an outbound SA in a file beside its key.
 fn reservations(file: &File, plan: &Plan, report: &mut Report<'_>) {
-    for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
-        for (number, (worker, written)) in gateway
-            .workers
-            .iter()
-            .zip(&written.get_ref().worker)
-            .enumerate()
-        {
-            let tunnels = worker.tunnels.iter().zip(&written.get_ref().tunnel);
-            for (position, (tunnel, written)) in tunnels.enumerate() {
-                if let Some(fault) = unwritable(&tunnel.outbound.key_file) {
-                    report.error(
-                        written.get_ref().outbound.key_file.span(),
-                        format_args!(
-                            "gateway[{index}].worker[{number}].tunnel[{position}].outbound.key-file"
-                        ),
-                        format_args!(
-                            "{} {fault}; the sequence numbers of the SA are reserved in a file beside \
-                             its key",
-                            tunnel.outbound.key_file.display()
-                        ),
-                    );
-                }
-            }
+    for (field, tunnel, written) in tunnels(file, plan) {
+        let key_file = &tunnel.outbound.key_file;
+        if let Some(fault) = unwritable(key_file) {
+            report.error(
+                written.outbound.key_file.span(),
+                format_args!("{field}.outbound.key-file"),
+                format_args!(
+                    "{} {fault}; the sequence numbers of the SA are reserved in a file beside its key",
+                    key_file.display()
+                ),
+            );
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use causeway_esp::Tfc;
 use causeway_steering::MAX_QUEUES;
 
+use super::tunnels::tunnels;
 use super::{addresses, files};
 use crate::facts::{HostFacts, NicFacts};
 use crate::file::File;
@@ -116,32 +117,19 @@ fn other_program(file: &File, plan: &Plan, id: u32, report: &mut Report<'_>) {
 
 /// A packet that is padded to more than the tunnel's MTU cannot be sent.
 fn padding(file: &File, plan: &Plan, mtu: u32, report: &mut Report<'_>) {
-    for (index, (gateway, written)) in plan.gateways.iter().zip(&file.gateway).enumerate() {
-        for (number, (worker, written)) in gateway
-            .workers
-            .iter()
-            .zip(&written.get_ref().worker)
-            .enumerate()
+    for (field, tunnel, written) in tunnels(file, plan) {
+        let most = tunnel_mtu(tunnel, mtu);
+        if let (Tfc::PadTo(length), Some(at)) = (tunnel.settings.tfc, &written.tfc_pad_to)
+            && length > most as usize
         {
-            let tunnels = worker.tunnels.iter().zip(&written.get_ref().tunnel);
-            for (position, (tunnel, written)) in tunnels.enumerate() {
-                let most = tunnel_mtu(tunnel, mtu);
-                if let (Tfc::PadTo(length), Some(at)) =
-                    (tunnel.settings.tfc, &written.get_ref().tfc_pad_to)
-                    && length > most as usize
-                {
-                    report.error(
-                        at.span(),
-                        format_args!(
-                            "gateway[{index}].worker[{number}].tunnel[{position}].tfc-pad-to"
-                        ),
-                        format_args!(
-                            "{length} exceeds {most}, the MTU of the tunnel over {}; write at most {most}",
-                            plan.nic.name
-                        ),
-                    );
-                }
-            }
+            report.error(
+                at.span(),
+                format_args!("{field}.tfc-pad-to"),
+                format_args!(
+                    "{length} exceeds {most}, the MTU of the tunnel over {}; write at most {most}",
+                    plan.nic.name
+                ),
+            );
         }
     }
 }
