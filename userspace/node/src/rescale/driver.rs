@@ -114,8 +114,12 @@ impl Driver {
                 },
                 Some(written) = next(&mut self.writing) => {
                     let (id, result) = written?;
-                    self.written(id, result);
+                    let delay = self.written(id, result);
                     self.execute(None).await?;
+                    // Unless the coordinator has given another state to the disk.
+                    if self.writing.is_none() {
+                        self.write_next(delay);
+                    }
                     continue;
                 }
                 () = tokio::time::sleep_until(wake.into()) => {
@@ -276,8 +280,9 @@ impl Driver {
     }
 
     /// The disk has answered. Without the stored state a restart might use another table than the peer does, and an exit would
-    /// stop the traffic. So the cluster does not change until a write succeeds, and everything else continues.
-    fn written(&mut self, id: u64, result: Result<(), StateError>) {
+    /// stop the traffic. So the cluster does not change until a write succeeds, and everything else continues. Returns the
+    /// delay of the next write.
+    fn written(&mut self, id: u64, result: Result<(), StateError>) -> Duration {
         self.writing = None;
         let latest = |this: &Self| this.unwritten.as_ref().is_some_and(|latest| latest.0 == id);
         let mut delay = Duration::ZERO;
@@ -301,9 +306,7 @@ impl Driver {
             }
         };
         self.handle(Instant::now(), Input::Stored { id, result });
-        if self.writing.is_none() {
-            self.write_next(delay);
-        }
+        delay
     }
 
     /// Runs `work`, which may wait for the kernel, while the drivers of other peerings continue.
