@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use causeway_rescale::coordinator::{
-    Coordinator, Event, Input, Outcome, Output, Refusal, Settings, State,
+    Coordinator, Event, Input, Outcome, Output, Refusal, Settings,
 };
 use causeway_rescale::message::ToGateway;
 use causeway_rescale::{BucketSet, Ordinal};
 use causeway_steering::bucket::clock;
 use causeway_steering::{BUCKETS, Bucket};
 
+use crate::disk::Disk;
 use crate::link::{MS, Time, US};
 use crate::random::Random;
 
@@ -21,10 +22,6 @@ const FLUSH: [Time; 2] = [100 * US, 3 * MS];
 
 /// The most messages in the process's queue. Further messages are lost.
 const QUEUE: usize = 512;
-
-/// In a million: writes that the disk refuses, and inputs after which it takes what it has refused.
-const DISK_FAILS: u64 = 50_000;
-const DISK_RECOVERS: u64 = 100_000;
 
 /// An action of the demux that other parts of the simulation see.
 #[derive(Debug)]
@@ -40,9 +37,7 @@ pub struct Demux {
     pub coordinator: Option<Coordinator>,
     /// A number that changes with each start and stop, so that earlier wake-ups are ignored.
     pub life: u64,
-    disk: State,
-    /// A state that the disk has not taken.
-    unwritten: Option<(u64, State)>,
+    disk: Disk,
     settings: Settings,
     entries: Vec<Option<Bucket>>,
     skew: u32,
@@ -54,12 +49,11 @@ pub struct Demux {
 }
 
 impl Demux {
-    pub fn new(settings: Settings, disk: State) -> Self {
+    pub fn new(settings: Settings, disk: Disk) -> Self {
         Self {
             coordinator: None,
             life: 0,
             disk,
-            unwritten: None,
             settings,
             entries: vec![None; BUCKETS as usize],
             skew: 0,
@@ -72,7 +66,7 @@ impl Demux {
 
     pub fn start(&mut self, now: Time, random: &mut Random) {
         self.stop();
-        let (settings, disk) = (self.settings.clone(), self.disk.clone());
+        let (settings, disk) = (self.settings.clone(), self.disk.state.clone());
         let number = random.bits();
         self.coordinator = Some(Coordinator::new(settings, disk, number, time(now)));
     }
@@ -82,7 +76,7 @@ impl Demux {
         self.life += 1;
         self.coordinator = None;
         self.inputs.clear();
-        self.unwritten = None;
+        self.disk.forget_refused();
         (self.busy, self.is_frozen) = (false, false);
         self.entries.fill(None);
     }
@@ -148,9 +142,7 @@ impl Demux {
                     }
                 }
                 None => {
-                    if random.chance(DISK_RECOVERS) {
-                        self.write();
-                    }
+                    self.inputs.extend(self.disk.retry());
                     let Some(coordinator) = &mut self.coordinator else {
                         return Ok(Time::MAX);
                     };
@@ -200,28 +192,11 @@ impl Demux {
                 self.skew = (skew.as_nanos() >> 10) as u32;
                 return Some(random.below(200 * US));
             }
-            Output::Store { id, state } => {
-                self.unwritten = Some((id, state));
-                match random.chance(DISK_FAILS) {
-                    true => {
-                        let result = Err(String::from("no space left"));
-                        self.inputs.push_back(Input::Stored { id, result });
-                    }
-                    false => self.write(),
-                }
-            }
+            Output::Store { id, state } => self.inputs.push_back(self.disk.store(id, state)),
             Output::Done(result) => actions.push(Action::Done(result)),
             Output::Event(event) => actions.push(Action::Log(event)),
         }
         None
-    }
-
-    fn write(&mut self) {
-        if let Some((id, state)) = self.unwritten.take() {
-            self.disk = state;
-            let result = Ok(());
-            self.inputs.push_back(Input::Stored { id, result });
-        }
     }
 
     /// The same as `Program::settle` of causeway-demux.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod demux;
+mod disk;
 mod driver;
 mod gateway;
 mod laws;

@@ -7,6 +7,7 @@ use causeway_rescale::message::HoldTimeoutAction;
 use causeway_rescale::{Table, Weight};
 
 use crate::demux::Demux;
+use crate::disk::Disk;
 use crate::gateway::Gateway;
 use crate::link::{Link, Time};
 use crate::schedule::{GATEWAYS, Schedule};
@@ -38,6 +39,8 @@ impl Site {
             table,
             under_way: None,
         };
+        // Other numbers than those of the schedule and of the world.
+        let disk = Disk::new(disk, schedule.seed ^ 0xd15c << (8 * (1 + site)));
         let far = |pair: usize| {
             let link = Link::new(schedule.far[pair][site], schedule.loss);
             vec![link; schedule.workers]
