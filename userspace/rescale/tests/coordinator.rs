@@ -601,4 +601,10 @@ fn fences_of_a_silent_peer_are_lifted() {
     // Twice `hold-time` and `dead-after`: no packet from before the fence is left then.
     assert_eq!(requests(&mut bench, &Request::Lift, 2800), []);
     assert_eq!(requests(&mut bench, &Request::Lift, 300), both);
+
+    // The peer was only cut off, and repeats its request.
+    let (id, pair) = (900, Ordinal(0));
+    let again = Input::FromPeer(PeerMessage::Fence { id, pair });
+    bench.coordinator.handle(bench.now, again);
+    assert_eq!(requests(&mut bench, &Request::Fence, 100), [pair]);
 }

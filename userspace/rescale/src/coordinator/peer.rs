@@ -167,7 +167,9 @@ impl Peer {
             }
             return;
         }
-        if let Some(request) = self.fence_requests.get(&pair) {
+        // A fence that was lifted because the peer was silent is set again if the peer still wants it.
+        let known = self.fence_requests.get(&pair);
+        if let Some(request) = known.filter(|request| request.id != id || request.fence == fence) {
             if request.id == id && (request.pending.is_none() || request.silent) {
                 request.answer(pair, pairs, context);
             }
